@@ -1,0 +1,59 @@
+"""Channels: how people and Sigil reach each other.
+
+Names are loaded on first use, so that importing this package costs nothing and a channel's
+library is needed only where that channel is configured.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sigil.channels.base import Acceptance, Capabilities, Channel, Chunk, Receive
+    from sigil.channels.fit import split
+    from sigil.channels.router import ChannelRouter, load
+    from sigil.errors import ChannelNotFound
+    from sigil.messages import Attachment, InboundMessage, OutboundMessage
+    from sigil.pairing import PairingMode, check_pairing
+
+__all__ = [
+    "Acceptance",
+    "Attachment",
+    "Capabilities",
+    "Channel",
+    "ChannelNotFound",
+    "ChannelRouter",
+    "Chunk",
+    "InboundMessage",
+    "OutboundMessage",
+    "PairingMode",
+    "Receive",
+    "check_pairing",
+    "load",
+    "split",
+]
+
+_HOMES = {
+    "Acceptance": "sigil.channels.base",
+    "Attachment": "sigil.messages",
+    "Capabilities": "sigil.channels.base",
+    "Channel": "sigil.channels.base",
+    "ChannelNotFound": "sigil.errors",
+    "ChannelRouter": "sigil.channels.router",
+    "Chunk": "sigil.channels.base",
+    "InboundMessage": "sigil.messages",
+    "OutboundMessage": "sigil.messages",
+    "PairingMode": "sigil.pairing",
+    "Receive": "sigil.channels.base",
+    "check_pairing": "sigil.pairing",
+    "load": "sigil.channels.router",
+    "split": "sigil.channels.fit",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)

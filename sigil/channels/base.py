@@ -1,0 +1,83 @@
+"""What a channel looks like to the core.
+
+A channel is a listener (gateway process: platform → `receive`) and a sender (outbound
+workers: chunk → platform). The core never asks what a channel is, only what it can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from sigil.messages import InboundMessage, OutboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """The answer of `Gateway.receive`: the item's id, and whether it was there already."""
+
+    id: str
+    duplicate: bool
+
+
+Receive = Callable[[InboundMessage], Awaitable[Acceptance]]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a channel can do, as a frozen value.
+
+    `max_chars` measures the rendered text. `live` channels show drafts from the chat's
+    event log. `authenticated` channels carry a canonical user id as `sender_id` (their
+    listener checked a token), so that no pairing is needed. `idempotent_send` platforms
+    take a key, so that a chunk whose fate is unknown is sent again safely. `coalesce`
+    joins rapid messages of one sender.
+    """
+
+    max_chars: int = 4000
+    live: bool = False
+    authenticated: bool = False
+    idempotent_send: bool = False
+    coalesce: bool = False
+    own_sessions: bool = False  # each chat is its own session, even a direct one
+    hint: str = ""  # told to the model: what the channel can show
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One platform message. `id` is stable over every retry; platforms that take an
+    idempotency key are given it. `final` marks the last chunk of its message."""
+
+    id: str
+    message: OutboundMessage
+    index: int = 0
+    final: bool = True
+    turn_id: str | None = None
+
+
+@runtime_checkable
+class Channel(Protocol):
+    """A configured channel. `name` is what messages carry as `channel_type`."""
+
+    name: str
+    capabilities: Capabilities
+
+    async def send(self, chunk: Chunk) -> str | None:
+        """Sends one fitted chunk and returns the platform's id for it.
+
+        Raises `SendFailed` (try again) or `SendRefused` (never again).
+        """
+        ...
+
+    async def listen(self, receive: Receive) -> None:
+        """Runs until cancelled. An update is acknowledged to the platform only after
+        `receive` returned. A channel that is fed over HTTP returns at once."""
+        ...
+
+    async def close(self) -> None:
+        """Gives back connections; safe to call twice."""
+        ...
+
+
+OnUnknown = Literal["resend", "hold"]

@@ -1,0 +1,5 @@
+"""A channel without a platform, for tests and benchmarks."""
+
+from sigil.channels.memory.sender import MemoryChannel
+
+__all__ = ["MemoryChannel"]

@@ -1,0 +1,56 @@
+"""Keeps what was sent, and fails when told to."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from sigil.channels.base import Capabilities, Chunk, Receive
+
+if TYPE_CHECKING:
+    from sigil.config import ChannelSettings
+    from sigil.errors import ChannelError
+    from sigil.messages import OutboundMessage
+    from sigil.stores.base import Stores
+
+
+class MemoryChannel:
+    """`chunks` holds every chunk that was taken, in order; `sent` their messages."""
+
+    def __init__(
+        self,
+        name: str = "memory",
+        settings: ChannelSettings | None = None,
+        stores: Stores | None = None,
+        *,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        self.name = name
+        self.capabilities = capabilities or Capabilities()
+        self.chunks: list[Chunk] = []
+        self._failures: deque[tuple[ChannelError, bool]] = deque()
+
+    @property
+    def sent(self) -> list[OutboundMessage]:
+        """The messages that were taken, one for each chunk."""
+        return [chunk.message for chunk in self.chunks]
+
+    def fail_next(self, error: ChannelError, *, times: int = 1, taken: bool = False) -> None:
+        """Makes the next `times` sends raise `error`; with `taken` the chunk arrived all the
+        same, as when a platform's answer is lost."""
+        self._failures.extend([(error, taken)] * times)
+
+    async def send(self, chunk: Chunk) -> str | None:
+        """Keeps the chunk. The platform's id is the number of chunks taken so far."""
+        error, taken = self._failures.popleft() if self._failures else (None, True)
+        if taken:
+            self.chunks.append(chunk)
+        if error is not None:
+            raise error
+        return str(len(self.chunks))
+
+    async def listen(self, receive: Receive) -> None:
+        """Nothing arrives by itself: tests call `gateway.receive`."""
+
+    async def close(self) -> None:
+        """Holds no connection."""

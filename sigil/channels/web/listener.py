@@ -1,0 +1,29 @@
+"""From a request of the chat API to an `InboundMessage`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sigil.channels.web.payloads import MAX_TITLE_CHARS, SendText
+from sigil.messages import InboundMessage
+
+if TYPE_CHECKING:
+    from sigil.identity import User
+
+
+def inbound(channel: str, chat_id: str, user: User, payload: SendText) -> InboundMessage:
+    """Raises `MessageInvalid` when the text is over its bound."""
+    return InboundMessage(
+        channel_type=channel,
+        channel_id=chat_id,
+        message_id=payload.message_id,
+        sender_id=user.id,
+        sender_name=user.name,
+        content=payload.text,
+    )
+
+
+def title(text: str) -> str:
+    """The chat's name in the list: the beginning of its first message, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_TITLE_CHARS else line[: MAX_TITLE_CHARS - 1].rstrip() + "…"
