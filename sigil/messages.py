@@ -1,0 +1,173 @@
+"""The messages that travel through Sigil: frozen, bounded, to and from JSON.
+
+Everything in an `InboundMessage` comes from outside and is hostile until its constructor
+has bounded it: a value over its bound raises `MessageInvalid` and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Self
+
+from sigil.errors import MessageInvalid
+
+MAX_ID_BYTES = 256
+MAX_NAME_BYTES = 256
+MAX_URL_BYTES = 4096
+MAX_CONTENT_BYTES = 64 * 1024
+MAX_ATTACHMENTS = 10
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _bounded(name: str, value: object, limit: int, *, empty: bool = False) -> None:
+    if not isinstance(value, str):
+        raise MessageInvalid(f"{name} must be text, not {type(value).__name__}.")
+    if not value and not empty:
+        raise MessageInvalid(f"{name} is empty.")
+    try:
+        size = len(value.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise MessageInvalid(f"{name} is not valid UTF-8.") from None
+    if size > limit:
+        raise MessageInvalid(
+            f"{name} has {size} bytes; at most {limit} are taken.",
+            hint="Send it in smaller parts." if name == "content" else None,
+        )
+    if name != "content" and any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):
+        raise MessageInvalid(f"{name} contains a control character.")
+
+
+def _optional(name: str, value: object, limit: int) -> None:
+    if value is not None:
+        _bounded(name, value, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message or goes out with one; `size` is in bytes."""
+
+    url: str
+    name: str = "file"
+    mime_type: str = "application/octet-stream"
+    size: int | None = None
+
+    def __post_init__(self) -> None:
+        _bounded("attachment.url", self.url, MAX_URL_BYTES)
+        _bounded("attachment.name", self.name, MAX_NAME_BYTES)
+        _bounded("attachment.mime_type", self.mime_type, MAX_NAME_BYTES)
+        if self.size is not None and (not isinstance(self.size, int) or self.size < 0):
+            raise MessageInvalid("attachment.size must be a number of bytes.")
+
+
+class _Json:
+    """To and from JSON by field name; unknown names are an error, not dropped."""
+
+    __slots__ = ()
+    _list_field: ClassVar[str]
+
+    def to_json(self) -> str:
+        """One compact JSON object; the inverse of `from_json`."""
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"), default=_iso)  # type: ignore[call-overload]  # every subclass is a dataclass
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Raises `MessageInvalid` for anything that `to_json` would not have written."""
+        try:
+            raw = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise MessageInvalid("the message is not JSON.") from error
+        if not isinstance(raw, dict):
+            raise MessageInvalid("the message is not a JSON object.")
+        unknown = raw.keys() - {f.name for f in fields(cls)}  # type: ignore[arg-type]  # see to_json
+        if unknown:
+            raise MessageInvalid(f"unknown field {sorted(unknown)[0]!r}.")
+        try:
+            return cls(**_revive(raw, cls._list_field))
+        except (TypeError, ValueError) as error:
+            raise MessageInvalid(f"the message is malformed: {error}") from error
+
+
+def _iso(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
+def _revive(raw: dict[str, Any], list_field: str) -> dict[str, Any]:
+    out = dict(raw)
+    if list_field in out:
+        out[list_field] = tuple(Attachment(**item) for item in out[list_field])
+    if "received_at" in out:
+        out["received_at"] = datetime.fromisoformat(out["received_at"])
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage(_Json):
+    """What a person wrote. `channel_id` is the chat; `message_id` and `sender_id` are the
+    platform's own ids, compared exactly. `received_at` carries a timezone."""
+
+    _list_field: ClassVar[str] = "attachments"
+
+    channel_type: str
+    channel_id: str
+    message_id: str
+    sender_id: str
+    content: str
+    account: str = "default"
+    thread_id: str | None = None
+    sender_name: str | None = None
+    is_direct: bool = True
+    reply_to: str | None = None
+    attachments: tuple[Attachment, ...] = ()
+    received_at: datetime = field(default_factory=_now)
+
+    def __post_init__(self) -> None:
+        for name in ("channel_type", "channel_id", "message_id", "sender_id", "account"):
+            _bounded(name, getattr(self, name), MAX_ID_BYTES)
+        _optional("thread_id", self.thread_id, MAX_ID_BYTES)
+        _optional("reply_to", self.reply_to, MAX_ID_BYTES)
+        _optional("sender_name", self.sender_name, MAX_NAME_BYTES)
+        object.__setattr__(self, "attachments", _attachments(self.attachments))
+        _bounded("content", self.content, MAX_CONTENT_BYTES, empty=bool(self.attachments))
+        if not isinstance(self.is_direct, bool):
+            raise MessageInvalid("is_direct must be true or false.")
+        if not isinstance(self.received_at, datetime) or self.received_at.tzinfo is None:
+            raise MessageInvalid("received_at must be a time with a timezone.")
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage(_Json):
+    """What Sigil sends to one chat; `content` is CommonMark, fitted by the channel."""
+
+    _list_field: ClassVar[str] = "media"
+
+    channel_type: str
+    channel_id: str
+    content: str
+    thread_id: str | None = None
+    media: tuple[Attachment, ...] = ()
+    account: str = "default"
+    reply_to: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("channel_type", "channel_id", "account"):
+            _bounded(name, getattr(self, name), MAX_ID_BYTES)
+        _optional("thread_id", self.thread_id, MAX_ID_BYTES)
+        _optional("reply_to", self.reply_to, MAX_ID_BYTES)
+        object.__setattr__(self, "media", _attachments(self.media))
+        # A reply is ours and may be long; it is split by the channel, not refused.
+        _bounded("content", self.content, 16 * MAX_CONTENT_BYTES, empty=bool(self.media))
+
+
+def _attachments(value: object) -> tuple[Attachment, ...]:
+    if not isinstance(value, (tuple, list)) or not all(isinstance(a, Attachment) for a in value):
+        raise MessageInvalid("attachments must be a list of Attachment.")
+    if len(value) > MAX_ATTACHMENTS:
+        raise MessageInvalid(f"{len(value)} attachments; at most {MAX_ATTACHMENTS} are taken.")
+    return tuple(value)

@@ -1,0 +1,20 @@
+"""Where Sigil keeps its state: small protocols (`base`) and their Redis implementation."""
+
+from __future__ import annotations
+
+from sigil.stores.base import Stores
+
+
+def connect(url: str, *, prefix: str = "sigil:", retention_days: int = 7) -> Stores:
+    """Every store over the Redis or Valkey at `url`. Opens no connection yet.
+
+    Raises `ConfigError` for a URL of an unknown kind.
+    """
+    from sigil.stores.redis import stores_over
+    from sigil.stores.redis.client import from_url
+    from sigil.stores.redis.keys import Keys
+
+    return stores_over(from_url(url, Keys(prefix)), retention_days=retention_days)
+
+
+__all__ = ["Stores", "connect"]

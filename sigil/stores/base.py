@@ -1,0 +1,224 @@
+"""What the core keeps, one small protocol per concern.
+
+Every method may raise `StoreError` (the backend did not answer), which never means
+"not found".
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sigil.lanes import Lanes
+
+if TYPE_CHECKING:
+    from sigil.identity import User
+
+
+class UserStore(Protocol):
+    """Users and the identities they hold."""
+
+    async def add(self, user: User) -> None:
+        """Adds or replaces a user. Raises `IdentityTaken`; then nothing was written."""
+        ...
+
+    async def get(self, user_id: str) -> User:
+        """Raises `UserNotFound`."""
+        ...
+
+    async def find(self, channel: str, platform_id: str) -> User:
+        """The user who holds this identity, compared exactly. Raises `UserNotFound`."""
+        ...
+
+    async def all(self) -> list[User]: ...
+
+
+class PairingStore(Protocol):
+    """Who was let in, and through which channel."""
+
+    async def add(self, channel: str, platform_id: str, user_id: str) -> None: ...
+
+    async def has(self, channel: str, platform_id: str) -> bool: ...
+
+    async def user_of(self, channel: str, platform_id: str) -> str | None:
+        """The id of the user to whom the pairing belongs; None if there is none."""
+        ...
+
+    async def is_paired(self, user_id: str) -> bool:
+        """Whether the user holds a pairing on any channel."""
+        ...
+
+    async def remove(self, channel: str, platform_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """The running session of one conversation.
+
+    `key` names the conversation and stays; `id` changes with /new. `messages` are JSON,
+    oldest first. Token counts are of this session alone.
+    """
+
+    key: str
+    id: str
+    epoch: int = 0
+    model: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    messages: tuple[str, ...] = ()
+
+
+class SessionStore(Protocol):
+    """Sessions; written only by a turn's commit (effects), or `append` outside of turns."""
+
+    async def load(self, session_key: str) -> SessionRecord:
+        """The current session with its history; a fresh one if there is none yet."""
+        ...
+
+    async def append(self, session_key: str, messages: Sequence[str], *, keep: int) -> None: ...
+
+
+class MessageStore(Protocol):
+    """The records of items: what was accepted or sent, by item id."""
+
+    async def get(self, item_id: str) -> Mapping[str, str] | None: ...
+
+    async def dead(self, limit: int = 100) -> list[Mapping[str, Any]]:
+        """The newest dead letters: id, stage, reason, at (seconds since the epoch)."""
+        ...
+
+
+class MemoryStore(Protocol):
+    """The last 1,000 messages of a workspace, searchable by words."""
+
+    async def add(self, workspace_id: str, entries: Sequence[str]) -> None: ...
+
+    async def recent(self, workspace_id: str, limit: int = 50) -> list[str]: ...
+
+    async def search(self, workspace_id: str, query: str, limit: int = 10) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A vector found by cosine similarity; `score` is in [-1, 1]."""
+
+    id: str
+    score: float
+    payload: str
+
+
+class VectorStore(Protocol):
+    """Vectors of one length per workspace, bounded in number and length."""
+
+    async def put(
+        self, workspace_id: str, id: str, vector: Sequence[float], payload: str = ""
+    ) -> None: ...
+
+    async def search(
+        self, workspace_id: str, vector: Sequence[float], limit: int = 10
+    ) -> list[Match]: ...
+
+    async def delete(self, workspace_id: str, id: str) -> None: ...
+
+
+class AuditStore(Protocol):
+    """What was done, by whom; the newest entries."""
+
+    async def add(self, entry: str) -> None: ...
+
+    async def recent(self, limit: int = 100) -> list[str]: ...
+
+
+class BudgetStore(Protocol):
+    """What was used. Reservations come with budgets across workers."""
+
+    async def usage(self, scope: str, subject: str, day: str) -> Mapping[str, int]:
+        """Counters (`input_tokens`, `output_tokens`, `turns`) of a `user` or `workspace`
+        on a day (YYYY-MM-DD, UTC); empty if nothing was used."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChatEventRecord:
+    """One entry of a live chat's log; `id` orders it and serves as the SSE id."""
+
+    id: str
+    data: Mapping[str, Any]
+
+
+class ChatStore(Protocol):
+    """The event logs of live chats (web page, terminal) and a user's list of them.
+
+    A chat is named `<channel>:<chat id>`. Event data is a JSON object with a `type`:
+    `user` (text, message_id), `reply` (text, turn, chunk, final) or `draft`
+    (turn, token, revision, text: all of the answer so far).
+    """
+
+    async def show(self, chat: str, event_id: str, data: Mapping[str, Any]) -> None:
+        """Appends an event once per `event_id`; a `reply` removes its turn's draft."""
+        ...
+
+    async def draft(self, chat: str, turn: str, token: int, revision: int, text: str) -> bool:
+        """Replaces the turn's draft; False if a newer token or revision, or its reply,
+        is there already."""
+        ...
+
+    async def read(
+        self, chat: str, after: str = "0-0", *, block: float = 0.0
+    ) -> list[ChatEventRecord]:
+        """Events after an id, oldest first; waits up to `block` seconds for one."""
+        ...
+
+    async def touch(self, user_id: str, channel: str, chat_id: str, title: str) -> None:
+        """Puts the chat at the top of the user's list; the first title stays."""
+        ...
+
+    async def list(self, user_id: str, channel: str) -> list[Mapping[str, Any]]:
+        """The user's chats, newest first: id, title, at (seconds since the epoch)."""
+        ...
+
+    async def owner(self, channel: str, chat_id: str) -> str | None:
+        """The user to whom the chat belongs, once it was touched."""
+        ...
+
+
+class Signals(Protocol):
+    """Prompt word of a stop; best effort, `renew` is what counts."""
+
+    def stops(self) -> AsyncIterator[str]:
+        """Yields the keys of lanes for which a stop was asked, until cancelled."""
+        ...
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Every store over one backend. Made by `sigil.stores.connect(url)` or
+    `sigil.testing.fake_stores()`; opens its connections on first use."""
+
+    users: UserStore
+    pairings: PairingStore
+    sessions: SessionStore
+    messages: MessageStore
+    memory: MemoryStore
+    vectors: VectorStore
+    audit: AuditStore
+    lanes: Lanes
+    budgets: BudgetStore
+    chats: ChatStore
+    signals: Signals
+    backend: Backend
+
+
+class Backend(Protocol):
+    """The connection behind the stores."""
+
+    async def ping(self) -> None:
+        """Raises `StoreError` when the backend does not answer."""
+        ...
+
+    async def warnings(self) -> list[str]:
+        """Settings of the server that may lose or evict data, as sentences."""
+        ...
+
+    async def close(self) -> None: ...

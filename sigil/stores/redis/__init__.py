@@ -1,0 +1,35 @@
+"""The stores over Redis or Valkey."""
+
+from __future__ import annotations
+
+from sigil.stores.base import Stores
+from sigil.stores.redis.audit import RedisAudit
+from sigil.stores.redis.budgets import RedisBudgets
+from sigil.stores.redis.chats import RedisChats
+from sigil.stores.redis.client import Client
+from sigil.stores.redis.lanes import RedisLanes
+from sigil.stores.redis.memory import RedisMemory
+from sigil.stores.redis.messages import RedisMessages
+from sigil.stores.redis.pairings import RedisPairings
+from sigil.stores.redis.sessions import RedisSessions
+from sigil.stores.redis.signals import RedisSignals
+from sigil.stores.redis.users import RedisUsers
+from sigil.stores.redis.vectors import RedisVectors
+
+
+def stores_over(client: Client, *, retention_days: int = 7, can_block: bool = True) -> Stores:
+    """Every store over one client."""
+    return Stores(
+        users=RedisUsers(client, client.keys),
+        pairings=RedisPairings(client, client.keys),
+        sessions=RedisSessions(client, client.keys),
+        messages=RedisMessages(client, client.keys),
+        memory=RedisMemory(client, client.keys),
+        vectors=RedisVectors(client, client.keys),
+        audit=RedisAudit(client, client.keys),
+        lanes=RedisLanes(client, retention_days=retention_days),
+        budgets=RedisBudgets(client, client.keys),
+        chats=RedisChats(client, can_block=can_block),
+        signals=RedisSignals(client),
+        backend=client,
+    )

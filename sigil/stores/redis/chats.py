@@ -1,0 +1,110 @@
+"""The event logs of live chats: one capped Redis stream each (see `ChatStore`)."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sigil.stores.base import ChatEventRecord
+from sigil.stores.redis.client import Client
+from sigil.stores.redis.effects import CHAT_TTL, MOST_CHAT_EVENTS
+
+MOST_CHATS = 500
+_READ_AT_ONCE = 200
+# fakeredis cannot wait on a stream; a wait is cut into polls of this length there.
+_POLL = 0.05
+
+
+class RedisChats:
+    """The one implementation of `ChatStore`."""
+
+    def __init__(self, client: Client, *, can_block: bool = True) -> None:
+        self._client = client
+        self._keys = client.keys
+        self._can_block = can_block
+
+    async def show(self, chat: str, event_id: str, data: Mapping[str, Any]) -> None:
+        draft = ""
+        if data.get("type") == "reply" and data.get("turn"):
+            draft = self._keys.draft(chat, str(data["turn"]))
+        stream, seen = self._keys.chat(chat), self._keys.chat_seen(chat)
+        entry = json.dumps(data, ensure_ascii=False)
+        args = (stream, seen, event_id, entry, MOST_CHAT_EVENTS, CHAT_TTL, draft)
+        await self._client.script("show", args=args)
+
+    async def draft(self, chat: str, turn: str, token: int, revision: int, text: str) -> bool:
+        data = {"type": "draft", "turn": turn, "token": token, "revision": revision, "text": text}
+        entry = json.dumps(data, ensure_ascii=False)
+        key = self._keys.draft(chat, turn)
+        args = (self._keys.chat(chat), key, token, revision, entry, CHAT_TTL)
+        return bool(await self._client.script("draft", args=args))
+
+    async def read(
+        self, chat: str, after: str = "0-0", *, block: float = 0.0
+    ) -> list[ChatEventRecord]:
+        deadline = time.monotonic() + block
+        while True:
+            wait = max(0.0, deadline - time.monotonic())
+            found = await self._read(chat, after, wait if self._can_block else 0.0)
+            if found or wait <= 0:
+                return found
+            if not self._can_block:
+                await asyncio.sleep(min(wait, _POLL))
+
+    async def _read(self, chat: str, after: str, wait: float) -> builtins.list[ChatEventRecord]:
+        redis = self._client.blocking if wait > 0 else self._client.redis
+        with self._client.guard():
+            answer = await redis.xread(
+                {self._keys.chat(chat): after},
+                count=_READ_AT_ONCE,
+                block=max(1, round(wait * 1000)) if wait > 0 else None,
+            )
+        return [
+            ChatEventRecord(entry_id.decode(), json.loads(fields[b"data"]))
+            for entry_id, fields in _entries(answer)
+        ]
+
+    async def touch(self, user_id: str, channel: str, chat_id: str, title: str) -> None:
+        index = self._keys.chats(user_id, channel)
+        titles = self._keys.chat_titles(user_id, channel)
+        with self._client.guard():
+            async with self._client.redis.pipeline(transaction=True) as pipe:
+                pipe.set(self._keys.chat_owner(channel, chat_id), user_id, nx=True, ex=CHAT_TTL)
+                pipe.expire(self._keys.chat_owner(channel, chat_id), CHAT_TTL)
+                pipe.zadd(index, {chat_id: time.time()})
+                pipe.hsetnx(titles, chat_id, title)
+                pipe.zrange(index, 0, -1 - MOST_CHATS)
+                pipe.zremrangebyrank(index, 0, -1 - MOST_CHATS)
+                dropped = (await pipe.execute())[4]
+            if dropped:
+                await self._client.redis.hdel(titles, *dropped)
+
+    async def list(self, user_id: str, channel: str) -> builtins.list[Mapping[str, Any]]:
+        with self._client.guard():
+            index = await self._client.redis.zrevrange(
+                self._keys.chats(user_id, channel), 0, MOST_CHATS - 1, withscores=True
+            )
+            titles = await self._client.redis.hgetall(self._keys.chat_titles(user_id, channel))
+        return [
+            {"id": chat.decode(), "title": titles.get(chat, b"").decode(), "at": at}
+            for chat, at in index
+        ]
+
+    async def owner(self, channel: str, chat_id: str) -> str | None:
+        with self._client.guard():
+            owner = await self._client.redis.get(self._keys.chat_owner(channel, chat_id))
+        return None if owner is None else owner.decode()
+
+
+def _entries(answer: Any) -> Any:
+    # RESP2 answers a list of pairs, RESP3 a mapping whose values are nested once more.
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        (entries,) = answer.values()
+        return entries[0] if entries and isinstance(entries[0], list) else entries
+    return answer[0][1]

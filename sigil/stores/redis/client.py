@@ -1,0 +1,136 @@
+"""The connection to Redis: pools, named scripts, and the translation of its errors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis.exceptions import NoScriptError, RedisError
+
+from sigil.errors import StoreError
+from sigil.stores.redis.keys import Keys
+
+# Read by position, not through the prelude, so that each script stays one EVALSHA.
+_WITH_EFFECTS = frozenset({"push", "commit", "show"})
+_BLOCKING_CONNECTIONS = 512
+
+
+@functools.cache
+def script_text(name: str) -> str:
+    """The text of a named script, with what all scripts share in front."""
+    folder = resources.files("sigil.stores") / "lua"
+    parts = ["_prelude"] + (["_effects"] if name in _WITH_EFFECTS else []) + [name]
+    return "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
+
+
+class Client:
+    """One backend. Opens its connections on first use, inside the running loop.
+
+    `blocking` is for reads that wait; its connections have no socket timeout.
+    """
+
+    def __init__(
+        self,
+        redis: aioredis.Redis,
+        keys: Keys,
+        *,
+        blocking: Callable[[], aioredis.Redis] | None = None,
+    ) -> None:
+        self.redis = redis
+        self.keys = keys
+        self._make_blocking = blocking
+        self._blocking: aioredis.Redis | None = None
+        self._shas: dict[str, str] = {}
+        self._secret: bytes | None = None
+
+    @property
+    def blocking(self) -> aioredis.Redis:
+        if self._make_blocking is None:
+            return self.redis
+        if self._blocking is None:
+            self._blocking = self._make_blocking()
+        return self._blocking
+
+    @contextlib.contextmanager
+    def guard(self) -> Iterator[None]:
+        """Turns what redis-py raises into `StoreError`, with its cause."""
+        try:
+            yield
+        except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+            raise StoreError(f"Redis did not answer ({type(error).__name__}).") from error
+
+    async def script(self, name: str, keys: Sequence[Any] = (), args: Sequence[Any] = ()) -> Any:
+        """Runs a named script; `args` follow the prefix, which is always ARGV[1]."""
+        values = (*keys, self.keys.prefix, *args)
+        with self.guard():
+            sha = self._shas.get(name)
+            if sha is not None:
+                try:
+                    return await self.redis.evalsha(sha, len(keys), *values)
+                except NoScriptError:  # the server restarted
+                    pass
+            sha = await self.redis.script_load(script_text(name))
+            self._shas[name] = sha.decode() if isinstance(sha, bytes) else sha
+            return await self.redis.evalsha(self._shas[name], len(keys), *values)
+
+    async def secret(self) -> bytes:
+        """The key of this installation's opaque names, made once and kept in the store."""
+        if self._secret is None:
+            with self.guard():
+                await self.redis.set(self.keys.secret(), secrets.token_hex(32), nx=True)
+                self._secret = await self.redis.get(self.keys.secret())
+        if self._secret is None:
+            raise StoreError("the installation's key vanished from the store.")
+        return self._secret
+
+    async def ping(self) -> None:
+        with self.guard():
+            await self.redis.ping()
+
+    async def warnings(self) -> list[str]:
+        """What about this server may lose or evict data."""
+        with self.guard():
+            memory = await self.redis.info("memory")
+            persistence = await self.redis.info("persistence")
+        found = []
+        if memory.get("maxmemory_policy", "noeviction") != "noeviction":
+            found.append(
+                f"maxmemory-policy is {memory['maxmemory_policy']}: keys may be evicted. "
+                "Set it to noeviction."
+            )
+        if not persistence.get("aof_enabled", 0):
+            found.append(
+                "appendonly is off: a crash of the server loses messages. "
+                "Set appendonly yes and appendfsync always."
+            )
+        return found
+
+    async def close(self) -> None:
+        for client in (self.redis, self._blocking):
+            if client is not None:
+                with contextlib.suppress(RedisError, OSError):
+                    await client.aclose()
+
+
+def from_url(url: str, keys: Keys, *, max_connections: int = 64) -> Client:
+    """A client for `redis://`, `rediss://` or `unix://`. Opens no connection.
+
+    The pool waits for a free connection instead of failing, so that a burst of turns shares
+    a bounded number of sockets.
+    """
+    pool = aioredis.BlockingConnectionPool.from_url(
+        url, max_connections=max_connections, timeout=10, socket_timeout=5, socket_connect_timeout=5
+    )
+
+    def blocking() -> aioredis.Redis:
+        return aioredis.Redis.from_url(
+            url, max_connections=_BLOCKING_CONNECTIONS, socket_timeout=None
+        )
+
+    return Client(aioredis.Redis(connection_pool=pool), keys, blocking=blocking)

@@ -1,0 +1,111 @@
+"""Every Redis key has its name here. Parts from outside are percent-encoded, so that no two
+inputs share a key. The keys of items and lanes have their twins in `lua/_prelude.lua`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+
+def _encode(part: str) -> str:
+    return quote(part, safe="")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one prefix."""
+
+    prefix: str = "sigil:"
+
+    def _key(self, kind: str, *parts: str) -> str:
+        return self.prefix + ":".join((kind, *map(_encode, parts)))
+
+    # lanes
+    def item(self, item_id: str) -> str:
+        return f"{self.prefix}item:{item_id}"
+
+    def lane(self, lane: str) -> str:
+        return f"{self.prefix}lane:{lane}"
+
+    def lane_ids(self, lane: str) -> str:
+        return f"{self.prefix}lane:{lane}:ids"
+
+    def lane_journal(self, lane: str) -> str:
+        return f"{self.prefix}lane:{lane}:journal"
+
+    def due(self) -> str:
+        return f"{self.prefix}lanes:due"
+
+    def ledger(self, day: str) -> str:
+        return f"{self.prefix}ledger:{day}"
+
+    def dead(self) -> str:
+        return f"{self.prefix}dead"
+
+    def stops(self) -> str:
+        return f"{self.prefix}stops"
+
+    def secret(self) -> str:
+        return f"{self.prefix}secret"
+
+    # people
+    def users(self) -> str:
+        return self._key("users")
+
+    def user(self, user_id: str) -> str:
+        return self._key("user", user_id)
+
+    def identity(self, channel: str, platform_id: str) -> str:
+        return self._key("identity", channel, platform_id)
+
+    def pairing(self, channel: str, platform_id: str) -> str:
+        return self._key("pairing", channel, platform_id)
+
+    def paired(self, user_id: str) -> str:
+        return self._key("paired", user_id)
+
+    # conversations
+    def session(self, session_key: str) -> str:
+        return self._key("session", session_key)
+
+    def history(self, session_id: str) -> str:
+        return self._key("history", session_id)
+
+    def memory(self, workspace_id: str) -> str:
+        return self._key("memory", workspace_id)
+
+    def vectors(self, workspace_id: str) -> str:
+        return self._key("vectors", workspace_id)
+
+    def audit(self) -> str:
+        return self._key("audit")
+
+    def usage(self, scope: str, subject: str, day: str) -> str:
+        return self._key("usage", scope, subject, day)
+
+    # live chats
+    def chat(self, chat: str) -> str:
+        return self._key("chat", chat)
+
+    def chat_seen(self, chat: str) -> str:
+        return self._key("chat-seen", chat)
+
+    def chat_owner(self, channel: str, chat_id: str) -> str:
+        return self._key("chat-owner", channel, chat_id)
+
+    def chats(self, user_id: str, channel: str) -> str:
+        return self._key("chats", user_id, channel)
+
+    def chat_titles(self, user_id: str, channel: str) -> str:
+        return self._key("chat-titles", user_id, channel)
+
+    def draft(self, chat: str, turn: str) -> str:
+        return self._key("draft", chat, turn)
+
+    # the process fleet
+    def metrics(self) -> str:
+        return self._key("metrics")
+
+    def heartbeat(self, role: str, worker: str) -> str:
+        return self._key("heartbeat", role, worker)

@@ -1,0 +1,116 @@
+"""Recounts the accounting identity from lanes and records.
+
+accepted = answered + refused + stopped + dead + waiting or running, for every day whose
+records are all within their retention.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sigil.lanes import Outcome, Stage
+from sigil.stores.redis.client import Client
+
+Counts = Callable[[], Awaitable[Mapping[str, Mapping[str, int]]]]
+# Messages move while they are counted; a balance is looked for a few times before it is doubted.
+TRIES = 5
+_BATCH = 500
+_FIELDS = ("day", "outcome", "lane:inbound")
+
+
+async def verify(client: Client, counts: Counts, retention_days: int) -> Mapping[str, Any]:
+    """A mapping of `balanced` (bool), `problems` (sentences), and `days`: for each day what
+    the ledger counted and what the records say."""
+    report: dict[str, Any] = {}
+    for _ in range(TRIES):
+        before = await counts()
+        recounted, problems = await _recount(client)
+        after = await counts()
+        report = _compare(after, recounted, problems, retention_days)
+        if report["balanced"] or before == after:
+            break
+    return report
+
+
+def _compare(
+    ledger: Mapping[str, Mapping[str, int]],
+    recounted: Mapping[str, Counter[str]],
+    problems: list[str],
+    retention_days: int,
+) -> dict[str, Any]:
+    oldest = (datetime.now(UTC) - timedelta(days=retention_days - 1)).strftime("%Y-%m-%d")
+    days: dict[str, Any] = {}
+    problems = list(problems)
+    for day in sorted(ledger.keys() | recounted.keys()):
+        if day < oldest:
+            continue
+        said = ledger.get(day, {})
+        found = recounted.get(day, Counter())
+        days[day] = {"ledger": dict(said), "records": dict(found)}
+        for name in ("accepted", *Outcome):
+            if said.get(name, 0) != found[name]:
+                problems.append(
+                    f"{day}: {name} is {said.get(name, 0)} in the ledger, {found[name]} in records"
+                )
+    return {"balanced": not problems, "problems": problems, "days": days}
+
+
+async def _recount(client: Client) -> tuple[dict[str, Counter[str]], list[str]]:
+    days: dict[str, Counter[str]] = defaultdict(Counter)
+    problems: list[str] = []
+    held = await _ids_in_lanes(client)
+    prefix = client.keys.item("")
+    async for ids, records in _records(client, prefix):
+        for item_id, (day, outcome, inbound) in zip(ids, records, strict=True):
+            if inbound is None or day is None:
+                continue
+            counter = days[day.decode()]
+            counter["accepted"] += 1
+            counter[outcome.decode() if outcome else "waiting"] += 1
+            places = held.get(item_id, 0)
+            if places != (0 if outcome else 1):
+                problems.append(f"message {item_id} is {places} times in a lane, outcome {outcome}")
+    return days, problems
+
+
+async def _records(client: Client, prefix: str) -> Any:
+    batch: list[str] = []
+    with client.guard():
+        seen: set[str] = set()
+        async for key in client.redis.scan_iter(match=_literal(prefix) + "*", count=_BATCH):
+            item_id = key.decode().removeprefix(prefix)
+            if item_id not in seen:  # SCAN may name a key twice
+                seen.add(item_id)
+                batch.append(item_id)
+            if len(batch) >= _BATCH:
+                yield batch, await _read(client, batch)
+                batch = []
+        if batch:
+            yield batch, await _read(client, batch)
+
+
+async def _read(client: Client, ids: list[str]) -> list[Any]:
+    async with client.redis.pipeline(transaction=False) as pipe:
+        for item_id in ids:
+            pipe.hmget(client.keys.item(item_id), _FIELDS)
+        return list(await pipe.execute())
+
+
+async def _ids_in_lanes(client: Client) -> Counter[str]:
+    held: Counter[str] = Counter()
+    with client.guard():
+        for stage in (Stage.INBOUND, Stage.SESSION):
+            pattern = _literal(client.keys.lane(stage.value)) + ":*:ids"
+            seen: set[bytes] = set()
+            async for key in client.redis.scan_iter(match=pattern, count=_BATCH):
+                if key not in seen:
+                    seen.add(key)
+                    held.update(i.decode() for i in await client.redis.lrange(key, 0, -1))
+    return held
+
+
+def _literal(text: str) -> str:
+    return "".join(f"\\{char}" if char in "*?[]\\^-" else char for char in text)
