@@ -12,7 +12,7 @@ from sigil.errors import ChannelNotFound, ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sigil.config import ChannelSettings
+    from sigil.config.schema import ChannelSettings
     from sigil.messages import OutboundMessage
     from sigil.stores.base import Stores
 

@@ -191,6 +191,14 @@ class Signals(Protocol):
         ...
 
 
+class CounterStore(Protocol):
+    """Sums over all processes, for metrics; a bounded set of names."""
+
+    async def add(self, amounts: Mapping[str, int]) -> None: ...
+
+    async def read(self) -> Mapping[str, int]: ...
+
+
 @dataclass(frozen=True)
 class Stores:
     """Every store over one backend. Made by `sigil.stores.connect(url)` or
@@ -207,6 +215,7 @@ class Stores:
     budgets: BudgetStore
     chats: ChatStore
     signals: Signals
+    counters: CounterStore
     backend: Backend
 
 

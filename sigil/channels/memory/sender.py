@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sigil.channels.base import Capabilities, Chunk, Receive
 
 if TYPE_CHECKING:
-    from sigil.config import ChannelSettings
+    from sigil.config.schema import ChannelSettings
     from sigil.errors import ChannelError
     from sigil.messages import OutboundMessage
     from sigil.stores.base import Stores

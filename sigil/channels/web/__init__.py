@@ -8,7 +8,7 @@ from sigil.channels.base import Capabilities, Chunk, Receive
 from sigil.channels.web.sender import show
 
 if TYPE_CHECKING:
-    from sigil.config import ChannelSettings
+    from sigil.config.schema import ChannelSettings
     from sigil.stores.base import Stores
 
 __all__ = ["WebChannel"]

@@ -7,6 +7,7 @@ from sigil.stores.redis.audit import RedisAudit
 from sigil.stores.redis.budgets import RedisBudgets
 from sigil.stores.redis.chats import RedisChats
 from sigil.stores.redis.client import Client
+from sigil.stores.redis.counters import RedisCounters
 from sigil.stores.redis.lanes import RedisLanes
 from sigil.stores.redis.memory import RedisMemory
 from sigil.stores.redis.messages import RedisMessages
@@ -31,5 +32,6 @@ def stores_over(client: Client, *, retention_days: int = 7, can_block: bool = Tr
         budgets=RedisBudgets(client, client.keys),
         chats=RedisChats(client, can_block=can_block),
         signals=RedisSignals(client),
+        counters=RedisCounters(client),
         backend=client,
     )

@@ -1,0 +1,79 @@
+"""What Prometheus is told: how messages ended, how many wait, how long each stage takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from sigil.metrics import BUCKETS_S, STAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from sigil.stores.base import Stores
+
+OUTCOMES = ("accepted", "duplicate", "answered", "refused", "stopped", "dead")
+_ENDS = ("answered", "refused", "stopped", "dead")
+
+
+async def exposition(stores: Stores) -> tuple[bytes, str]:
+    """The body of `/metrics` and its content type. Raises `StoreError`."""
+    days = await stores.lanes.counts()
+    times = await stores.counters.read()
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Snapshot([_messages(days), _waiting(days), _stages(times)]))
+    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Snapshot:
+    """A collector of what was read just now."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = list(families)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
+
+
+def _messages(days: Mapping[str, Mapping[str, int]]) -> Metric:
+    family = CounterMetricFamily(
+        "sigil_messages",
+        "Messages accepted and how they ended, since midnight UTC",
+        labels=["outcome"],
+    )
+    # Only the newest day: a sum over the days kept would fall when the oldest one expires, and
+    # Prometheus would take that for a restart from zero. A real start from zero it understands.
+    newest = days[max(days)] if days else {}
+    for outcome in OUTCOMES:
+        family.add_metric([outcome], newest.get(outcome, 0))
+    return family
+
+
+def _waiting(days: Mapping[str, Mapping[str, int]]) -> Metric:
+    open_ = sum(
+        day.get("accepted", 0) - sum(day.get(end, 0) for end in _ENDS) for day in days.values()
+    )
+    family = GaugeMetricFamily("sigil_messages_waiting", "Accepted messages without an outcome yet")
+    family.add_metric([], max(0, open_))
+    return family
+
+
+def _stages(times: Mapping[str, int]) -> Metric:
+    family = HistogramMetricFamily(
+        "sigil_stage_seconds", "How long one run of a stage takes", labels=["stage"]
+    )
+    bounds = [*map(str, BUCKETS_S), "+Inf"]
+    for stage in STAGES:
+        total, buckets = 0, []
+        for at, bound in enumerate(bounds):
+            total += times.get(f"{stage}:{at}", 0)
+            buckets.append((bound, total))
+        family.add_metric([stage], buckets, sum_value=times.get(f"{stage}:us", 0) / 1_000_000)
+    return family
