@@ -1,0 +1,42 @@
+"""Pairings in Redis: a hash per identity, and per user the set of their pairings' keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sigil.stores.redis.client import Client
+    from sigil.stores.redis.keys import Keys
+
+
+class RedisPairings:
+    """A `PairingStore`; every method is one round trip."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    async def add(self, channel: str, platform_id: str, user_id: str) -> None:
+        """Records that the user was let in; a pairing of another user moves to this one."""
+        pairing, paired = self._keys.pairing(channel, platform_id), self._keys.paired(user_id)
+        await self._client.script("pair", keys=[pairing, paired], args=[user_id])
+
+    async def has(self, channel: str, platform_id: str) -> bool:
+        """Whether the identity was let in."""
+        return await self.user_of(channel, platform_id) is not None
+
+    async def user_of(self, channel: str, platform_id: str) -> str | None:
+        """The id of the user to whom the pairing belongs; None if there is none."""
+        with self._client.guard():
+            key = self._keys.pairing(channel, platform_id)
+            user: Any = await self._client.redis.hget(key, "user")
+        return None if user is None else user.decode()
+
+    async def is_paired(self, user_id: str) -> bool:
+        """Whether the user holds a pairing on any channel."""
+        with self._client.guard():
+            return bool(await self._client.redis.exists(self._keys.paired(user_id)))
+
+    async def remove(self, channel: str, platform_id: str) -> None:
+        """Takes the permission back; nothing happens if there was none."""
+        await self._client.script("pair", keys=[self._keys.pairing(channel, platform_id)])
