@@ -85,18 +85,29 @@ class ChatRequest:
 
 
 class EventType(StrEnum):
-    """The kinds of `ChatEvent`. Exactly one DONE or ERROR ends a stream."""
+    """The kinds of `ChatEvent`. Exactly one DONE or ERROR ends a stream.
+
+    USAGE comes at most once per call of a vendor, before the end. RESTART comes only from a
+    chain of models (`sigil.providers.failover`): a candidate broke off after it had spoken and
+    the next one starts over, so the text and tool calls seen so far are void. Usage is not:
+    it was spent.
+    """
 
     TEXT_DELTA = "text_delta"
     TOOL_CALL = "tool_call"
     USAGE = "usage"
     DONE = "done"
     ERROR = "error"
+    RESTART = "restart"
 
 
 @dataclass(frozen=True, slots=True)
 class ChatEvent:
-    """One event of an answer; which field is set follows from `type`."""
+    """One event of an answer; which field is set follows from `type`.
+
+    `stop_reason` is `stop`, `length` (cut off at `max_tokens`) or `tool_calls`; what else a
+    vendor may say is passed on as it is.
+    """
 
     type: EventType
     text: str = ""

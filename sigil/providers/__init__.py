@@ -1,0 +1,92 @@
+"""Model vendors behind one protocol, and the registry that chooses between them.
+
+Names are loaded on first use, so that a process that calls no model imports no registry.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sigil.errors import (
+        AllProvidersUnavailable,
+        BudgetExceeded,
+        ErrorKind,
+        ProviderError,
+        ProviderNotFound,
+    )
+    from sigil.providers.base import (
+        ChatEvent,
+        ChatRequest,
+        EventType,
+        Message,
+        ModelInfo,
+        Provider,
+        ToolCall,
+        ToolDefinition,
+        Usage,
+    )
+    from sigil.providers.failover import Attempt, Candidate, FailoverProvider
+    from sigil.providers.registry import Budget, ModelRequest, ProviderRegistry, load
+
+_HOMES = {
+    "sigil.errors": (
+        "AllProvidersUnavailable",
+        "BudgetExceeded",
+        "ErrorKind",
+        "ProviderError",
+        "ProviderNotFound",
+    ),
+    "sigil.providers.base": (
+        "ChatEvent",
+        "ChatRequest",
+        "EventType",
+        "Message",
+        "ModelInfo",
+        "Provider",
+        "ToolCall",
+        "ToolDefinition",
+        "Usage",
+    ),
+    "sigil.providers.failover": ("Attempt", "Candidate", "FailoverProvider"),
+    "sigil.providers.registry": ("Budget", "ModelRequest", "ProviderRegistry", "load"),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AllProvidersUnavailable",
+    "Attempt",
+    "Budget",
+    "BudgetExceeded",
+    "Candidate",
+    "ChatEvent",
+    "ChatRequest",
+    "ErrorKind",
+    "EventType",
+    "FailoverProvider",
+    "Message",
+    "ModelInfo",
+    "ModelRequest",
+    "Provider",
+    "ProviderError",
+    "ProviderNotFound",
+    "ProviderRegistry",
+    "ToolCall",
+    "ToolDefinition",
+    "Usage",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    module = _HOME_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

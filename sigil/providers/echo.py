@@ -1,0 +1,88 @@
+"""The provider that needs no key: it says back what the person wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Usage
+
+HINT = (
+    "\n\nThis is the echo provider. To get real answers put a provider into sigil.yaml:\n\n"
+    "```yaml\n"
+    "providers:\n"
+    "  openai:\n"
+    "    api_key: ${OPENAI_API_KEY}\n"
+    "models:\n"
+    "  default: openai/gpt-5.4-mini\n"
+    "```\n"
+)
+
+# A turn's user text starts with a line that says where it came from, such as "[web, Sean]".
+_ORIGIN = re.compile(r"\A\[[^\n]*\]\n")
+_WORD = re.compile(r"\s*\S+\s*|\s+")
+# However long the text, an echo takes at most this many delays.
+_MAX_CHUNKS = 250
+_CHUNKS_WITHOUT_DELAY = 2
+# A rough measure, the same for what comes in and what goes out.
+_CHARS_PER_TOKEN = 4
+
+
+class EchoProvider:
+    """Streams the last user text back word by word, `delay` seconds between words.
+
+    With `hint` it adds how to get real answers. Takes `api_key` and `base_url` as every provider
+    does, and ignores them.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "echo",
+        delay: float = 0.02,
+        hint: bool = False,
+        api_key: str | None = None,
+        base_url: str | None = None,
+    ) -> None:
+        self.name = name
+        self._delay = delay
+        self._hint = hint
+
+    async def available(self) -> bool:
+        """Always."""
+        return True
+
+    async def list_models(self) -> list[ModelInfo]:
+        """One model, `echo`."""
+        return [ModelInfo("echo", max_context_tokens=1_000_000, max_output_tokens=100_000)]
+
+    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        """Whatever the model's name; an answer over `max_tokens` is cut off."""
+        answer = self._answer(request)
+        text = answer[: request.max_tokens * _CHARS_PER_TOKEN]
+        chunks = self._chunks(text) if request.stream else [text]
+        for number, chunk in enumerate(chunks):
+            if number and self._delay > 0:
+                await asyncio.sleep(self._delay)
+            yield ChatEvent(EventType.TEXT_DELTA, text=chunk)
+        read = sum(_tokens(message.content) for message in request.messages)
+        usage = Usage(read + _tokens(request.system_prompt or ""), _tokens(text))
+        yield ChatEvent(EventType.USAGE, usage=usage)
+        stop_reason = "stop" if len(text) == len(answer) else "length"
+        yield ChatEvent(EventType.DONE, stop_reason=stop_reason)
+
+    def _answer(self, request: ChatRequest) -> str:
+        said = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
+        said = _ORIGIN.sub("", said, count=1)
+        return (said if said.strip() else "(nothing to echo)") + (HINT if self._hint else "")
+
+    def _chunks(self, text: str) -> list[str]:
+        words = _WORD.findall(text)
+        most = _MAX_CHUNKS if self._delay > 0 else _CHUNKS_WITHOUT_DELAY
+        size = -(-len(words) // most)
+        return ["".join(words[at : at + size]) for at in range(0, len(words), size)]
+
+
+def _tokens(text: str) -> int:
+    return -(-len(text) // _CHARS_PER_TOKEN)

@@ -1,0 +1,100 @@
+"""Providers for tests, without a network. They are shipped: import them from `sigil.testing`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from sigil.errors import ErrorKind, ProviderError
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Usage
+
+Turn = str | Exception | Sequence[ChatEvent]
+"""One answer of a `ScriptedProvider`.
+
+- a text: streamed in one piece, with a usage of one token in and one token a word out;
+- a `ProviderError`: the ERROR event of that error;
+- any other exception: raised out of `chat`, as a broken provider would;
+- events: sent as they are; without DONE or ERROR it is a stream that breaks off.
+"""
+
+_MODEL = ModelInfo(
+    "model", tools=True, vision=True, max_context_tokens=100_000, max_output_tokens=10_000
+)
+
+
+class FakeProvider:
+    """Always gives the same answer. `is_available` may be changed at any time.
+
+    `requests` keeps what it was asked.
+    """
+
+    def __init__(self, name: str, available: bool = True, reply: str = "ok") -> None:
+        self.name = name
+        self.is_available = available
+        self.reply = reply
+        self.requests: list[ChatRequest] = []
+
+    async def available(self) -> bool:
+        """What `is_available` says."""
+        return self.is_available
+
+    async def list_models(self) -> list[ModelInfo]:
+        """One model, `model`, that can do everything."""
+        return [_MODEL]
+
+    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        """The reply, whatever the model's name."""
+        self.requests.append(request)
+        for event in _said(self.reply):
+            yield event
+
+
+class ScriptedProvider:
+    """Plays one turn of its script per call, in the order of the calls; see `Turn`.
+
+    A call after the last turn is an ERROR of kind `invalid_request`, which does not fail over.
+    `requests` keeps what it was asked.
+    """
+
+    def __init__(self, script: Iterable[Turn], name: str = "scripted") -> None:
+        self.name = name
+        self._script = iter(script)
+        self.requests: list[ChatRequest] = []
+
+    async def available(self) -> bool:
+        """Always."""
+        return True
+
+    async def list_models(self) -> list[ModelInfo]:
+        """One model, `model`, that can do everything."""
+        return [_MODEL]
+
+    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        """The next turn of the script."""
+        self.requests.append(request)
+        turn = next(self._script, None)
+        if turn is None:
+            turn = ProviderError(
+                f"the script of {self.name} has no turn for call {len(self.requests)}.",
+                kind=ErrorKind.INVALID_REQUEST,
+                provider=self.name,
+            )
+        for event in _played(turn):
+            yield event
+
+
+def _played(turn: Turn) -> Sequence[ChatEvent]:
+    if isinstance(turn, str):
+        return _said(turn)
+    if isinstance(turn, ProviderError):
+        return [ChatEvent(EventType.ERROR, error=turn)]
+    if isinstance(turn, Exception):
+        raise turn
+    return turn
+
+
+def _said(text: str) -> list[ChatEvent]:
+    return [
+        ChatEvent(EventType.TEXT_DELTA, text=text),
+        ChatEvent(EventType.USAGE, usage=Usage(1, len(text.split()))),
+        ChatEvent(EventType.DONE, stop_reason="stop"),
+    ]

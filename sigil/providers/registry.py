@@ -1,0 +1,238 @@
+"""Which model answers: the registered providers, the order between them, and what may be spent.
+
+A model is named `provider/model`, split at the first `/`. The order is: the request's own model,
+the workspace's override, the default, then the failover chain; each name at most once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from pydantic import SecretStr
+
+from sigil.errors import (
+    AllProvidersUnavailable,
+    BudgetExceeded,
+    ConfigError,
+    ProviderNotFound,
+)
+from sigil.providers.base import Provider
+from sigil.providers.failover import Candidate, FailoverProvider, unavailability
+
+PROVIDERS: dict[str, str] = {
+    "echo": "sigil.providers.echo:EchoProvider",
+    "openai": "sigil.providers.openai:OpenAIProvider",
+}
+"""Type of provider to its class, loaded on first use."""
+
+
+class ProviderSettings(Protocol):
+    """What `load` reads of one entry of `providers:` in the configuration."""
+
+    @property
+    def type(self) -> str | None: ...
+    @property
+    def api_key(self) -> SecretStr | None: ...
+    @property
+    def base_url(self) -> str | None: ...
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent and what was: tokens of the session, US dollars of the hour and day.
+
+    A limit of None is no limit; a limit that is reached allows nothing more.
+    """
+
+    max_session_tokens: int | None = None
+    used_session_tokens: int = 0
+    max_hour_usd: float | None = None
+    used_hour_usd: float = 0.0
+    max_day_usd: float | None = None
+    used_day_usd: float = 0.0
+
+    def check(self) -> None:
+        """Raises `BudgetExceeded` naming the first window that is used up."""
+        tokens = self.max_session_tokens
+        if tokens is not None and self.used_session_tokens >= tokens:
+            raise BudgetExceeded(
+                f"The token budget of this session is used up "
+                f"({self.used_session_tokens} of {tokens} tokens).",
+                window="session",
+            )
+        for window, used, limit in (
+            ("hour", self.used_hour_usd, self.max_hour_usd),
+            ("day", self.used_day_usd, self.max_day_usd),
+        ):
+            if limit is not None and used >= limit:
+                raise BudgetExceeded(
+                    f"The budget of this {window} is used up (${used:.2f} of ${limit:.2f}).",
+                    window=window,
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """Who asks for a model. `model` and `exclude` are full `provider/model` names."""
+
+    workspace_id: str | None = None
+    model: str | None = None
+    budget: Budget | None = None
+    exclude: tuple[str, ...] | list[str] | frozenset[str] | set[str] = ()
+
+
+def split_name(full_name: str) -> tuple[str, str]:
+    """`provider/model` as its two parts. Raises `ConfigError` for a name that has not both."""
+    provider, slash, model = full_name.partition("/")
+    if not (slash and provider and model):
+        raise ConfigError(
+            f"{full_name!r} is not the name of a model.", hint="Write it as provider/model."
+        )
+    return provider, model
+
+
+class ProviderRegistry:
+    """The providers of this process and the order in which their models are tried."""
+
+    def __init__(self) -> None:
+        self._providers: dict[str, Provider] = {}
+        self._default: str | None = None
+        self._overrides: dict[str, str] = {}
+        self._failover: tuple[str, ...] = ()
+
+    def register(self, name: str, provider: Provider) -> None:
+        """Makes a provider known; a name that is taken is replaced. No `/` in names."""
+        if not name or "/" in name:
+            raise ConfigError(f"{name!r} cannot be a provider's name.")
+        self._providers[name] = provider
+
+    def get(self, name: str) -> Provider:
+        """Raises `ProviderNotFound`, which lists the names that there are."""
+        try:
+            return self._providers[name]
+        except KeyError:
+            raise ProviderNotFound(self._unknown(name), provider=name) from None
+
+    def names(self) -> list[str]:
+        """The registered names, sorted."""
+        return sorted(self._providers)
+
+    def set_default(self, model: str) -> None:
+        """Raises `ConfigError` for a malformed name or an unregistered provider."""
+        self._default = self._checked(model)
+
+    def set_override(self, workspace_id: str, model: str | None) -> None:
+        """The model of one workspace; None takes the override away. Raises `ConfigError`."""
+        if model is None:
+            self._overrides.pop(workspace_id, None)
+        else:
+            self._overrides[workspace_id] = self._checked(model)
+
+    def set_failover(self, models: Iterable[str]) -> None:
+        """Replaces the chain, in order. Raises `ConfigError`, and then changes nothing."""
+        self._failover = tuple([self._checked(model) for model in models])
+
+    async def route(self, request: ModelRequest) -> tuple[Provider, str]:
+        """The first candidate that is available, as its provider and the model's own name.
+
+        Raises `BudgetExceeded` before any candidate is looked at, `ConfigError` for a malformed
+        name, `AllProvidersUnavailable` naming each candidate's cause. A model of an unregistered
+        provider counts as unavailable, so that a session whose choice has left the configuration
+        is still answered by the next; `get` tells whether a provider exists.
+        """
+        candidates, causes = self._candidates(request)
+        for candidate in candidates:
+            cause = await unavailability(candidate.provider)
+            if cause is None:
+                return candidate.provider, candidate.model
+            causes[candidate.name] = cause
+        raise AllProvidersUnavailable(causes)
+
+    def chain(
+        self, request: ModelRequest, *, model_call: float = 300.0, idle_stream: float = 90.0
+    ) -> FailoverProvider:
+        """All candidates of one turn as one provider; `route` says what it raises.
+
+        Whether a candidate is available is asked right before it is tried. `model_call` and
+        `idle_stream` are seconds.
+        """
+        candidates, causes = self._candidates(request)
+        return FailoverProvider(
+            candidates, model_call=model_call, idle_stream=idle_stream, causes=causes
+        )
+
+    async def aclose(self) -> None:
+        """Closes every provider that holds connections."""
+        for provider in self._providers.values():
+            close = getattr(provider, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _candidates(self, request: ModelRequest) -> tuple[list[Candidate], dict[str, str]]:
+        """The candidates in order, and why each of the others is passed over."""
+        if request.budget is not None:
+            request.budget.check()
+        override = self._overrides.get(request.workspace_id or "")
+        names = (request.model, override, self._default, *self._failover)
+        candidates: list[Candidate] = []
+        causes: dict[str, str] = {}
+        for name in dict.fromkeys(name for name in names if name is not None):
+            provider_name, _ = split_name(name)
+            provider = self._providers.get(provider_name)
+            if name in request.exclude:
+                causes[name] = "excluded"
+            elif provider is None:
+                causes[name] = self._unknown(provider_name)
+            else:
+                candidates.append(Candidate(name, provider))
+        return candidates, causes
+
+    def _checked(self, model: str) -> str:
+        provider, _ = split_name(model)
+        if provider not in self._providers:
+            raise ConfigError(f"{model!r}: {self._unknown(provider)}")
+        return model
+
+    def _unknown(self, name: str) -> str:
+        known = ", ".join(self.names()) or "none"
+        return f"no provider named {name!r} is configured (there are: {known})"
+
+
+def load(name: str, settings: ProviderSettings | None = None) -> Provider:
+    """Builds one provider of the configuration; needs no running loop and opens no connection.
+
+    `type` is a name in `PROVIDERS` (the default: the provider's own name) or
+    `package.module:Class`. The class is called with `api_key`, `base_url` and the options as
+    keywords; one of the table is also given its configured `name`. Raises `ConfigError`.
+    """
+    kind = (settings.type if settings else None) or name
+    path = PROVIDERS.get(kind, kind if ":" in kind else "")
+    if not path:
+        raise ConfigError(
+            f"providers.{name}.type: {kind!r} is not a type of provider.",
+            hint=f"Choose one of {', '.join(sorted(PROVIDERS))}, or package.module:Class.",
+        )
+    arguments: dict[str, Any] = dict(settings.options) if settings else {}
+    key = settings.api_key if settings else None
+    arguments["api_key"] = None if key is None else key.get_secret_value()
+    arguments["base_url"] = settings.base_url if settings else None
+    if kind in PROVIDERS:
+        arguments["name"] = name
+    factory = _class(name, path)
+    try:
+        return cast(Provider, factory(**arguments))
+    except TypeError as error:
+        raise ConfigError(f"providers.{name}.options: {error}.") from None
+
+
+def _class(name: str, path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"providers.{name}.type: {path!r} cannot be loaded: {error}.") from error
