@@ -20,8 +20,8 @@ _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re
 _USERS_OF_SECRETS: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = (
     (("channels", "*", "options"), frozenset({"gateway", "outbound"})),
     (("providers", "*"), frozenset({"agent"})),
-    (("gateway", "token"), frozenset({"gateway"})),
-    (("users", "*", "token"), frozenset({"gateway"})),
+    (("gateway", "token"), frozenset({"gateway", "client"})),
+    (("users", "*", "token"), frozenset({"gateway", "client"})),
 )
 
 

@@ -19,6 +19,7 @@ from sigil.config.schema import Role, Settings, data_home
 from sigil.errors import ConfigError
 
 FILE_NAME = "sigil.yaml"
+_ROLES = (*get_args(Role), "client")
 
 
 def search_path(environ: Mapping[str, str] | None = None) -> list[Path]:
@@ -31,7 +32,14 @@ def search_path(environ: Mapping[str, str] | None = None) -> list[Path]:
 
 def find_config(environ: Mapping[str, str] | None = None) -> Path | None:
     """The first file of the search path that is there."""
-    return next((path for path in search_path(environ) if path.exists()), None)
+    return next((path for path in search_path(environ) if _is_there(path)), None)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return True  # passing over a file that somebody meant to be read would be worse
 
 
 def load_settings(
@@ -42,14 +50,15 @@ def load_settings(
 ) -> Settings:
     """Reads the configuration: `path`, else SIGIL_CONFIG, else the search path, else defaults.
 
-    `role` is what this process runs as (None: everything). References to variables are
-    expanded only where that role needs them; what others need is left out.
+    `role` is what this process runs as: gateway, routing, agent, outbound, `client` for one
+    that talks to the gateway, None for everything. References to variables are expanded only
+    where that role needs them; what others need is left out.
 
     Raises `ConfigError` that lists every problem with its path, file and line.
     """
     environ = os.environ if environ is None else environ
-    if role is not None and role not in get_args(Role):
-        raise ConfigError(f"there is no role '{role}'; the roles are {', '.join(get_args(Role))}.")
+    if role is not None and role not in _ROLES:
+        raise ConfigError(f"there is no role '{role}'; the roles are {', '.join(_ROLES)}.")
     if path is None:
         named = environ.get("SIGIL_CONFIG")
         path = Path(named).expanduser() if named else find_config(environ)

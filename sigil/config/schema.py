@@ -30,7 +30,7 @@ SessionMode = Literal["unified", "per_channel"]
 OWNER_ID = "owner"
 PERSONAL = "personal"
 
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", "sentinel://", "redis+sentinel://")
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 _SECTION = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
 
 
@@ -107,7 +107,7 @@ class RedisSettings(Section):
 
     url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
         None,
-        description="redis://, rediss:// (TLS), unix:// or sentinel:// URL. "
+        description="redis://, rediss:// (TLS) or unix:// URL. "
         "Not given: `sigil up` starts a private Valkey in data_dir.",
     )
     prefix: str = Field(
