@@ -53,6 +53,8 @@ class Streams:
         return EventSourceResponse(
             self._stream(user_id, chat, after, html),
             ping=HEARTBEAT_S,
+            # An event rather than a comment, so that a page notices a connection that died.
+            ping_message_factory=lambda: ServerSentEvent("{}", event="ping"),
             send_timeout=SLOW_READER_S,
             sep="\n",
         )

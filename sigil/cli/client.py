@@ -1,0 +1,161 @@
+"""A client of the gateway's HTTP API, as `sigil chat` uses it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import httpx2
+
+from sigil.errors import SigilError
+
+CHANNEL = "terminal"
+RETRY_FOR_S = 30.0
+_PAUSE_S = 0.5
+_SILENCE_S = 40.0  # the gateway pings every 15 s
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of the chat's log: `user`, `draft` (all of the answer so far) or `reply`."""
+
+    kind: str
+    data: dict[str, Any]
+    id: str
+
+
+class _Interrupted(Exception):
+    """The gateway went away; it may come back."""
+
+
+class Chat:
+    """One chat with the gateway. Not to be shared between tasks."""
+
+    def __init__(self, url: str, *, token: str | None = None, as_user: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        headers = {"User-Agent": "sigil-chat"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if as_user is not None:
+            headers["X-Sigil-As"] = as_user
+        self._http = httpx2.AsyncClient(
+            base_url=self.url,
+            headers=headers,
+            params={"channel": CHANNEL},
+            timeout=httpx2.Timeout(10.0, read=_SILENCE_S),
+            trust_env=False,  # a proxy has no business between this and the gateway
+        )
+        self._id = ""
+        self._after = "0-0"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._http.aclose()
+
+    async def open(self) -> dict[str, Any]:
+        """Begins a chat and returns what `/api/me` says. Raises `SigilError`."""
+        try:
+            me = await self._json("GET", "/api/me")
+            self._id = (await self._json("POST", "/api/chats"))["id"]
+        except _Interrupted as error:
+            raise self._away() from error
+        return me
+
+    async def say(self, text: str) -> None:
+        """Sends a message, again for a while if the gateway is away. Raises `SigilError`."""
+        body = {"text": text, "message_id": uuid.uuid4().hex}
+        deadline = time.monotonic() + RETRY_FOR_S
+        while True:
+            try:
+                await self._json("POST", f"/api/chats/{self._id}/messages", body)
+                return
+            except _Interrupted as error:
+                if time.monotonic() > deadline:
+                    raise self._away() from error
+            await asyncio.sleep(_PAUSE_S)
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """The chat's events from where the last call ended, over lost connections.
+
+        Raises `SigilError` once the gateway was away for `RETRY_FOR_S`.
+        """
+        heard = time.monotonic()
+        while True:
+            try:
+                async with self._stream() as lines:
+                    async for event in _events(lines):
+                        heard = time.monotonic()
+                        self._after = event.id or self._after
+                        yield event
+            except (_Interrupted, httpx2.TransportError) as error:
+                if time.monotonic() - heard > RETRY_FOR_S:
+                    raise self._away() from error
+            await asyncio.sleep(_PAUSE_S)
+
+    @asynccontextmanager
+    async def _stream(self) -> AsyncIterator[AsyncIterator[str]]:
+        path = f"/api/chats/{self._id}/events"
+        headers = {"Last-Event-ID": self._after, "Accept": "text/event-stream"}
+        async with self._http.stream("GET", path, headers=headers) as response:
+            if response.status_code != 200:
+                await response.aread()
+                raise _problem(response)
+            yield _lines(response.aiter_text())
+
+    async def _json(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        try:
+            response = await self._http.request(method, path, json=body)
+        except httpx2.TransportError as error:
+            raise _Interrupted from error
+        if response.is_success:
+            answer = response.json()
+            assert isinstance(answer, dict)
+            return answer
+        raise _problem(response)
+
+    def _away(self) -> SigilError:
+        return SigilError(
+            f"the gateway at {self.url} does not answer.", hint="Start it with `sigil up`."
+        )
+
+
+def _problem(response: httpx2.Response) -> Exception:
+    if response.status_code in _TRANSIENT:
+        return _Interrupted()
+    try:
+        message = str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        message = f"the gateway answered {response.status_code}."
+    hint = "Pass it with --token." if response.status_code == 401 else None
+    return SigilError(message, hint=hint)
+
+
+async def _lines(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Ends lines at LF alone, as the gateway does; text may contain other separators."""
+    rest = ""
+    async for piece in pieces:
+        *whole, rest = (rest + piece).split("\n")
+        for line in whole:
+            yield line
+
+
+async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+    fields: dict[str, str] = {}
+    async for line in lines:
+        name, _, value = line.partition(":")
+        if name:
+            fields[name] = value.removeprefix(" ")
+        elif line == "" and fields:
+            kind, raw = fields.get("event", ""), fields.get("data", "")
+            if kind in {"user", "draft", "reply"}:
+                yield Event(kind, json.loads(raw), fields.get("id", ""))
+            fields = {}

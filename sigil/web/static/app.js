@@ -1,0 +1,212 @@
+// The chat page: who is here, which chat is open, and what flows between them.
+
+import { api } from "./api.js";
+import { Composer } from "./composer.js";
+import { Outbox } from "./outbox.js";
+import { Sidebar } from "./sidebar.js";
+import { ChatStream } from "./stream.js";
+import { Thread } from "./thread.js";
+import { refreshTimes, setClock } from "./times.js";
+
+const $ = (id) => document.getElementById(id);
+const LOST_AFTER_MS = 1_200;
+
+let chat = null; // the id of the open chat; null is one that has no message yet
+let stream = null;
+let chats = [];
+let lostTimer;
+
+const sidebar = new Sidebar();
+const thread = new Thread({
+  retry: () => outbox.retry(),
+  busy: (busy) => { $("stop").hidden = !busy; },
+});
+const outbox = new Outbox({
+  sent: (item) => { if (item.chat === chat) opened(); listChats(); },
+  waiting: (item, reason) => { if (item.chat === chat) thread.waiting(item.id, reason); },
+  refused: (item, error) => refused(item, error),
+});
+const composer = new Composer(say);
+
+async function start() {
+  try {
+    const me = await api.me();
+    setClock(me.now);
+    greet(me);
+  } catch (error) {
+    if (error.status === 401) return askToken();
+    return wait(error.message);
+  }
+  $("login").hidden = true;
+  $("app").hidden = false;
+  composer.set(composer.value);
+  outbox.flush();
+  await listChats();
+  open(location.hash.slice(1));
+}
+
+function wait(message) {
+  $("app").hidden = false;
+  banner(`${message} Trying again…`);
+  setTimeout(start, 2_000);
+}
+
+function greet(me) {
+  $("hello").textContent = `Hello, ${me.user.name}`;
+  $("me-name").textContent = me.user.name;
+  $("me-initial").textContent = [...me.user.name][0].toUpperCase();
+  $("me-model").textContent = me.model;
+  $("me-model").title = me.model;
+  $("logout").hidden = !me.token_required;
+}
+
+function askToken() {
+  stream?.close();
+  $("app").hidden = true;
+  $("login").hidden = false;
+  $("token").focus();
+}
+
+// ---------------------------------------------------------------- chats
+
+function open(id) {
+  stream?.close();
+  stream = null;
+  chat = id || null;
+  thread.clear();
+  composer.fail("");
+  banner("");
+  sidebar.close();
+  for (const item of outbox.of(chat)) thread.own(item.id, item.text, { pending: true });
+  if (chat && (known(chat) || !outbox.of(chat).length)) opened();
+  if (!chat) thread.ready();
+  shown();
+  composer.focus();
+}
+
+/** The chat is there, so its events can be read. */
+function opened() {
+  if (stream) return;
+  stream = new ChatStream(chat, { event: received, ready: caughtUp, lost, gone });
+}
+
+function received(kind, data) {
+  connected();
+  if (kind === "draft") thread.draft(data);
+  else if (kind === "reply") thread.reply(data);
+  else {
+    outbox.confirm(data.message_id);
+    thread.own(data.message_id, data.text, { at: data.at });
+  }
+  shown();
+}
+
+function caughtUp() {
+  connected();
+  if (!thread.live) thread.ready();
+}
+
+function connected() {
+  clearTimeout(lostTimer);
+  lostTimer = null;
+  banner("");
+}
+
+function lost() {
+  lostTimer ??= setTimeout(() => banner("Connection lost. Reconnecting…"), LOST_AFTER_MS);
+}
+
+function gone(status) {
+  if (status === 401) return askToken();
+  location.hash = "";
+  composer.fail("That chat is not there any more.");
+}
+
+async function listChats() {
+  chats = await api.chats().catch(() => chats);
+  shown();
+}
+
+const known = (id) => chats.find((each) => each.id === id);
+
+function shown() {
+  const title = (chat && known(chat)?.title) || "New chat";
+  $("title").textContent = title;
+  document.title = chat ? `${title} · Sigil` : "Sigil";
+  $("empty").hidden = chat !== null || !thread.isEmpty;
+  sidebar.show(chats, chat);
+}
+
+function banner(text) {
+  $("banner").textContent = text;
+  $("banner").hidden = !text;
+}
+
+// ---------------------------------------------------------------- writing
+
+async function say(text) {
+  if (!chat) {
+    try {
+      chat = await api.newChat();
+    } catch (error) {
+      composer.set(text);
+      return error.status === 401 ? askToken() : composer.fail(error.message);
+    }
+    history.pushState(null, "", `#${chat}`);
+  }
+  const item = outbox.add(chat, text);
+  thread.own(item.id, text, { pending: true });
+  thread.toEnd();
+  shown();
+}
+
+function refused(item, error) {
+  if (item.chat === chat) {
+    thread.remove(item.id);
+    composer.fail(error.message);
+    if (!composer.value) composer.set(item.text);
+    shown();
+  }
+  if (error.status === 401) askToken();
+}
+
+// ---------------------------------------------------------------- wiring
+
+window.addEventListener("hashchange", () => open(location.hash.slice(1)));
+window.addEventListener("online", () => outbox.retry());
+setInterval(refreshTimes, 30_000);
+$("new-chat").addEventListener("click", () => {
+  if (location.hash) location.hash = "";
+  else open("");
+});
+$("stop").addEventListener("click", () => say("/stop"));
+$("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme
+    ? root.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  localStorage.setItem("sigil-theme", root.dataset.theme);
+});
+for (const hint of document.querySelectorAll("[data-say]")) {
+  hint.addEventListener("click", () => say(hint.dataset.say));
+}
+$("logout").addEventListener("click", async () => {
+  await api.logout().catch(() => null);
+  sessionStorage.clear();
+  location.assign("/");
+});
+$("login-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  $("login-problem").hidden = true;
+  try {
+    await api.login($("token").value.trim());
+    $("token").value = "";
+    start();
+  } catch (error) {
+    $("login-problem").textContent = error.message;
+    $("login-problem").hidden = false;
+  }
+});
+
+start();
