@@ -133,4 +133,4 @@ def from_url(url: str, keys: Keys, *, max_connections: int = 64) -> Client:
             url, max_connections=_BLOCKING_CONNECTIONS, socket_timeout=None
         )
 
-    return Client(aioredis.Redis(connection_pool=pool), keys, blocking=blocking)
+    return Client(aioredis.Redis.from_pool(pool), keys, blocking=blocking)
