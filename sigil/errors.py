@@ -210,7 +210,9 @@ class AllProvidersUnavailable(ProviderError):
     code = "provider.all_unavailable"
 
     def __init__(self, causes: dict[str, str]) -> None:
-        listed = "; ".join(f"{name}: {cause}" for name, cause in causes.items()) or "none configured"
+        listed = (
+            "; ".join(f"{name}: {cause}" for name, cause in causes.items()) or "none configured"
+        )
         super().__init__(f"all providers unavailable ({listed})", kind=ErrorKind.UNAVAILABLE)
         self.causes = dict(causes)
 

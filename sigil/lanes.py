@@ -286,9 +286,7 @@ class Lanes(Protocol):
         """Appends and applies `effects`, unless the id was pushed before. LaneFull."""
         ...
 
-    async def take(
-        self, lane: str, nonce: str, *, ttl: float, limit: int
-    ) -> Lease | Refusal: ...
+    async def take(self, lane: str, nonce: str, *, ttl: float, limit: int) -> Lease | Refusal: ...
 
     async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:
         """Raises `LeaseLost`."""

@@ -47,6 +47,16 @@ def _optional(name: str, value: object, limit: int) -> None:
         _bounded(name, value, limit)
 
 
+def _check_size(value: object) -> None:
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise MessageInvalid("attachment.size must be a number of bytes.")
+
+
+def _check_time(value: object) -> None:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise MessageInvalid("received_at must be a time with a timezone.")
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """A file that came with a message or goes out with one; `size` is in bytes."""
@@ -60,8 +70,7 @@ class Attachment:
         _bounded("attachment.url", self.url, MAX_URL_BYTES)
         _bounded("attachment.name", self.name, MAX_NAME_BYTES)
         _bounded("attachment.mime_type", self.mime_type, MAX_NAME_BYTES)
-        if self.size is not None and (not isinstance(self.size, int) or self.size < 0):
-            raise MessageInvalid("attachment.size must be a number of bytes.")
+        _check_size(self.size)
 
 
 class _Json:
@@ -85,7 +94,7 @@ class _Json:
             raise MessageInvalid("the message is not a JSON object.")
         unknown = raw.keys() - {f.name for f in fields(cls)}  # type: ignore[arg-type]  # see to_json
         if unknown:
-            raise MessageInvalid(f"unknown field {sorted(unknown)[0]!r}.")
+            raise MessageInvalid(f"unknown field {min(unknown)!r}.")
         try:
             return cls(**_revive(raw, cls._list_field))
         except (TypeError, ValueError) as error:
@@ -137,8 +146,7 @@ class InboundMessage(_Json):
         _bounded("content", self.content, MAX_CONTENT_BYTES, empty=bool(self.attachments))
         if not isinstance(self.is_direct, bool):
             raise MessageInvalid("is_direct must be true or false.")
-        if not isinstance(self.received_at, datetime) or self.received_at.tzinfo is None:
-            raise MessageInvalid("received_at must be a time with a timezone.")
+        _check_time(self.received_at)
 
 
 @dataclass(frozen=True, slots=True)

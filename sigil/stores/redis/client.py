@@ -16,7 +16,6 @@ from redis.exceptions import NoScriptError, RedisError
 from sigil.errors import StoreError
 from sigil.stores.redis.keys import Keys
 
-# Read by position, not through the prelude, so that each script stays one EVALSHA.
 _WITH_EFFECTS = frozenset({"push", "commit", "show"})
 _BLOCKING_CONNECTIONS = 512
 
@@ -42,7 +41,8 @@ class Client:
         *,
         blocking: Callable[[], aioredis.Redis] | None = None,
     ) -> None:
-        self.redis = redis
+        # Untyped: redis-py's answers are typed `bytes | str`, whatever `decode_responses` says.
+        self.redis: Any = redis
         self.keys = keys
         self._make_blocking = blocking
         self._blocking: aioredis.Redis | None = None
@@ -50,7 +50,7 @@ class Client:
         self._secret: bytes | None = None
 
     @property
-    def blocking(self) -> aioredis.Redis:
+    def blocking(self) -> Any:
         if self._make_blocking is None:
             return self.redis
         if self._blocking is None:

@@ -1,0 +1,53 @@
+"""Reads one answer off a stream of events, into the draft that people watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sigil.errors import SigilError
+from sigil.providers.base import ChatRequest, EventType, Provider, Usage
+
+if TYPE_CHECKING:
+    from sigil.drafts import Draft
+
+
+@dataclass(slots=True)
+class Answer:
+    """What has come of an answer so far; complete unless `error` or `note` says otherwise."""
+
+    text: str = ""
+    usage: Usage = field(default_factory=Usage)
+    error: SigilError | None = None
+    note: str = ""
+    attempts: list[Any] = field(default_factory=list)
+
+
+async def ask(provider: Provider, request: ChatRequest, draft: Draft, answer: Answer) -> None:
+    """Fills `answer` while the model speaks, so that a stopped one is kept as far as it came."""
+    stream = provider.chat(request)
+    try:
+        async for event in stream:
+            if event.type is EventType.TEXT_DELTA:
+                answer.text += event.text
+                draft.add(event.text)
+            elif event.type is EventType.RESTART:
+                answer.text = ""
+                draft.restart()
+            elif event.type is EventType.USAGE and event.usage is not None:
+                answer.usage = _sum(answer.usage, event.usage)
+            elif event.type is EventType.ERROR:
+                answer.error = event.error
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _sum(a: Usage, b: Usage) -> Usage:
+    return Usage(
+        a.input_tokens + b.input_tokens,
+        a.output_tokens + b.output_tokens,
+        a.cached_tokens + b.cached_tokens,
+        a.thinking_tokens + b.thinking_tokens,
+    )

