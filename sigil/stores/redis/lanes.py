@@ -144,9 +144,7 @@ class RedisLanes:
 
 
 def _items(flat: Sequence[Any]) -> tuple[Item, ...]:
-    return tuple(
-        Item(_text(flat[i]), _fields(flat[i + 1])) for i in range(0, len(flat), 2)
-    )
+    return tuple(Item(_text(flat[i]), _fields(flat[i + 1])) for i in range(0, len(flat), 2))
 
 
 def _fields(flat: Sequence[bytes]) -> dict[str, str]:
