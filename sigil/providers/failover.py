@@ -136,7 +136,7 @@ class FailoverProvider:
         yield ChatEvent(EventType.ERROR, error=AllProvidersUnavailable(self._causes))
 
     def _remaining(self) -> list[Candidate]:
-        failed = {attempt.model for attempt in self.attempts if not attempt.answered}
+        failed = {attempt.model for attempt in self.attempts if attempt.error is not None}
         return [candidate for candidate in self._candidates if candidate.name not in failed]
 
 
@@ -163,8 +163,9 @@ class _Call:
         )
 
     def failure(self) -> ProviderError:
-        """Why the call did not answer; only after its events have ended."""
-        return self._error or self._failed("failed without saying why", ErrorKind.SERVER)
+        """Why the call did not answer; only after its events have ended without DONE."""
+        assert self._error is not None
+        return self._error
 
     async def events(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """The events up to and including DONE; after anything else, `failure()` says what."""
@@ -173,7 +174,9 @@ class _Call:
         try:
             while (event := await self._next(stream, deadline)) is not None:
                 if event.type is EventType.ERROR:
-                    self._error = event.error
+                    self._error = event.error or self._failed(
+                        "failed without saying why", ErrorKind.SERVER
+                    )
                     return
                 if event.usage is not None:
                     self._usage = event.usage

@@ -36,6 +36,7 @@ class Answer:
         self._provider = provider
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
+        self._started = False
         self._spoke = False
         self._calls: list[_Call] = []
         self._call_at: dict[int, _Call] = {}
@@ -44,6 +45,7 @@ class Answer:
 
     def take(self, chunk: ChatCompletionChunk) -> str:
         """Adds a chunk of a stream and returns the text in it."""
+        self._started = True
         self._id = self._id or str(getattr(chunk, "id", "") or "")
         self._take_usage(getattr(chunk, "usage", None))
         choices = getattr(chunk, "choices", None)
@@ -59,6 +61,7 @@ class Answer:
         choices = getattr(completion, "choices", None)
         if not choices or choices[0].message is None:
             raise self._flaw("the answer is malformed", ErrorKind.SERVER)
+        self._started = True
         self._id = str(completion.id or "")
         self._take_usage(completion.usage)
         self._finish_reason = choices[0].finish_reason
@@ -131,6 +134,9 @@ class Answer:
     def _check(self) -> None:
         if self._finish_reason == "content_filter":
             raise self._flaw("the answer was filtered", ErrorKind.FILTERED)
+        if not self._started:
+            # The SDK passes over lines that are no events; what is left then is nothing at all.
+            raise self._flaw("the answer is malformed: it has no events", ErrorKind.SERVER)
         if self._finish_reason is None:
             raise self._flaw("the answer broke off before its end", ErrorKind.NETWORK)
         if not self._spoke and not self._calls:

@@ -1,0 +1,152 @@
+"""What every provider must do, whoever answers behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+
+from sigil.errors import ErrorKind, ProviderError
+from sigil.providers import (
+    ChatEvent,
+    ChatRequest,
+    EventType,
+    Message,
+    ModelInfo,
+    Provider,
+    ToolCall,
+    ToolDefinition,
+)
+from sigil.providers.echo import EchoProvider
+from sigil.providers.failover import Candidate, FailoverProvider
+from sigil.providers.fakes import FakeProvider, ScriptedProvider
+from sigil.providers.openai import OpenAIProvider
+from tests.providers.openai_server import KEY, Reply, answer, openai_server, refusal
+
+TEXT = "Hello world"
+
+
+def limited() -> ProviderError:
+    return ProviderError("slow down", kind=ErrorKind.RATE_LIMITED)
+
+
+@asynccontextmanager
+async def openai(reply: Reply) -> AsyncIterator[OpenAIProvider]:
+    async with openai_server() as server:
+        server.reply = reply
+        provider = OpenAIProvider(api_key=KEY, base_url=server.url)
+        yield provider
+        await provider.aclose()
+
+
+@pytest.fixture(params=["fake", "scripted", "echo", "chain", "openai"])
+async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
+    """One that answers `TEXT` with `TEXT`."""
+    fake = FakeProvider("fake", reply=TEXT)
+    if request.param == "fake":
+        yield fake
+    elif request.param == "scripted":
+        yield ScriptedProvider([TEXT] * 20)
+    elif request.param == "echo":
+        yield EchoProvider(delay=0)
+    elif request.param == "chain":
+        broken = Candidate("s/model", ScriptedProvider([limited()] * 20))
+        yield FailoverProvider([broken, Candidate("f/model", fake)])
+    else:
+        async with openai(answer(TEXT)) as provider:
+            yield provider
+
+
+@pytest.fixture(params=["scripted", "openai"])
+async def limited_provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
+    """One that answers with a rate limit. The other providers cannot fail."""
+    if request.param == "scripted":
+        yield ScriptedProvider([limited()])
+    else:
+        async with openai(refusal(429, "rate_limit_exceeded")) as provider:
+            yield provider
+
+
+def asked(*, stream: bool = True, **fields: object) -> ChatRequest:
+    return ChatRequest("model", [Message(role="user", content=TEXT)], stream=stream, **fields)
+
+
+async def collected(provider: Provider, request: ChatRequest) -> list[ChatEvent]:
+    return [event async for event in provider.chat(request)]
+
+
+def text_of(events: list[ChatEvent]) -> str:
+    return "".join(event.text for event in events if event.type is EventType.TEXT_DELTA)
+
+
+async def test_it_is_a_provider_with_a_name(provider: Provider) -> None:
+    assert isinstance(provider, Provider)
+    assert provider.name
+
+
+async def test_it_says_locally_whether_it_is_available(provider: Provider) -> None:
+    assert await provider.available() is True
+
+
+async def test_models_are_listed_with_what_they_can_do(provider: Provider) -> None:
+    models = await provider.list_models()
+    assert models
+    assert len({model.id for model in models}) == len(models)
+    for model in models:
+        assert isinstance(model, ModelInfo)
+        assert 0 < model.max_output_tokens <= model.max_context_tokens
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_an_answer_is_text_then_usage_then_one_done(provider: Provider, stream: bool) -> None:
+    events = await collected(provider, asked(stream=stream))
+    assert text_of(events) == TEXT
+    types = [event.type for event in events]
+    assert types[-2:] == [EventType.USAGE, EventType.DONE]
+    assert set(types[:-2]) == {EventType.TEXT_DELTA}
+    assert events[-1].stop_reason == "stop"
+    usage = events[-2].usage
+    assert usage is not None
+    assert usage.total_tokens == usage.input_tokens + usage.output_tokens > 0
+
+
+async def test_a_whole_conversation_with_tools_is_taken(provider: Provider) -> None:
+    call = ToolCall("call-1", "clock.now", {"zone": "UTC"})
+    request = ChatRequest(
+        "model",
+        messages=[
+            Message(role="user", content="What time is it?"),
+            Message(role="assistant", tool_calls=(call,)),
+            Message(role="tool", content="12:00", tool_call_id="call-1"),
+            Message(role="assistant", content="Noon."),
+            Message(role="user", content=TEXT),
+        ],
+        system_prompt="Be brief.",
+        tools=(ToolDefinition("clock.now", "The time"),),
+        temperature=0.5,
+    )
+    events = await collected(provider, request)
+    assert text_of(events) == TEXT
+    assert events[-1].type is EventType.DONE
+
+
+async def test_closing_a_stream_early_leaves_the_provider_usable(provider: Provider) -> None:
+    async with aclosing(provider.chat(asked())) as events:
+        first = await anext(events)
+    assert first.type is EventType.TEXT_DELTA
+    assert text_of(await collected(provider, asked())) == TEXT
+
+
+async def test_calls_run_side_by_side(provider: Provider) -> None:
+    answers = await asyncio.gather(*(collected(provider, asked()) for _ in range(8)))
+    assert {text_of(events) for events in answers} == {TEXT}
+
+
+async def test_a_failure_is_one_error_event(limited_provider: Provider) -> None:
+    (event,) = await collected(limited_provider, asked())
+    assert event.type is EventType.ERROR
+    assert event.error is not None
+    assert event.error.kind is ErrorKind.RATE_LIMITED
+    assert event.error.transient

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sigil.providers.openai import OpenAIProvider
+from tests.providers.openai_server import KEY, OpenAIServer, openai_server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[OpenAIServer]:
+    async with openai_server() as served:
+        yield served
+
+
+@pytest.fixture
+async def provider(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
+    provider = OpenAIProvider(api_key=KEY, base_url=server.url, read_timeout=5)
+    yield provider
+    await provider.aclose()

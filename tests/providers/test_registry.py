@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from sigil import providers
+from sigil.errors import (
+    AllProvidersUnavailable,
+    BudgetExceeded,
+    ConfigError,
+    ErrorKind,
+    ProviderNotFound,
+)
+from sigil.providers import Budget, ChatRequest, EventType, Message, ModelRequest, ProviderRegistry
+from sigil.providers.fakes import FakeProvider
+from sigil.providers.registry import load
+
+OPUS, SONNET, GPT = "anthropic/claude-opus-4-6", "anthropic/claude-sonnet-4-5", "openai/gpt-4.1"
+
+
+@pytest.fixture
+def registry() -> ProviderRegistry:
+    registry = ProviderRegistry()
+    for name in ("anthropic", "openai"):
+        registry.register(name, FakeProvider(name))
+    registry.set_default(SONNET)
+    return registry
+
+
+def unplug(registry: ProviderRegistry, name: str) -> None:
+    registry.register(name, FakeProvider(name, available=False))
+
+
+async def chosen(registry: ProviderRegistry, **fields: Any) -> str:
+    provider, model = await registry.route(ModelRequest(**fields))
+    return f"{provider.name}/{model}"
+
+
+def test_every_exported_name_is_there() -> None:
+    for name in providers.__all__:
+        assert getattr(providers, name).__name__ == name
+    assert set(providers.__all__) <= set(dir(providers))
+    with pytest.raises(AttributeError, match="nothing_like_it"):
+        _ = providers.nothing_like_it
+
+
+def test_the_registry_imports_no_sdk() -> None:
+    code = (
+        "import sys; from sigil.providers import ProviderRegistry; ProviderRegistry(); "
+        "sys.exit(any(m in sys.modules for m in ('openai', 'httpx2', 'anthropic')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_get_gives_what_was_registered(registry: ProviderRegistry) -> None:
+    assert registry.get("anthropic").name == "anthropic"
+    with pytest.raises(ProviderNotFound, match=r"nobody.*anthropic, openai"):
+        registry.get("nobody")
+
+
+async def test_the_default_answers_when_nothing_else_is_said(registry: ProviderRegistry) -> None:
+    assert await chosen(registry) == SONNET
+
+
+async def test_the_workspaces_override_wins_over_the_default(registry: ProviderRegistry) -> None:
+    registry.set_override("homelab", GPT)
+    assert await chosen(registry, workspace_id="homelab") == GPT
+    assert await chosen(registry, workspace_id="another") == SONNET
+    registry.set_override("homelab", None)
+    assert await chosen(registry, workspace_id="homelab") == SONNET
+    registry.set_override("homelab", None)
+
+
+async def test_the_requests_model_wins_over_the_override(registry: ProviderRegistry) -> None:
+    registry.set_override("homelab", GPT)
+    assert await chosen(registry, workspace_id="homelab", model=OPUS) == OPUS
+
+
+async def test_a_models_name_is_split_at_the_first_slash(registry: ProviderRegistry) -> None:
+    provider, model = await registry.route(ModelRequest(model="openai/vendor/model-x"))
+    assert (provider.name, model) == ("openai", "vendor/model-x")
+
+
+async def test_an_excluded_model_gives_way_to_the_chain(registry: ProviderRegistry) -> None:
+    registry.set_failover([SONNET, OPUS, GPT])
+    assert await chosen(registry, exclude=(SONNET,)) == OPUS
+    assert await chosen(registry, exclude=[SONNET, OPUS]) == GPT
+    assert await chosen(registry, exclude=("anthropic", "claude-sonnet-4-5")) == SONNET
+
+
+async def test_an_unavailable_provider_gives_way_to_the_chain(registry: ProviderRegistry) -> None:
+    registry.set_failover([OPUS, GPT])
+    unplug(registry, "anthropic")
+    assert await chosen(registry) == GPT
+
+
+async def test_what_was_passed_over_is_not_forgotten(registry: ProviderRegistry) -> None:
+    registry.set_override("homelab", GPT)
+    unplug(registry, "openai")
+    assert await chosen(registry, workspace_id="homelab", model="openai/other") == SONNET
+
+
+class Broken(FakeProvider):
+    async def available(self) -> bool:
+        raise RuntimeError("secret detail")
+
+
+async def test_all_unavailable_names_each_cause(registry: ProviderRegistry) -> None:
+    registry.register("broken", Broken("broken"))
+    registry.set_failover([OPUS, GPT, "broken/x"])
+    unplug(registry, "openai")
+    with pytest.raises(AllProvidersUnavailable, match="all providers") as caught:
+        await registry.route(ModelRequest(model="gone/model", exclude=(SONNET, OPUS)))
+    assert list(caught.value.causes) == ["gone/model", SONNET, OPUS, GPT, "broken/x"]
+    assert "no provider named 'gone'" in caught.value.causes["gone/model"]
+    assert caught.value.causes[OPUS] == "excluded"
+    assert caught.value.causes[GPT] == "not available"
+    assert "RuntimeError" in caught.value.causes["broken/x"]
+    assert "secret detail" not in str(caught.value)
+    assert all(name in str(caught.value) for name in caught.value.causes)
+
+
+async def test_nothing_configured_is_unavailable_too() -> None:
+    with pytest.raises(AllProvidersUnavailable, match="all providers"):
+        await ProviderRegistry().route(ModelRequest())
+
+
+async def test_a_model_of_a_provider_that_left_is_answered_by_the_next(
+    registry: ProviderRegistry,
+) -> None:
+    assert await chosen(registry, model="gone/model") == SONNET
+
+
+@pytest.mark.parametrize("name", ["claude", "", "/model", "anthropic/", "gone/model"])
+def test_names_are_checked_when_they_are_set(registry: ProviderRegistry, name: str) -> None:
+    with pytest.raises(ConfigError):
+        registry.set_default(name)
+    with pytest.raises(ConfigError):
+        registry.set_override("homelab", name)
+    with pytest.raises(ConfigError):
+        registry.set_failover([GPT, name])
+
+
+async def test_a_chain_that_is_refused_changes_nothing(registry: ProviderRegistry) -> None:
+    registry.set_failover([OPUS])
+    with pytest.raises(ConfigError):
+        registry.set_failover([GPT, "gone/model"])
+    assert await chosen(registry, exclude=(SONNET,)) == OPUS
+
+
+async def test_a_request_for_a_malformed_name_is_an_error(registry: ProviderRegistry) -> None:
+    with pytest.raises(ConfigError, match="provider/model"):
+        await registry.route(ModelRequest(model="claude"))
+
+
+@pytest.mark.parametrize("name", ["", "a/b"])
+def test_a_providers_name_has_no_slash(registry: ProviderRegistry, name: str) -> None:
+    with pytest.raises(ConfigError):
+        registry.register(name, FakeProvider("x"))
+
+
+@pytest.mark.parametrize(
+    ("budget", "window"),
+    [
+        (Budget(max_session_tokens=100, used_session_tokens=100), "session"),
+        (Budget(max_session_tokens=100, used_session_tokens=101), "session"),
+        (Budget(max_session_tokens=0), "session"),
+        (Budget(max_hour_usd=1.0, used_hour_usd=1.0), "hour"),
+        (Budget(max_hour_usd=0.5, used_hour_usd=0.75, max_day_usd=9.0), "hour"),
+        (Budget(max_day_usd=2.0, used_day_usd=2.5), "day"),
+    ],
+)
+async def test_a_used_up_budget_comes_before_everything(
+    registry: ProviderRegistry, budget: Budget, window: str
+) -> None:
+    unplug(registry, "anthropic")
+    for ask in (registry.route, chained):
+        with pytest.raises(BudgetExceeded, match="budget") as caught:
+            await ask(ModelRequest(budget=budget), *([registry] if ask is chained else []))
+        assert caught.value.window == window
+        assert window in str(caught.value)
+
+
+async def chained(request: ModelRequest, registry: ProviderRegistry) -> None:
+    registry.chain(request)
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        None,
+        Budget(),
+        Budget(max_session_tokens=100, used_session_tokens=99),
+        Budget(used_session_tokens=10**9, used_hour_usd=1e9, used_day_usd=1e9),
+        Budget(max_hour_usd=1.0, used_hour_usd=0.99, max_day_usd=2.0, used_day_usd=1.99),
+    ],
+)
+async def test_a_budget_with_something_left_lets_through(
+    registry: ProviderRegistry, budget: Budget | None
+) -> None:
+    assert await chosen(registry, budget=budget) == SONNET
+
+
+async def test_the_chain_answers_with_the_first_that_can(registry: ProviderRegistry) -> None:
+    registry.set_failover([GPT])
+    unplug(registry, "anthropic")
+    chain = registry.chain(ModelRequest(model="gone/model"))
+    request = ChatRequest("ignored", [Message("user", "Hello")])
+    assert "".join([event.text async for event in chain.chat(request)]) == "ok"
+    assert [attempt.model for attempt in chain.attempts] == [GPT]
+
+
+async def test_a_chain_of_nothing_names_every_cause(registry: ProviderRegistry) -> None:
+    unplug(registry, "anthropic")
+    chain = registry.chain(ModelRequest(model="gone/model"))
+    events = [event async for event in chain.chat(ChatRequest("", [Message("user", "Hello")]))]
+    assert [event.type for event in events] == [EventType.ERROR]
+    error = events[0].error
+    assert isinstance(error, AllProvidersUnavailable)
+    assert list(error.causes) == ["gone/model", SONNET]
+    assert error.kind is ErrorKind.UNAVAILABLE
+
+
+class Closing(FakeProvider):
+    closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_closing_reaches_those_that_hold_something(registry: ProviderRegistry) -> None:
+    provider = Closing("c")
+    registry.register("c", provider)
+    await registry.aclose()
+    assert provider.closed
+
+
+NAMES = st.sampled_from([f"{p}/{m}" for p in "abc" for m in ("x", "y", "v/z")])
+
+
+@given(
+    default=st.none() | NAMES,
+    override=st.none() | NAMES,
+    model=st.none() | NAMES,
+    failover=st.lists(NAMES, max_size=6),
+    exclude=st.frozensets(NAMES),
+    down=st.frozensets(st.sampled_from("abc")),
+)
+def test_the_order_holds_for_any_configuration(
+    default: str | None,
+    override: str | None,
+    model: str | None,
+    failover: list[str],
+    exclude: frozenset[str],
+    down: frozenset[str],
+) -> None:
+    registry = ProviderRegistry()
+    for name in "abc":
+        registry.register(name, FakeProvider(name, available=name not in down))
+    if default is not None:
+        registry.set_default(default)
+    registry.set_override("w", override)
+    registry.set_failover(failover)
+    wanted = [n for n in (model, override, default, *failover) if n is not None]
+    allowed = [n for n in wanted if n not in exclude and n[0] not in down]
+    seen: list[str] = []
+
+    async def drain() -> None:
+        """Routes again and again, excluding what was given, until nothing is left."""
+        gone = set(exclude)
+        while True:
+            request = ModelRequest(workspace_id="w", model=model, exclude=gone)
+            provider, own_name = await registry.route(request)
+            seen.append(f"{provider.name}/{own_name}")
+            gone.add(seen[-1])
+
+    with pytest.raises(AllProvidersUnavailable) as caught:
+        asyncio.run(drain())
+    assert seen == list(dict.fromkeys(allowed))
+    assert not exclude & set(seen)
+    assert set(caught.value.causes) == set(wanted)
+
+
+# Loading from the configuration
+
+
+@dataclass
+class Settings:
+    type: str | None = None
+    api_key: SecretStr | None = None
+    base_url: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Plugin(FakeProvider):
+    def __init__(self, *, api_key: str | None, base_url: str | None, region: str) -> None:
+        super().__init__("plugin")
+        self.given = (api_key, base_url, region)
+
+
+def test_the_echo_provider_needs_no_settings() -> None:
+    assert load("echo").name == "echo"
+    assert load("echo", Settings()).name == "echo"
+
+
+def test_a_compatible_server_has_its_own_name() -> None:
+    settings = Settings(type="openai", base_url="http://127.0.0.1:11434/v1")
+    assert load("ollama", settings).name == "ollama"
+
+
+def test_a_plugin_gets_its_key_its_address_and_its_options() -> None:
+    settings = Settings(f"{__name__}:Plugin", SecretStr("k"), "http://h", {"region": "eu"})
+    plugin = load("mine", settings)
+    assert isinstance(plugin, Plugin)
+    assert plugin.given == ("k", "http://h", "eu")
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        (Settings(), r"providers\.mine\.type"),
+        (Settings("nothing.like.it:Class"), r"providers\.mine\.type"),
+        (Settings(f"{__name__}:Missing"), r"providers\.mine\.type"),
+        (Settings(":Class"), r"providers\.mine\.type"),
+        (Settings("openai"), r"providers\.mine\.api_key"),
+        (Settings("echo", options={"speed": 1}), r"providers\.mine\.options.*speed"),
+    ],
+)
+def test_what_cannot_be_loaded_names_its_place(settings: Settings, path: str) -> None:
+    with pytest.raises(ConfigError, match=path):
+        load("mine", settings)
