@@ -31,5 +31,5 @@ ENV PATH=/opt/sigil/bin:$PATH \
 WORKDIR /home/sigil
 # By number, so that an orchestrator can tell that it is not root.
 USER 10001:10001
-EXPOSE 8080
+EXPOSE 8787
 CMD ["sigil", "gateway"]

@@ -10,12 +10,13 @@ import pytest
 import typer.main
 import yaml
 
+from sigil.config import Settings, load_settings
+
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
 SIGIL = sorted(SERVICES.keys() - {"redis"})
 WORKERS = ("routing", "agent", "outbound")
-GRACE_S = 30  # what DESIGN gives running turns on SIGTERM
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
 SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|AUTH")
 
@@ -28,6 +29,14 @@ def seconds(duration: str) -> int:
 def instructions(name: str) -> list[str]:
     """The arguments of every such instruction in the Dockerfile, in order."""
     return re.findall(rf"^{name}\s+(.*)$", DOCKERFILE, re.MULTILINE)
+
+
+def as_given(environment: dict[str, str | None]) -> dict[str, str]:
+    """A service's variables with made-up values for those that come from .env."""
+    return {
+        key: "from-dot-env" if value is None or value.startswith("${") else value
+        for key, value in environment.items()
+    }
 
 
 def assert_is_a_command(arguments: list[str]) -> None:
@@ -69,6 +78,34 @@ def test_a_worker_is_checked_by_a_command_that_exists(name):
     assert kind == "CMD"
     assert_is_a_command(command)
     assert command[:3] == SERVICES[name]["command"]
+
+
+@pytest.mark.parametrize("name", ["gateway", *WORKERS])
+def test_a_service_has_the_settings_its_role_needs(name):
+    service = SERVICES[name]
+    assert "./deploy/sigil.yaml:/etc/sigil/sigil.yaml:ro" in service["volumes"]
+    settings = load_settings(
+        ROOT / "deploy/sigil.yaml", role=name, environ=as_given(service["environment"])
+    )
+    assert settings.redis.url.get_secret_value() == "redis://redis:6379/0"
+    if name == "gateway":
+        assert settings.gateway.host == "0.0.0.0"
+        assert service["ports"] == [f"127.0.0.1:{settings.gateway.port}:{settings.gateway.port}"]
+        assert f":{settings.gateway.port}/readyz" in service["healthcheck"]["test"][-1]
+        assert instructions("EXPOSE") == [str(settings.gateway.port)]
+
+
+@pytest.mark.parametrize("role", ["gateway", *WORKERS])
+def test_what_the_settings_file_suggests_can_be_used(role, tmp_path):
+    """What is commented out has no space after its `#`, or two; prose has one."""
+    text = (ROOT / "deploy/sigil.yaml").read_text()
+    file = tmp_path / "sigil.yaml"
+    file.write_text(re.sub(r"^(\s*)#(?=[^\s#]|  )", r"\1", text, flags=re.MULTILINE))
+    environ = as_given(SERVICES[role]["environment"])
+    settings = load_settings(file, role=role, environ=environ)
+    assert "openai" in settings.providers
+    assert (settings.providers["openai"].api_key is not None) == (role == "agent")
+    assert settings.budgets.max_day_usd == 5
 
 
 def test_a_role_that_does_not_exist_would_be_noticed():
@@ -115,7 +152,8 @@ def test_nothing_runs_with_more_rights_than_it_needs(name):
 
 @pytest.mark.parametrize("name", ["gateway", *WORKERS])
 def test_a_service_may_finish_its_turns(name):
-    assert seconds(SERVICES[name]["stop_grace_period"]) > GRACE_S
+    grace = Settings().timeouts.grace
+    assert seconds(SERVICES[name]["stop_grace_period"]) >= grace + 10
 
 
 def test_redis_loses_and_evicts_nothing():
