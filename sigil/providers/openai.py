@@ -129,7 +129,8 @@ class OpenAIProvider:
             completion = cast("ChatCompletion", await create(**payload))
             if refusal := getattr(completion, "error", None):
                 raise _ErrorBody(refusal)
-            yield answer.take_whole(completion)
+            if text := answer.take_whole(completion):
+                yield text
             return
         payload["stream_options"] = {"include_usage": True}
         created = await create(**payload, stream=True)
@@ -139,8 +140,7 @@ class OpenAIProvider:
             if "json" in stream.response.headers.get("content-type", ""):
                 raise await self._not_a_stream(stream)
             async for chunk in stream:
-                text = answer.take(chunk)
-                if text:
+                if text := answer.take(chunk):
                     yield text
         finally:
             await stream.close()

@@ -219,7 +219,10 @@ async def test_a_tool_call_that_came_whole(server: OpenAIServer, provider: OpenA
     function = {"name": "add", "arguments": '{"a": 1}'}
     server.reply = whole({"tool_calls": [{"id": "c", "type": "function", "function": function}]})
     events = await collected(provider, stream=False)
-    (call,) = [event.tool_call for event in events if event.tool_call]
+    types = [EventType.TOOL_CALL, EventType.USAGE, EventType.DONE]
+    assert [event.type for event in events] == types
+    call = events[0].tool_call
+    assert call is not None
     assert (call.id, call.name, call.arguments) == ("c", "add", {"a": 1})
 
 
