@@ -83,8 +83,8 @@ IdentityName = Annotated[str, StringConstraints(pattern=_IDENTITY, max_length=51
 PlatformId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Prompt = Annotated[str, StringConstraints(max_length=65_536)]
 TypeName = Annotated[str, StringConstraints(pattern=_TYPE, max_length=256)]
-Seconds = Annotated[float, Number, Field(gt=0, le=86_400)]
-Count = Annotated[int, Number, Field(ge=1, le=1_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=86_400), Number]
+Count = Annotated[int, Field(ge=1, le=1_000_000), Number]
 
 
 class Section(BaseModel):
@@ -126,8 +126,8 @@ class GatewaySettings(Section):
         max_length=255,
         description="Address to listen on. Anything beyond loopback needs a token.",
     )
-    port: Annotated[int, Number] = Field(
-        8787, ge=0, le=65_535, description="Port to listen on; 0 takes any free one."
+    port: Annotated[int, Field(ge=0, le=65_535), Number] = Field(
+        8787, description="Port to listen on; 0 takes any free one."
     )
     token: Secret | None = Field(
         None, description="Whoever presents it is the owner. Needed beyond loopback."
@@ -255,7 +255,7 @@ class ModelSettings(Section):
         description="provider/model names to try, in order, when the first choice fails.",
     )
     max_tokens: Count = Field(4096, description="The longest answer of one model call.")
-    temperature: Annotated[float, Number, Field(ge=0, le=2)] | None = Field(
+    temperature: Annotated[float, Field(ge=0, le=2), Number] | None = Field(
         None, description="Default: the vendor's."
     )
 
@@ -268,7 +268,7 @@ class AgentSettings(Section):
         "language you are spoken to, briefly and plainly. Say so when you do not know.",
         description="Told to the model first in every conversation.",
     )
-    window: Annotated[int, Number, Field(ge=2, le=1000)] = Field(
+    window: Annotated[int, Field(ge=2, le=1000), Number] = Field(
         40, description="Messages of the conversation's history that the model sees."
     )
 
@@ -276,13 +276,13 @@ class AgentSettings(Section):
 class BudgetSettings(Section):
     """Limits; one that is not given is no limit."""
 
-    max_session_tokens: Annotated[int, Number, Field(ge=0)] | None = Field(
+    max_session_tokens: Annotated[int, Field(ge=0), Number] | None = Field(
         None, description="Tokens of one session; /new starts with a fresh budget."
     )
-    max_hour_usd: Annotated[float, Number, Field(ge=0, le=1e6)] | None = Field(
+    max_hour_usd: Annotated[float, Field(ge=0, le=1e6), Number] | None = Field(
         None, description="US dollars per hour, over everything."
     )
-    max_day_usd: Annotated[float, Number, Field(ge=0, le=1e6)] | None = Field(
+    max_day_usd: Annotated[float, Field(ge=0, le=1e6), Number] | None = Field(
         None, description="US dollars per day (UTC), over everything."
     )
 
@@ -294,7 +294,7 @@ class TimeoutSettings(Section):
     model_call: Seconds = Field(300, description="One call of a model.")
     idle_stream: Seconds = Field(90, description="Silence in the middle of a model's answer.")
     tool: Seconds = Field(60, description="One call of a tool.")
-    grace: Annotated[float, Number, Field(ge=0, le=3600)] = Field(
+    grace: Annotated[float, Field(ge=0, le=3600), Number] = Field(
         30, description="What a stopping worker leaves its running turns before it hands back."
     )
 
@@ -307,13 +307,13 @@ class LaneSettings(Section):
     cap: Count = Field(20, description="Messages that may wait in one session.")
     items_per_lease: Count = Field(10, description="Items a worker handles before others' turn.")
     seconds_per_lease: Seconds = Field(30, description="Seconds likewise.")
-    max_strikes: Annotated[int, Number, Field(ge=1, le=100)] = Field(
+    max_strikes: Annotated[int, Field(ge=1, le=100), Number] = Field(
         3, description="Crashes or errors of one message before it is dead-lettered."
     )
-    coalesce_quiet: Annotated[float, Number, Field(ge=0, le=60)] = Field(
+    coalesce_quiet: Annotated[float, Field(ge=0, le=60), Number] = Field(
         1.2, description="Silence after which messages in quick succession are answered together."
     )
-    coalesce_max: Annotated[float, Number, Field(ge=0, le=300)] = Field(
+    coalesce_max: Annotated[float, Field(ge=0, le=300), Number] = Field(
         5, description="The longest wait for that silence, from the first message on."
     )
 
@@ -321,10 +321,10 @@ class LaneSettings(Section):
 class PoolSettings(Section):
     """The workers of one role on this machine."""
 
-    processes: Annotated[int, Number, Field(ge=1, le=64)] = Field(
+    processes: Annotated[int, Field(ge=1, le=64), Number] = Field(
         1, description="Processes that `sigil up` starts."
     )
-    concurrency: Annotated[int, Number, Field(ge=1, le=10_000)] = Field(
+    concurrency: Annotated[int, Field(ge=1, le=10_000), Number] = Field(
         32, description="Lanes that one process works on at a time."
     )
 
@@ -409,7 +409,7 @@ class Settings(Section):
     lanes: LaneSettings = Field(default_factory=LaneSettings, description="Leases and caps.")
     workers: WorkerSettings = Field(default_factory=WorkerSettings, description="Worker pools.")
     logging: LoggingSettings = Field(default_factory=LoggingSettings, description="Logs.")
-    retention_days: Annotated[int, Number, Field(ge=1, le=3650)] = Field(
+    retention_days: Annotated[int, Field(ge=1, le=3650), Number] = Field(
         7, description="Days for which records of handled messages are kept."
     )
 

@@ -1,0 +1,117 @@
+"""`sigil send` and `sigil notify`: a message in, a message out, without a platform."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from sigil import logs
+from sigil.cli import backend, output
+from sigil.config import Settings
+from sigil.config.problems import suggestion
+from sigil.errors import ConfigError, UserNotFound
+from sigil.messages import MAX_CONTENT_BYTES, InboundMessage, OutboundMessage
+
+if TYPE_CHECKING:
+    from sigil.gateway import Gateway
+
+OWN_CHANNELS = frozenset({"terminal", "web"})  # there the sender is a user's id
+
+
+def send(
+    settings: Settings, user: str, text: str, channel: str, chat: str | None, *, as_json: bool
+) -> int:
+    """Has the gateway accept the message, and prints the item's id."""
+    sender = _sender(settings, user, channel)
+    message = InboundMessage(
+        channel_type=channel,
+        channel_id=chat or re.sub(r"[^A-Za-z0-9_-]", "-", sender),  # what a live chat may be named
+        message_id=uuid.uuid4().hex,
+        sender_id=sender,
+        sender_name=settings.users[user].name,
+        content=_text(text),
+    )
+    item_id = asyncio.run(_receive(settings, user, message))
+    output.as_json({"id": item_id}) if as_json else output.line(item_id)
+    return 0
+
+
+def notify(settings: Settings, channel: str, chat: str, text: str, *, as_json: bool) -> int:
+    """Puts the message on its way out, and prints the item's id."""
+    if channel not in settings.channels:
+        near = suggestion(channel, settings.channels)
+        raise ConfigError(f"no channel '{channel}' is configured{near}.")
+    message = OutboundMessage(channel_type=channel, channel_id=chat, content=_text(text))
+    item_id = asyncio.run(_notify(settings, message))
+    output.as_json({"id": item_id}) if as_json else output.line(item_id)
+    return 0
+
+
+def _sender(settings: Settings, user: str, channel: str) -> str:
+    """Who the platform would say this user is. Raises `UserNotFound` or `ConfigError`."""
+    if user not in settings.users:
+        near = suggestion(user, settings.users)
+        known = ", ".join(sorted(settings.users))
+        raise UserNotFound(f"no user '{user}' is configured{near}.", hint=f"There are: {known}.")
+    if channel in OWN_CHANNELS:
+        return user
+    for identity in settings.users[user].identities:
+        name, _, platform_id = identity.partition(":")
+        if name == channel:
+            return platform_id
+    raise ConfigError(
+        f"users.{user} has no identity in the channel '{channel}'.",
+        hint=f"Add `{channel}:<platform id>` to users.{user}.identities.",
+    )
+
+
+def _text(given: str) -> str:
+    if given != "-":
+        return given
+    # One byte more than is taken, so that the message's own check can refuse it.
+    raw = sys.stdin.buffer.read(MAX_CONTENT_BYTES + 1)
+    return raw.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+
+@contextlib.asynccontextmanager
+async def _gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    from sigil import bootstrap
+    from workers.publisher import wakeups
+
+    logs.setup(settings, level="WARNING")
+    async with backend.stores(settings) as stores:
+        publisher = wakeups(settings)
+        gateway = bootstrap.build(settings, stores=stores, wakeups=publisher)
+        try:
+            yield gateway
+        finally:
+            await gateway.close()
+            await asyncio.to_thread(publisher.close)
+
+
+async def _receive(settings: Settings, user: str, message: InboundMessage) -> str:
+    async with _gateway(settings) as gateway:
+        if message.channel_type in OWN_CHANNELS:
+            await _list_chat(gateway, user, message)
+        return (await gateway.receive(message)).id
+
+
+async def _list_chat(gateway: Gateway, user: str, message: InboundMessage) -> None:
+    """Lets the chat be opened on the page and in `sigil chat`."""
+    from sigil.channels.web.listener import title
+
+    chats = gateway.stores.chats
+    channel, chat = message.channel_type, message.channel_id
+    if await chats.owner(channel, chat) not in {None, user}:
+        raise ConfigError(f"the chat '{chat}' is another user's.")
+    await chats.touch(user, channel, chat, title(message.content))
+
+
+async def _notify(settings: Settings, message: OutboundMessage) -> str:
+    async with _gateway(settings) as gateway:
+        return await gateway.notify(message)
