@@ -51,9 +51,7 @@ class Access:
             id: User(id=id, name=user.name or id, role=user.role)
             for id, user in settings.users.items()
         }
-        owner = next((user for user in self._users.values() if user.role == "owner"), None)
-        self._owner = owner or User(id="owner", name="Owner", role="owner")
-        self._users.setdefault(self._owner.id, self._owner)
+        self._owner = next(user for user in self._users.values() if user.role == "owner")
         self.token_required = settings.gateway.token is not None
         self._keys = tuple(self._read_keys(settings))
         self._hosts = {host.lower() for host in settings.gateway.allowed_hosts}

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 256 * 1024
 RETRY_AFTER_S = 2
+# Read and thrown away, since a client that is still sending may miss the answer.
+_DRAINED_BYTES = 16 * MAX_BODY_BYTES
 
 Payload = TypeVar("Payload", bound=BaseModel)
 
@@ -73,16 +75,20 @@ async def read(request: Request, model: type[Payload]) -> Payload:
 
 
 async def _bounded(request: Request) -> bytes:
-    body = bytearray()
+    body, size = bytearray(), 0
     async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise Refused(
-                413,
-                "http.too_large",
-                f"The body is over {MAX_BODY_BYTES // 1024} KiB. Send it in smaller parts.",
-                headers={"Connection": "close"},
-            )
+        size += len(piece)
+        if size <= MAX_BODY_BYTES:
+            body += piece
+        elif size > _DRAINED_BYTES:
+            break
+    if size > MAX_BODY_BYTES:
+        raise Refused(
+            413,
+            "http.too_large",
+            f"The body is over {MAX_BODY_BYTES // 1024} KiB. Send it in smaller parts.",
+            headers={"Connection": "close"},
+        )
     return bytes(body)
 
 

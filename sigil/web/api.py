@@ -139,7 +139,7 @@ def _shown(user: User) -> dict[str, str]:
 
 def _chat(request: Request) -> str:
     chat = str(request.path_params["chat"])
-    if not re.match(CHAT_ID_PATTERN, chat):
+    if not re.fullmatch(CHAT_ID_PATTERN, chat):
         raise _no_such_chat()
     return chat
 

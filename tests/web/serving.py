@@ -1,0 +1,110 @@
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import httpx2
+import uvicorn
+
+from sigil.bootstrap import build
+from sigil.cli.gateway import address_of, listen_on
+from sigil.config import Settings
+from sigil.gateway import Gateway
+from sigil.stores import Stores
+from sigil.testing import fake_stores, settle
+from sigil.web.app import create_app
+
+TOKEN = "a-token-of-the-gateway"
+
+
+@dataclass
+class Served:
+    """A gateway that is served on loopback, without workers: `settle` does their part."""
+
+    gateway: Gateway
+    url: str
+    http: httpx2.AsyncClient
+    stop: Callable[[], None]
+    _clients: list[httpx2.AsyncClient] = field(default_factory=list)
+
+    @property
+    def host(self) -> str:
+        return self.url.removeprefix("http://").rstrip("/")
+
+    def client(self, **headers: str) -> httpx2.AsyncClient:
+        client = httpx2.AsyncClient(
+            base_url=self.url, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
+        self._clients.append(client)
+        return client
+
+    async def settle(self) -> None:
+        await settle(self.gateway)
+
+    async def new_chat(self, client: httpx2.AsyncClient | None = None) -> str:
+        answer = await (client or self.http).post("/api/chats")
+        assert answer.status_code == 201
+        return str(answer.json()["id"])
+
+
+class Serve(Protocol):
+    async def __call__(self, stores: Stores | None = None, **settings: Any) -> Served: ...
+
+
+async def start(stack: AsyncExitStack, stores: Stores | None, settings: dict[str, Any]) -> Served:
+    gateway = build(Settings.model_validate(settings), stores or fake_stores())
+    app = create_app(gateway)
+    config = uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False)
+    server = uvicorn.Server(config)
+    listening = listen_on("127.0.0.1", 0)
+
+    def stop() -> None:
+        server.should_exit = True
+        app.state.streams.close()
+
+    task = asyncio.create_task(server._serve(sockets=[listening]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    url = address_of(listening)
+    served = Served(gateway, url, httpx2.AsyncClient(base_url=url), stop)
+
+    async def end() -> None:
+        for client in [served.http, *served._clients]:
+            await client.aclose()
+        stop()
+        await asyncio.wait_for(task, 10)
+        await gateway.close()
+
+    stack.push_async_callback(end)
+    return served
+
+
+@dataclass(frozen=True)
+class Sse:
+    kind: str
+    data: str
+    id: str
+
+
+async def read_events(
+    served: Served, chat: str, until: Callable[[Sse], bool], *, after: str = "0-0", **headers: str
+) -> list[Sse]:
+    """Reads a chat's stream up to and including the event that `until` names."""
+    found: list[Sse] = []
+    fields: dict[str, str] = {}
+    path = f"/api/chats/{chat}/events"
+    client = served.client(**headers)
+    async with asyncio.timeout(10), client.stream("GET", path, params={"after": after}) as answer:
+        assert answer.status_code == 200, await answer.aread()
+        async for line in answer.aiter_lines():
+            name, _, value = line.partition(":")
+            if name:
+                fields[name] = value.removeprefix(" ")
+            elif not line and fields:
+                event = Sse(fields["event"], fields["data"], fields.get("id", ""))
+                found.append(event)
+                fields = {}
+                if until(event):
+                    return found
+    raise AssertionError(f"the stream ended after {found}")
