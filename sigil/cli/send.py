@@ -45,7 +45,7 @@ def notify(settings: Settings, channel: str, chat: str, text: str, *, as_json: b
     """Puts the message on its way out, and prints the item's id."""
     if channel not in settings.channels:
         near = suggestion(channel, settings.channels)
-        raise ConfigError(f"no channel '{channel}' is configured{near}.")
+        raise ConfigError(f"no channel '{channel}' is configured{near or '.'}")
     message = OutboundMessage(channel_type=channel, channel_id=chat, content=_text(text))
     item_id = asyncio.run(_notify(settings, message))
     output.as_json({"id": item_id}) if as_json else output.line(item_id)
@@ -57,7 +57,7 @@ def _sender(settings: Settings, user: str, channel: str) -> str:
     if user not in settings.users:
         near = suggestion(user, settings.users)
         known = ", ".join(sorted(settings.users))
-        raise UserNotFound(f"no user '{user}' is configured{near}.", hint=f"There are: {known}.")
+        raise UserNotFound(f"no user '{user}' is configured{near or '.'}", hint=f"There are: {known}.")
     if channel in OWN_CHANNELS:
         return user
     for identity in settings.users[user].identities:

@@ -1,7 +1,7 @@
 """The configuration: `load_settings()` reads it, `Settings` is its shape.
 
 It fails loudly: every problem names the path of the bad key and where it stands, all problems
-are reported at once, and no message contains a value, which may be a secret.
+are reported at once, and no message repeats a value that may be a secret.
 """
 
 from sigil.config.load import find_config, load_settings

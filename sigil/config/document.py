@@ -23,6 +23,7 @@ KeyPath = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 _BOOL, _NULL, _INT, _FLOAT, _STR = (_TAG + t for t in ("bool", "null", "int", "float", "str"))
+_TAGS = frozenset({_BOOL, _NULL, _INT, _FLOAT, _STR, f"{_TAG}map", f"{_TAG}seq"})
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,8 @@ class _Converter:
         if self.seen > MAX_VALUES or len(path) > MAX_DEPTH:
             raise self.error(node, "holds too many or too deeply nested values")
         self.lines.setdefault(path, _line(node))
+        if node.tag not in _TAGS:
+            raise self.error(node, "has a YAML tag, which is not supported here")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -156,11 +159,7 @@ class _Converter:
             raise self.error(node, "is tagged as a number but is none") from None
         if node.tag == _BOOL:
             return text.lower() == "true"
-        if node.tag == _NULL:
-            return None
-        if node.tag != _STR:
-            raise self.error(node, "has a YAML tag, which is not supported here")
-        return text
+        return None if node.tag == _NULL else text
 
     def error(self, node: yaml.Node, text: str) -> ConfigError:
         return ConfigError(f"{self.name}:{_line(node)}: {text}." if self.name else f"{text}.")

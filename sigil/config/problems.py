@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words that contain no value from it."""
+"""What is wrong with a configuration, in words that contain no secret from it."""
 
 from __future__ import annotations
 
