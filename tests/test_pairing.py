@@ -129,6 +129,15 @@ async def test_an_identity_taken_from_the_configuration_is_no_way_in(stores, use
     assert (admission.admitted, admission.user) == (False, None)
 
 
+@pytest.mark.parametrize("mode", BY_PAIRING)
+async def test_a_pairing_admits_only_the_user_it_was_given_to(stores, users, mode):
+    await stores.pairings.add("telegram", "3", "usr-before")
+    await stores.users.add(User("usr-after", "B", identities=(Identity("telegram", "3"),)))
+    admission = await admit(message("3"), door(mode), users, stores.pairings)
+    assert (admission.admitted, admission.user.id) == (False, "usr-after")
+    assert not await stores.pairings.is_paired("usr-after")
+
+
 async def test_who_leaves_the_allowlist_is_no_longer_heard(stores, users):
     listed = door(PairingMode.ALLOWLIST, ("3",))
     assert (await admit(message("3"), listed, users, stores.pairings)).admitted

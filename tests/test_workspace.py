@@ -210,7 +210,8 @@ async def test_a_bad_configuration_is_refused_and_the_old_one_stays(manager, wor
         manager.configure(workspaces)
     for name in named:
         assert (repr(name) if len(name) == 1 else name) in str(caught.value)
-    assert (await manager.route(at_home("sean"))).id == "homelab"
+    workspace = await manager.route(at_home("sean"))
+    assert (workspace.id, workspace.config.bindings) == ("homelab", [HOME])
     assert (await manager.route(RouteRequest("slack", "C1", "anna"))).id == "work"
 
 

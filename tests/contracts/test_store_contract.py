@@ -300,12 +300,20 @@ async def test_ids_and_workspaces_of_vectors_are_apart(stores):
         assert found == {id: f"{name}|{id}" for id in names}
 
 
-@pytest.mark.parametrize("scale", [1e308, 1e-320, 1.0])
+@pytest.mark.parametrize("scale", [1.7e308, 1e-320, 1.0])
 async def test_the_size_of_numbers_does_not_matter(stores, scale):
-    await stores.vectors.put("w", "v", [scale, scale, 0.0])
-    [match] = await stores.vectors.search("w", [scale, scale, 0.0])
+    vector = [scale] * 4
+    await stores.vectors.put("w", "v", vector)
+    [match] = await stores.vectors.search("w", vector)
     assert match.score == pytest.approx(1.0, abs=1e-6)
-    assert match.score <= 1.0
+
+
+@pytest.mark.parametrize("length", range(2, 12))
+async def test_a_score_stays_in_its_range(stores, length):
+    await stores.vectors.put("w", "v", [1.0] * length)
+    for query in ([1.0] * length, [-1.0] * length):
+        [match] = await stores.vectors.search("w", query)
+        assert -1.0 <= match.score <= 1.0
 
 
 @pytest.mark.parametrize(
