@@ -21,6 +21,7 @@ from sigil.workspace import Binding, ToolPolicy, WorkspaceConfig, WorkspaceManag
 if TYPE_CHECKING:
     from sigil.agent.turn import Agent
     from sigil.config import Settings
+    from sigil.config.schema import ProviderSettings
     from sigil.providers.base import Provider
     from sigil.providers.registry import ProviderRegistry
     from sigil.stores.base import Stores
@@ -131,7 +132,7 @@ def _registry(settings: Settings, given: Mapping[str, Provider]) -> ProviderRegi
     registry = ProviderRegistry()
     for name, provider_settings in settings.providers.items():
         if name not in given:
-            registry.register(name, load(name, provider_settings))
+            registry.register(name, load(name, _with_hint(name, provider_settings, settings)))
     for name, provider in given.items():
         registry.register(name, provider)
     try:
@@ -142,3 +143,10 @@ def _registry(settings: Settings, given: Mapping[str, Provider]) -> ProviderRegi
     except ConfigError as error:
         raise ConfigError(f"models: {error.message}", hint=error.hint) from error
     return registry
+
+
+def _with_hint(name: str, provider: ProviderSettings, settings: Settings) -> ProviderSettings:
+    """Whoever is answered by the echo, for want of a model, is told how to get a real one."""
+    if name != "echo" or settings.models.default.partition("/")[0] != "echo":
+        return provider
+    return provider.model_copy(update={"options": {"hint": True, **provider.options}})
