@@ -131,12 +131,17 @@ Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="Port, likewis
 
 
 @app.command("up")
-def _up(ctx: typer.Context, host: Host = None, port: Port = None) -> None:
+def _up(
+    ctx: typer.Context,
+    host: Host = None,
+    port: Port = None,
+    flower: Annotated[bool, typer.Option("--flower", help="Run Flower beside it.")] = False,
+) -> None:
     """Run all of Sigil on this machine."""
     from sigil.cli import up as command
 
     settings = _started(ctx, None, GATEWAY__HOST=host, GATEWAY__PORT=port)
-    raise typer.Exit(command.run(settings) or 0)
+    raise typer.Exit(command.run(settings, flower=flower))
 
 
 @app.command("gateway")

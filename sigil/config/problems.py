@@ -11,7 +11,8 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from sigil.config.document import KeyPath
-from sigil.config.schema import PATTERNS, Settings
+from sigil.config.schema import Settings
+from sigil.config.types import PATTERNS
 
 _WORDS = {
     "missing": "is missing",

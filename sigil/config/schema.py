@@ -11,17 +11,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    model_validator,
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sigil.config.types import (
+    Count,
+    HostName,
+    HttpUrl,
+    IdentityName,
+    KeyPrefix,
+    Level,
+    ModelName,
+    Name,
+    Number,
+    PlatformId,
+    Prompt,
+    RedisUrl,
+    Seconds,
+    Secret,
+    TypeName,
 )
-from pydantic_core import PydanticCustomError
 
 Role = Literal["gateway", "routing", "agent", "outbound"]
 PairingName = Literal["open", "closed", "allowlist", "pair_on_request", "pair_with_code"]
@@ -30,61 +38,7 @@ SessionMode = Literal["unified", "per_channel"]
 OWNER_ID = "owner"
 PERSONAL = "personal"
 
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 _SECTION = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
-
-
-def _not_a_flag(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise PydanticCustomError("not_a_flag", "must be a number, not true or false")
-    return value
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().strip():
-        raise PydanticCustomError("secret_empty", "is empty; remove it or give it a value")
-    return value
-
-
-def _redis_url(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(_REDIS_SCHEMES):
-        raise PydanticCustomError(
-            "redis_url", f"must start with one of {', '.join(_REDIS_SCHEMES)}"
-        )
-    return value
-
-
-def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
-
-
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-_MODEL = r"^[^\s/]+/[^\s]+$"
-_IDENTITY = r"^[^\s:]+:\S.*$"
-_TYPE = r"^(?:[A-Za-z0-9][A-Za-z0-9_-]{0,63}|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
-_PREFIX = r"^[A-Za-z0-9:_.-]{1,64}$"
-_HTTP_URL = r"^https?://\S+$"
-
-# What a text that does not match is told to be.
-PATTERNS = {
-    _NAME: "must be a name of letters, digits, '.', '_' and '-'",
-    _MODEL: "must be a model's full name, provider/model",
-    _IDENTITY: "must be channel:platform_id",
-    _TYPE: "must be a built-in type or package.module:Class",
-    _PREFIX: "must be 1 to 64 letters, digits, ':', '_', '.' or '-'",
-    _HTTP_URL: "must be an http:// or https:// URL",
-}
-
-Number = BeforeValidator(_not_a_flag)
-Secret = Annotated[SecretStr, AfterValidator(_secret)]
-Name = Annotated[str, StringConstraints(pattern=_NAME)]
-ModelName = Annotated[str, StringConstraints(pattern=_MODEL, max_length=256)]
-IdentityName = Annotated[str, StringConstraints(pattern=_IDENTITY, max_length=512)]
-PlatformId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Prompt = Annotated[str, StringConstraints(max_length=65_536)]
-TypeName = Annotated[str, StringConstraints(pattern=_TYPE, max_length=256)]
-Seconds = Annotated[float, Field(gt=0, le=86_400), Number]
-Count = Annotated[int, Field(ge=1, le=1_000_000), Number]
 
 
 class Section(BaseModel):
@@ -105,14 +59,13 @@ class Section(BaseModel):
 class RedisSettings(Section):
     """The Redis (or Valkey) server that holds the broker and the state."""
 
-    url: Annotated[SecretStr, AfterValidator(_redis_url)] | None = Field(
+    url: RedisUrl | None = Field(
         None,
         description="redis://, rediss:// (TLS) or unix:// URL. "
         "Not given: `sigil up` starts a private Valkey in data_dir.",
     )
-    prefix: str = Field(
+    prefix: KeyPrefix = Field(
         "sigil:",
-        pattern=_PREFIX,
         description="Put before every key, so that several Sigils can share one server.",
     )
 
@@ -120,10 +73,8 @@ class RedisSettings(Section):
 class GatewaySettings(Section):
     """The HTTP server: web page, webhooks, health, metrics."""
 
-    host: str = Field(
+    host: HostName = Field(
         "127.0.0.1",
-        min_length=1,
-        max_length=255,
         description="Address to listen on. Anything beyond loopback needs a token.",
     )
     port: Annotated[int, Field(ge=0, le=65_535), Number] = Field(
@@ -132,7 +83,7 @@ class GatewaySettings(Section):
     token: Secret | None = Field(
         None, description="Whoever presents it is the owner. Needed beyond loopback."
     )
-    allowed_hosts: list[Annotated[str, StringConstraints(min_length=1, max_length=255)]] = Field(
+    allowed_hosts: list[HostName] = Field(
         default_factory=list,
         max_length=100,
         description="Further host names under which the page may be opened, e.g. behind a proxy.",
@@ -234,10 +185,8 @@ class ProviderSettings(Section):
         description="A built-in provider, or package.module:Class. Default: the provider's name.",
     )
     api_key: Secret | None = Field(None, description="The vendor's key, e.g. ${OPENAI_API_KEY}.")
-    base_url: str | None = Field(
+    base_url: HttpUrl | None = Field(
         None,
-        pattern=_HTTP_URL,
-        max_length=2048,
         description="Another server with the same API, e.g. http://127.0.0.1:11434/v1.",
     )
     options: dict[str, Any] = Field(
@@ -367,9 +316,7 @@ class LoggingSettings(Section):
     format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: for people on a terminal, JSON elsewhere."
     )
-    level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)
-    ] = Field("INFO", description="The least that is logged.")
+    level: Level = Field("INFO", description="The least that is logged.")
 
 
 def data_home(environ: Mapping[str, str] = os.environ) -> Path:
