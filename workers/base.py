@@ -1,0 +1,64 @@
+"""What all tasks, and the consumer that feeds them, have in common."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import structlog
+from celery import Task
+from celery.worker.consumer import Consumer
+
+from sigil.errors import StoreError
+from sigil.lanes import Stage, stage_of
+
+log = structlog.get_logger(__name__)
+
+MAX_KEY = 512
+
+
+class TaskFailed(Exception):
+    """What Celery and Flower are told of a bug: its kind, not its words, which may be private."""
+
+
+class LaneTask(Task):
+    """A task with one argument, the key of a lane of its `stage`.
+
+    A message that does not have it is refused. When the store is away the task ends and the
+    sweep brings the lane back; nothing is retried here.
+    """
+
+    abstract = True
+    acks_late = False
+    ignore_result = True
+    stage: ClassVar[Stage]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """Runs the task's body for the lane."""
+        lane = args[0] if len(args) == 1 and not kwargs else None
+        if not _is_lane(lane, self.stage):
+            log.warning("task.refused", task=self.name, reason="not a lane of this stage")
+            return
+        with structlog.contextvars.bound_contextvars(task_id=self.request.id, lane=lane):
+            try:
+                self.run(lane)
+            except StoreError as error:
+                log.warning("task.put_off", task=self.name, error=error.code)
+            except Exception as error:
+                log.exception("task.failed", task=self.name)
+                raise TaskFailed(type(error).__name__) from None
+
+
+def _is_lane(value: object, stage: Stage) -> bool:
+    if not isinstance(value, str) or len(value) > MAX_KEY:
+        return False
+    try:
+        return stage_of(value) is stage
+    except ValueError:
+        return False
+
+
+class QuietConsumer(Consumer):
+    """Workers have nothing to say to each other: no gossip, no greeting at the start."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **(kwargs | {"without_gossip": True, "without_mingle": True}))

@@ -1,0 +1,36 @@
+"""Where the broker is, by Sigil's settings. Shared by consumers and publishers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sigil import embedded
+from sigil.config import Settings
+
+# Tried against servers that were killed, frozen and cut off (docs/decisions/0003).
+_TRANSPORT_OPTIONS = {
+    "socket_timeout": 15,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+    # Messages are acknowledged early, so kombu's list of what is in flight is written and
+    # cleared before the task runs. Without it a task costs 2 Redis commands instead of 10.
+    "ack_emulation": False,
+}
+
+
+def redis_url(settings: Settings) -> str:
+    """The configured server, or the private one that runs on data_dir. Raises `ConfigError`."""
+    if settings.redis.url is not None:
+        return settings.redis.url.get_secret_value()
+    return embedded.url(settings.data_dir)
+
+
+def url(settings: Settings) -> str:
+    """The same server as kombu names it."""
+    return embedded.broker_url(redis_url(settings))
+
+
+def transport_options(settings: Settings) -> dict[str, Any]:
+    """Timeouts, and the prefix of every key of the broker."""
+    return _TRANSPORT_OPTIONS | {"global_keyprefix": f"{settings.redis.prefix}broker:"}

@@ -1,0 +1,49 @@
+"""The queues, and which task of which queue looks at a lane of which stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kombu import entity
+
+from sigil.lanes import Stage
+
+
+class Queue(StrEnum):
+    """Celery's queues, one per worker role, so that slow work cannot starve quick work."""
+
+    ROUTING = "sigil.routing"
+    """Milliseconds, Redis only: who speaks, to which session; commands that may not wait."""
+
+    AGENT = "sigil.agent"
+    """Seconds to minutes: turns, mostly waiting for models and tools. Nothing else."""
+
+    OUTBOUND = "sigil.outbound"
+    """Calls of chat platforms: sending, editing, their rate limits."""
+
+    @property
+    def role(self) -> str:
+        """The worker role that serves this queue."""
+        return self.value.removeprefix("sigil.")
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What a lane of one stage is worked on by."""
+
+    task: str
+    queue: Queue
+
+
+HOPS = {
+    Stage.INBOUND: Hop("sigil.route", Queue.ROUTING),
+    Stage.SESSION: Hop("sigil.turn", Queue.AGENT),
+    Stage.DELIVERY: Hop("sigil.deliver", Queue.OUTBOUND),
+}
+
+QUEUES = tuple(
+    entity.Queue(queue.value, routing_key=queue.value)  # type: ignore[no-untyped-call]
+    for queue in Queue
+)
+ROUTES = {hop.task: {"queue": hop.queue.value} for hop in HOPS.values()}
