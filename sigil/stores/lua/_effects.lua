@@ -9,8 +9,23 @@ end
 
 local function need_ints(args, first, step)
   for i = first, #args, step do
-    if not string.match(args[i], '^%-?%d+$') then return 'rejected not an integer: ' .. args[i] end
+    -- Far below the bound of 64 bits, where an addition would fail after others were written.
+    if #args[i] > 15 or not string.match(args[i], '^%-?%d+$') then
+      return 'rejected not an integer: ' .. string.sub(args[i], 1, 40)
+    end
   end
+end
+
+local function count(day, counter)
+  redis.call('HINCRBY', ledger_key(day), counter, 1)
+  redis.call('EXPIRE', ledger_key(day), LEDGER_TTL)
+end
+
+local function day_of(id) return redis.call('HGET', item_key(id), 'day') or today() end
+
+-- What the effects on an item's record and on the ledger need.
+local function need_item(id)
+  return need_type(item_key(id), 'hash') or need_type(ledger_key(day_of(id)), 'hash')
 end
 
 local function was_pushed(id, lane)
@@ -41,11 +56,11 @@ end
 local function finish(id, field, value, counter, keep, ttl)
   local key = item_key(id)
   if redis.call('HEXISTS', key, field) == 1 then return end
-  local day = redis.call('HGET', key, 'day') or today()
+  local day = day_of(id)
   redis.call('HSET', key, field, value, 'day', day)
   if keep ~= '1' then redis.call('HDEL', key, 'body', 'route', 'sender') end
   redis.call('EXPIRE', key, ttl)
-  redis.call('HINCRBY', P .. 'ledger:' .. day, counter, 1)
+  count(day, counter)
 end
 
 local function append_list(key, args, first, keep, ttl)
@@ -61,7 +76,8 @@ effects.push = {
   check = function(args, adding)
     local lane, id, cap = args[1], args[2], tonumber(args[3])
     if #args % 2 == 0 then return 'rejected a push wants pairs of field and value' end
-    local wrong = need_type(ids_key(lane), 'list') or need_type(item_key(id), 'hash')
+    local wrong = need_type(ids_key(lane), 'list') or need_type(lane_key(lane), 'hash')
+      or need_type(item_key(id), 'hash')
     if wrong then return wrong end
     if was_pushed(id, lane) then return end
     adding[lane] = (adding[lane] or 0) + 1
@@ -81,24 +97,22 @@ effects.push = {
 
 -- id
 effects.accept = {
-  check = function(args) return need_type(item_key(args[1]), 'hash') end,
+  check = function(args) return need_item(args[1]) end,
   apply = function(args)
-    local ledger = P .. 'ledger:' .. today()
     redis.call('HSET', item_key(args[1]), 'day', today())
-    redis.call('HINCRBY', ledger, 'accepted', 1)
-    redis.call('EXPIRE', ledger, 40 * 86400)
+    count(today(), 'accepted')
   end,
 }
 
 -- id, outcome, keep the body, ttl s
 effects.finish = {
-  check = function(args) return need_type(item_key(args[1]), 'hash') end,
+  check = function(args) return need_item(args[1]) end,
   apply = function(args) finish(args[1], 'outcome', args[2], args[2], args[3], args[4]) end,
 }
 
 -- id, sent or undelivered, keep the body, ttl s
 effects.delivered = {
-  check = function(args) return need_type(item_key(args[1]), 'hash') end,
+  check = function(args) return need_item(args[1]) end,
   apply = function(args) finish(args[1], 'delivery', args[2], args[2], args[3], args[4]) end,
 }
 
@@ -117,13 +131,15 @@ effects.dead_letter = {
 
 -- lane
 effects.notice = {
-  check = function() end,
+  check = function(args) return need_type(lane_key(args[1]), 'hash') end,
   apply = function(args) redis.call('HSET', lane_key(args[1]), 'noticed', '1') end,
 }
 
 -- lane: all that is in it now is to be stopped
 effects.stop = {
-  check = function() end,
+  check = function(args)
+    return need_type(ids_key(args[1]), 'list') or need_type(lane_key(args[1]), 'hash')
+  end,
   apply = function(args, wakes)
     local waiting = redis.call('LLEN', ids_key(args[1]))
     if waiting == 0 then return end

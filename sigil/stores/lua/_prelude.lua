@@ -9,6 +9,7 @@ local P = ARGV[1]
 local DUE = P .. 'lanes:due'
 local FIRST_PUT_OFF, LAST_PUT_OFF = 1500, 8000
 local IDLE_LANE_TTL = 3600
+local LEDGER_TTL = 40 * 86400
 
 local time = redis.call('TIME')
 local NOW = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -19,6 +20,7 @@ local function lane_key(lane) return P .. 'lane:' .. lane end
 local function ids_key(lane) return P .. 'lane:' .. lane .. ':ids' end
 local function journal_key(lane) return P .. 'lane:' .. lane .. ':journal' end
 local function item_key(id) return P .. 'item:' .. id end
+local function ledger_key(day) return P .. 'ledger:' .. day end
 local function stage_of(lane) return string.match(lane, '^[^:]*') end
 local function num(key, field) return tonumber(redis.call('HGET', key, field) or '0') or 0 end
 

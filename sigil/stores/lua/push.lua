@@ -3,9 +3,8 @@
 local found = read_effects(2)
 local lane, id = found[1].args[1], found[1].args[2]
 if was_pushed(id, lane) then -- check: duplicate
-  redis.call('HINCRBY', P .. 'ledger:' .. today(), 'duplicate', 1)
-  local wakes = { 'duplicate' }
-  return wakes
+  count(today(), 'duplicate')
+  return { 'duplicate' }
 end
 local reason = check_effects(found)
 if reason then return { reason } end
