@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 import redis.asyncio as aioredis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sigil.errors import StoreError
 from sigil.stores.redis.keys import Keys
@@ -62,6 +62,12 @@ class Client:
         """Turns what redis-py raises into `StoreError`, with its cause."""
         try:
             yield
+        except ResponseError as error:
+            failed = StoreError(f"Redis refused a command ({type(error).__name__}).")
+            # A command or script that is wrong stays wrong; a server that is short of memory,
+            # read-only or failing over will answer again.
+            failed.transient = not str(error).startswith(("ERR", "WRONGTYPE"))
+            raise failed from error
         except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             raise StoreError(f"Redis did not answer ({type(error).__name__}).") from error
 
