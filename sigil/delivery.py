@@ -9,6 +9,7 @@ takes an idempotency key it is sent again under the same key; elsewhere the chan
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 MOST_TRIES = 5
 FIRST_PAUSE, LAST_PAUSE = 1.0, 60.0
+# A send that hangs would hold up its destination for good.
+LONGEST_SEND = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Delivery:
         self._channels = channels
         self._settings = settings
 
-    async def deliver(self, held: Held, item: Item, *, keep: bool) -> None:
+    async def deliver(self, held: Held, item: Item) -> None:
         """Sends one message and removes it from the lane. Raises `Retry`, `LeaseLost`."""
         sent: list[Effect] = []
         try:
@@ -84,9 +87,9 @@ class Delivery:
                     sent = [await self._send(held, item, channel, chunk, fate, sent)]
         except (ChannelNotFound, MessageInvalid, _Undeliverable) as error:
             log.warning("message not delivered", message=item.id, reason=str(error))
-            await held.commit([item.id], give_up(item, str(error)), keep=keep)
+            await held.finish([item], give_up(item, str(error)))
         else:
-            await held.commit([item.id], [*sent, Delivered(item.id)], keep=keep)
+            await held.finish([item], [*sent, Delivered(item.id)])
 
     async def _send(
         self,
@@ -106,7 +109,7 @@ class Delivery:
         # The mark is also the check that the lease holds, right before the platform is called.
         await held.commit(effects=[*before, sending.receipt(item, chunk.index)], keep=True)
         try:
-            platform_id = await channel.send(chunk)
+            platform_id = await _send_in_time(channel, chunk)
         except SendRefused as error:
             raise _Undeliverable(str(error)) from error
         except SendFailed as error:
@@ -141,6 +144,15 @@ class Delivery:
     def _holds_back(self, channel: Channel) -> bool:
         policy = self._settings.channels.get(channel.name) or ChannelSettings()
         return policy.on_unknown == "hold" and not channel.capabilities.idempotent_send
+
+
+async def _send_in_time(channel: Channel, chunk: Chunk) -> str | None:
+    try:
+        async with asyncio.timeout(LONGEST_SEND):
+            return await channel.send(chunk)
+    except TimeoutError as error:
+        text = f"the platform did not answer within {LONGEST_SEND:g} s."
+        raise SendFailed(text, outcome_unknown=True) from error
 
 
 def give_up(item: Item, reason: str) -> list[Effect]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 
 import structlog
 
 from sigil.errors import StoreError
+from sigil.messages import clean
 from sigil.stores.base import ChatStore
 
 log = structlog.get_logger(__name__)
@@ -45,8 +45,7 @@ class Draft:
         """No draft is written after this."""
         if self._writer is not None:
             self._writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._writer
+            await asyncio.wait([self._writer])  # does not take our own cancellation for its
 
     async def _write(self) -> None:
         assert self._chats is not None
@@ -57,7 +56,7 @@ class Draft:
                 self._revision += 1
                 try:
                     await self._chats.draft(
-                        self._chat, self._turn, self._token, self._revision, self._written
+                        self._chat, self._turn, self._token, self._revision, clean(self._written)
                     )
                 except StoreError as error:
                     log.debug("draft not written", reason=error.code)

@@ -12,7 +12,7 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -76,9 +76,15 @@ class Gateway:
         self._delivery = delivery
         self._close = close
         lanes = settings.lanes
-        self._keeper = LeaseKeeper(stores.lanes, wakeups, ttl=lanes.lease, every=lanes.renew)
+        self._keeper = LeaseKeeper(
+            stores.lanes,
+            wakeups,
+            ttl=lanes.lease,
+            every=lanes.renew,
+            limit=lanes.items_per_lease,
+            seconds=lanes.seconds_per_lease,
+        )
         self._replies = Replies(stores.lanes)
-        self._draining = False
         self._working: set[asyncio.Task[object]] = set()
 
     # ------------------------------------------------------------ the verbs
@@ -139,13 +145,12 @@ class Gateway:
     # ------------------------------------------------------------ the work on a lane
 
     async def _work(self, stage: str, lane: str, handle: Callable[[Held], Awaitable[None]]) -> None:
-        if self._draining:
+        if self._keeper.draining:
             return
         started = time.monotonic()
-        limit = self.settings.lanes.items_per_lease
         with self._counted(), structlog.contextvars.bound_contextvars(lane=lane, stage=stage):
             try:
-                async with self._keeper.hold(lane, limit=limit) as held:
+                async with self._keeper.hold(lane) as held:
                     if isinstance(held, Refusal):
                         return
                     async with self._given_back(held):
@@ -161,7 +166,7 @@ class Gateway:
         """However the work ends, the lane is not kept longer than needed."""
         try:
             yield
-        except (LeaseLost, StoreError):
+        except LeaseLost:
             raise
         except asyncio.CancelledError:
             if not held.given_back and not held.is_lost:
@@ -170,68 +175,68 @@ class Gateway:
             raise
         except Retry as retry:
             await held.park(retry.delay)
-        except Exception:
-            log.exception("work on the lane failed")
-            await held.park(min(LONGEST_PAUSE, ERROR_PAUSE * 2**held.lease.strikes), strike=True)
+        except Exception as error:
+            if isinstance(error, StoreError) and error.transient:
+                log.warning("the store failed, the lane rests", reason=str(error))
+                await held.park(ERROR_PAUSE)
+            else:
+                log.exception("work on the lane failed")
+                await held.park(min(LONGEST_PAUSE, ERROR_PAUSE * 2**held.strikes), strike=True)
         else:
             if not held.given_back:
                 await held.park()
 
+    def _failed_too_often(self, held: Held) -> bool:
+        return held.strikes >= self.settings.lanes.max_strikes
+
     async def _route(self, held: Held) -> None:
-        items = list(held.items)
-        if held.lease.strikes >= self.settings.lanes.max_strikes:
-            await held.commit([items[0].id], _unroutable(items.pop(0)), keep=bool(items))
-        if not items:
-            return
-        decided = [(item, await self._decide(item)) for item in items]
+        if self._failed_too_often(held):
+            await held.finish(held.items[:1], _unroutable(held.items[0]))
+        while not held.given_back:
+            # After a failure one by one, so that only the message that fails is given up.
+            await self._route_together(held, held.items[:1] if held.strikes else held.items)
+
+    async def _route_together(self, held: Held, items: Sequence[Item]) -> None:
+        decided: list[tuple[Item, list[Effect]]] = []
+        effects: list[Effect] = []
+        for item in items:
+            decided.append((item, await self._decide(item, effects)))
+            effects += decided[-1][1]
         try:
-            effects = [effect for _, each in decided for effect in each]
-            await held.commit([item.id for item in items], effects)
+            await held.finish(items, effects)
         except LaneFull:
-            await self._route_singly(held, decided)
+            for item, own in decided:
+                if not held.given_back:
+                    await self._route_one(held, item, own)
 
-    async def _route_singly(self, held: Held, decided: list[tuple[Item, list[Effect]]]) -> None:
-        for item, effects in decided:
-            last = item is decided[-1][0]
-            try:
-                await held.commit([item.id], effects, keep=not last)
-            except LaneFull as full:
-                message = InboundMessage.from_json(item.fields["body"])
-                refusal = await self._routing.when_full(
-                    item.id, message, noticed=full.noticed, lane=full.lane
-                )
-                await held.commit([item.id], refusal, keep=not last)
+    async def _route_one(self, held: Held, item: Item, effects: list[Effect]) -> None:
+        try:
+            await held.finish([item], effects)
+        except LaneFull as full:
+            message = InboundMessage.from_json(item.fields["body"])
+            refusal = await self._routing.when_full(
+                item.id, message, noticed=full.noticed, lane=full.lane
+            )
+            await held.finish([item], refusal)
 
-    async def _decide(self, item: Item) -> list[Effect]:
+    async def _decide(self, item: Item, before: Sequence[Effect]) -> list[Effect]:
         try:
             message = InboundMessage.from_json(item.fields.get("body", ""))
         except MessageInvalid:
             return _unroutable(item)
-        return await self._routing.decide(item.id, message)
+        return await self._routing.decide(item.id, message, before)
 
     async def _turn(self, held: Held) -> None:
         if self._agent is None:
             self._agent = self._make_agent()
-        deadline = time.monotonic() + self.settings.lanes.seconds_per_lease
-        items = held.items
-        while items:
-            last = self._draining or time.monotonic() > deadline
-            taken = await self._agent.turn(held, items, last=last)
-            items = items[taken:] if taken else ()
-            if last or held.given_back:
-                return
+        while not held.given_back:
+            await self._agent.turn(held)
 
     async def _deliver(self, held: Held) -> None:
-        items = list(held.items)
-        if held.lease.strikes >= self.settings.lanes.max_strikes:
-            item = items.pop(0)
-            await held.commit([item.id], give_up(item, "worker failed"), keep=bool(items))
-        deadline = time.monotonic() + self.settings.lanes.seconds_per_lease
-        for item in items:
-            last = item is items[-1] or self._draining or time.monotonic() > deadline
-            await self._delivery.deliver(held, item, keep=not last)
-            if last:
-                return
+        if self._failed_too_often(held):
+            await held.finish(held.items[:1], give_up(held.items[0], "sending it failed too often"))
+        while not held.given_back:
+            await self._delivery.deliver(held, held.items[0])
 
     # ------------------------------------------------------------ the process
 
@@ -240,18 +245,18 @@ class Gateway:
         while True:
             try:
                 async for lane in self.stores.signals.stops():
-                    self._keeper.stop(lane)
+                    await self._keeper.look(lane)
             except StoreError as error:
                 log.debug("stop signals interrupted", reason=str(error))
             await asyncio.sleep(RESUBSCRIBE_PAUSE)
 
     def stop_taking(self) -> None:
         """No lane is taken from now on; what is in hand is finished."""
-        self._draining = True
+        self._keeper.draining = True
 
     async def hand_back(self) -> None:
         """Cancels what runs; each lane is given back at once, without a strike."""
-        self._draining = True
+        self._keeper.draining = True
         running = [task for task in self._working if task is not asyncio.current_task()]
         for task in running:
             task.cancel()

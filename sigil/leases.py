@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -19,6 +20,8 @@ from sigil.errors import LeaseLost, StoreError
 from sigil.lanes import Effect, Item, Lanes, Lease, Refusal, Wakeups
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 
@@ -28,28 +31,37 @@ class Stopped(Exception):  # a person's wish, not an error
 
 
 class Held:
-    """A lane in hand. Every commit carries its number, so that a repeat is recognised."""
+    """A lane in hand: `items` are those at its head, and a commit takes them off the front.
 
-    def __init__(self, lease: Lease, lanes: Lanes, wakeups: Wakeups, ttl: float) -> None:
-        self.lease = lease
+    `strikes` and `journal` belong to the head, and end when it moves. The first `stop` items
+    are to be stopped, not answered. Every commit carries its number, so that a repeat is
+    recognised.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        lanes: Lanes,
+        wakeups: Wakeups,
+        *,
+        ttl: float,
+        goes_on: Callable[[], bool],
+    ) -> None:
         self.lane = lease.lane
+        self.token = lease.token
+        self.items = lease.items
+        self.strikes = lease.strikes
+        self.journal = lease.journal
         self.stop = lease.stop
-        self.until = time.monotonic() + ttl
+        self.given_back = False
         self._lanes = lanes
         self._wakeups = wakeups
         self._ttl = ttl
+        self._goes_on = goes_on
         self._commits = 0
-        self._given_back = False
+        self._moves = 0
         self._scope: asyncio.Timeout | None = None
         self._stop_scope: asyncio.Timeout | None = None
-
-    @property
-    def items(self) -> tuple[Item, ...]:
-        return self.lease.items
-
-    @property
-    def given_back(self) -> bool:
-        return self._given_back
 
     @property
     def is_lost(self) -> bool:
@@ -58,56 +70,67 @@ class Held:
     async def commit(
         self, done: Sequence[str] = (), effects: Sequence[Effect] = (), *, keep: bool = False
     ) -> None:
-        """Applies a unit of work, and wakes who has work now.
-
-        While the store does not answer it tries again for as long as the lease may hold:
-        work that is done should not be done twice for a short outage. Raises as
-        `Lanes.commit` does.
-        """
+        """Applies a unit of work, and wakes who has work now. Raises as `Lanes.commit` does."""
         self._commits += 1
-        deadline, pause = time.monotonic() + self._ttl, _FIRST_RETRY
-        while True:
-            try:
-                answer = await self._lanes.commit(
-                    self.lane, self.lease.token, self._commits, done, effects, keep=keep
-                )
-                break
-            except StoreError as error:
-                if not error.transient or error.code != StoreError.code:
-                    raise
-                if time.monotonic() + pause > deadline:
-                    raise
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LAST_RETRY)
-        self._given_back = not keep
-        self.stop = max(0, self.stop - len(done))
+        self._moves += 1
+        n = self._commits
+        answer = await self._insist(
+            lambda: self._lanes.commit(self.lane, self.token, n, done, effects, keep=keep)
+        )
+        self._moves += 1
+        self.given_back = not keep
+        if done:
+            self.items = self.items[len(done) :]
+            self.strikes, self.journal = 0, ()
+            self.stop = max(0, self.stop - len(done))
         for lane in answer.wake:
             self._wakeups.wake(lane)
 
+    async def finish(self, items: Sequence[Item], effects: Sequence[Effect] = ()) -> None:
+        """Commits `items` as done. The lane is kept if more of it is in hand and it is not
+        time to let others be served."""
+        keep = len(items) < len(self.items) and self._goes_on()
+        await self.commit([item.id for item in items], effects, keep=keep)
+
     async def park(self, delay: float = 0.0, *, strike: bool = False) -> None:
         """Gives the lane back with its head kept."""
-        wake = await self._lanes.park(self.lane, self.lease.token, delay=delay, strike=strike)
-        self._given_back = True
+        wake = await self._insist(
+            lambda: self._lanes.park(self.lane, self.token, delay=delay, strike=strike)
+        )
+        self.given_back = True
         for lane in wake:
             self._wakeups.wake(lane)
 
     async def renew(self) -> None:
-        """Extends the lease. Raises `LeaseLost`; also the check before an outside effect."""
-        sent = time.monotonic()
-        renewal = await self._lanes.renew(self.lane, self.lease.token, ttl=self._ttl)
-        self.until = sent + self._ttl
-        if renewal.stop:
-            self.ask_to_stop(renewal.stop)
+        """Extends the lease. Raises `LeaseLost`."""
+        moves = self._moves
+        renewal = await self._lanes.renew(self.lane, self.token, ttl=self._ttl)
+        # Counted from the head; after a commit meanwhile it is not known from which one.
+        if renewal.stop and moves == self._moves:
+            self._ask_to_stop(renewal.stop)
 
-    def ask_to_stop(self, items: int) -> None:
-        """The first `items` of the lane are not wanted any more."""
+    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Calls again while the store does not answer, for as long as the lease may hold:
+        work that is done should not be done twice for a short outage."""
+        deadline, pause = time.monotonic() + self._ttl, _FIRST_RETRY
+        while True:
+            try:
+                return await call()
+            except StoreError as error:
+                away = error.transient and error.code == StoreError.code
+                if not away or time.monotonic() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_RETRY)
+
+    def _ask_to_stop(self, items: int) -> None:
         self.stop = max(self.stop, items)
         if self._stop_scope is not None and not self._stop_scope.expired():
             self._stop_scope.reschedule(0)
 
     def lose(self) -> None:
         """Cancels the holder."""
-        if self._scope is not None and not self._given_back and not self._scope.expired():
+        if self._scope is not None and not self.given_back and not self._scope.expired():
             self._scope.reschedule(0)
 
     @contextlib.asynccontextmanager
@@ -127,28 +150,52 @@ class Held:
 
 
 class LeaseKeeper:
-    """Takes lanes for this process and renews them together."""
+    """Takes lanes for this process and renews them together.
 
-    def __init__(self, lanes: Lanes, wakeups: Wakeups, *, ttl: float, every: float) -> None:
+    `ttl` and `every` are the lease's length and how often it is renewed; a lane is given back
+    after `limit` items or `seconds` at most, so that others are served.
+    """
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        wakeups: Wakeups,
+        *,
+        ttl: float,
+        every: float,
+        limit: int = 10,
+        seconds: float = 30.0,
+    ) -> None:
+        self.draining = False  # each lane is given back after the item in hand
         self._lanes = lanes
         self._wakeups = wakeups
         self._ttl = ttl
         self._every = every
+        self._limit = limit
+        self._seconds = seconds
         self._held: dict[str, Held] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._round: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
-    async def hold(self, lane: str, *, limit: int) -> AsyncIterator[Held | Refusal]:
+    async def hold(self, lane: str) -> AsyncIterator[Held | Refusal]:
         """Takes the lane for the length of the body, or says why not.
 
         Raises `LeaseLost` out of the body as soon as the lease is known to be lost.
         """
-        taken = await self._lanes.take(lane, uuid.uuid4().hex, ttl=self._ttl, limit=limit)
+        nonce = uuid.uuid4().hex
+        taken = await self._lanes.take(lane, nonce, ttl=self._ttl, limit=self._limit)
         if isinstance(taken, Refusal):
             yield taken
             return
-        held = Held(taken, self._lanes, self._wakeups, self._ttl)
+        enough = time.monotonic() + self._seconds
+        held = Held(
+            taken,
+            self._lanes,
+            self._wakeups,
+            ttl=self._ttl,
+            goes_on=lambda: not self.draining and time.monotonic() < enough,
+        )
         self._add(held)
         try:
             async with asyncio.timeout(None) as held._scope:
@@ -161,13 +208,16 @@ class LeaseKeeper:
             held._scope = None
             self._remove(held)
 
-    def stop(self, lane: str) -> None:
-        """Prompt word that a stop was asked for; the next renewal would have said so."""
+    async def look(self, lane: str) -> None:
+        """Renews the lease of `lane` now, if it is held here: so a stop is prompt."""
         held = self._held.get(lane)
         if held is not None and not held.given_back:
-            held.ask_to_stop(1)
+            await self._renew(held)
 
     def _add(self, held: Held) -> None:
+        before = self._held.get(held.lane)
+        if before is not None:
+            before.lose()
         self._held[held.lane] = held
         if self._timer is None:
             self._schedule()

@@ -17,6 +17,7 @@ MAX_ID_BYTES = 256
 MAX_NAME_BYTES = 256
 MAX_URL_BYTES = 4096
 MAX_CONTENT_BYTES = 64 * 1024
+MAX_REPLY_BYTES = 16 * MAX_CONTENT_BYTES
 MAX_ATTACHMENTS = 10
 
 
@@ -170,7 +171,22 @@ class OutboundMessage(_Json):
         _optional("reply_to", self.reply_to, MAX_ID_BYTES)
         object.__setattr__(self, "media", _attachments(self.media))
         # A reply is ours and may be long; it is split by the channel, not refused.
-        _bounded("content", self.content, 16 * MAX_CONTENT_BYTES, empty=bool(self.media))
+        _bounded("content", self.content, MAX_REPLY_BYTES, empty=bool(self.media))
+
+
+def clean(text: str) -> str:
+    """Text that UTF-8 can hold: halves of surrogate pairs, which a model may stream one by
+    one, are joined, and a half that stays alone is replaced."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def fit_reply(text: str) -> str:
+    """What of a model's answer can be sent: cleaned, and cut to `MAX_REPLY_BYTES`."""
+    return clean(text).encode("utf-8")[:MAX_REPLY_BYTES].decode("utf-8", "ignore")
 
 
 def _attachments(value: object) -> tuple[Attachment, ...]:

@@ -7,13 +7,24 @@ commit. Commands that must not wait behind a turn (/stop, /status) are answered 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from sigil.config.schema import ChannelSettings
 from sigil.errors import ChannelNotFound, NotAMember
-from sigil.lanes import Audit, Effect, Finish, Lanes, Notice, Outcome, Push, Stage, Stop
+from sigil.lanes import (
+    Audit,
+    Effect,
+    Finish,
+    Lanes,
+    LaneStatus,
+    Notice,
+    Outcome,
+    Push,
+    Stage,
+    Stop,
+)
 from sigil.messages import InboundMessage, OutboundMessage
 from sigil.pairing import Door, PairingMode, admit
 from sigil.sessions import session_key
@@ -100,8 +111,11 @@ class Routing:
         self._replies = Replies(stores.lanes)
         self._doors: dict[str, Door] = {}
 
-    async def decide(self, item_id: str, message: InboundMessage) -> list[Effect]:
-        """The effects that move the message on. Raises `StoreError`."""
+    async def decide(
+        self, item_id: str, message: InboundMessage, before: Sequence[Effect] = ()
+    ) -> list[Effect]:
+        """The effects that move the message on; `before` are those of the messages ahead of
+        it, which will be applied in the same commit. Raises `StoreError`."""
         try:
             door = self._door(message.channel_type)
         except ChannelNotFound:
@@ -118,9 +132,9 @@ class Routing:
         lane = await self._stores.lanes.key(Stage.SESSION, "any", route.session_key)
         command = message.content.strip().lower()
         if command == "/stop":
-            return await self._stop(item_id, message, lane)
+            return await self._stop(item_id, message, lane, before)
         if command == "/status":
-            return await self._status(item_id, message, lane, route)
+            return await self._status(item_id, message, lane, route, before)
         return [self._forward(item_id, message, lane, route)]
 
     async def _route(self, message: InboundMessage, user: User) -> Route:
@@ -164,16 +178,23 @@ class Routing:
             effects.append(await self._replies.to(message, text, item_id))
         return effects
 
-    async def _stop(self, item_id: str, message: InboundMessage, lane: str) -> list[Effect]:
-        status = await self._stores.lanes.status(lane)
+    async def _stop(
+        self, item_id: str, message: InboundMessage, lane: str, before: Sequence[Effect]
+    ) -> list[Effect]:
+        status = await self._look(lane, before)
         text = "Stopped." if status.waiting else "Nothing is running."
         reply = await self._replies.to(message, text, item_id)
         return [Stop(lane), reply, Finish(item_id, Outcome.ANSWERED)]
 
     async def _status(
-        self, item_id: str, message: InboundMessage, lane: str, route: Route
+        self,
+        item_id: str,
+        message: InboundMessage,
+        lane: str,
+        route: Route,
+        before: Sequence[Effect],
     ) -> list[Effect]:
-        status = await self._stores.lanes.status(lane)
+        status = await self._look(lane, before)
         session = await self._stores.sessions.load(route.session_key)
         workspace = self._settings.workspaces.get(route.workspace_id)
         default = (workspace.model if workspace else None) or self._settings.models.default
@@ -185,6 +206,12 @@ class Routing:
         ).replace("\n", "  \n")
         reply = await self._replies.to(message, text, item_id)
         return [reply, Finish(item_id, Outcome.ANSWERED)]
+
+    async def _look(self, lane: str, before: Sequence[Effect]) -> LaneStatus:
+        """The lane as it will be once `before` is applied."""
+        status = await self._stores.lanes.status(lane)
+        ahead = sum(isinstance(effect, Push) and effect.lane == lane for effect in before)
+        return replace(status, waiting=status.waiting + ahead)
 
     def _policy(self, channel: str) -> ChannelSettings:
         return self._settings.channels.get(channel) or ChannelSettings()

@@ -8,6 +8,7 @@ of them, never from the attempt.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,9 +19,10 @@ import structlog
 
 from sigil.agent import commands
 from sigil.agent.answer import Answer, ask
+from sigil.agent.choose import Turn, begin, choose, journalled
 from sigil.agent.prompt import system_prompt, user_text
 from sigil.drafts import Draft
-from sigil.errors import BudgetExceeded, NotAMember, ProviderError, SigilError
+from sigil.errors import BudgetExceeded, MessageInvalid, NotAMember, ProviderError, SigilError
 from sigil.lanes import (
     AppendHistory,
     Audit,
@@ -29,16 +31,15 @@ from sigil.lanes import (
     Effect,
     Finish,
     Item,
-    Journal,
     Outcome,
     Remember,
     Stage,
 )
 from sigil.leases import Held, Stopped
-from sigil.messages import InboundMessage
+from sigil.messages import InboundMessage, fit_reply
 from sigil.providers.base import ChatRequest, Message
 from sigil.providers.registry import Budget, ModelRequest
-from sigil.routing import Replies, Route, read_route
+from sigil.routing import Replies, read_route
 from sigil.sessions import decode_message, encode_message, window
 from sigil.workspace import RouteRequest, Workspace, WorkspaceManager
 
@@ -57,25 +58,8 @@ DEAD_TEXT = (
     "Please tell the owner, or try again in other words."
 )
 FAILED_TEXT = "I could not reach a model just now. Please try again in a little while."
+EMPTY_TEXT = "The model gave an empty answer."
 TOO_LONG_TEXT = "This took longer than I may take, so I stopped here."
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a turn answers: items at the head of the lane, all of one sender and chat."""
-
-    id: str
-    items: tuple[Item, ...]
-    messages: tuple[InboundMessage, ...]
-    route: Route
-
-    @property
-    def ids(self) -> list[str]:
-        return [item.id for item in self.items]
-
-    @property
-    def last(self) -> InboundMessage:
-        return self.messages[-1]
 
 
 @dataclass(slots=True)
@@ -105,39 +89,29 @@ class Agent:
         self._settings = settings
         self._replies = Replies(stores.lanes)
 
-    async def turn(self, held: Held, items: Sequence[Item], *, last: bool) -> int:
-        """Answers the next turn of the lane; returns how many items it took.
-
-        The lease is given back with the turn if it is the `last`, or no items are left.
-        """
+    async def turn(self, held: Held) -> None:
+        """Answers the next turn of the lane, or ends what is to be stopped or given up."""
         if held.stop:
-            stopped = [item.id for item in items[: held.stop]]
-            effects: list[Effect] = [Finish(i, Outcome.STOPPED) for i in stopped]
-            await held.commit(stopped, effects, keep=not last and len(stopped) < len(items))
-            return len(stopped)
-        turn = await self._next(held, items)
-        structlog.contextvars.bind_contextvars(turn=turn.id, message=turn.items[0].id)
-        if held.lease.strikes >= self._settings.lanes.max_strikes and items is held.items:
-            result = self._dead(turn)
-        else:
-            result = await self._answer(held, turn)
-        effects = [Finish(i, result.outcome, _is_dead(result)) for i in turn.ids]
-        effects += result.effects
-        if result.text:
-            effects.append(await self._replies.to(turn.last, result.text, turn.id))
-        await held.commit(turn.ids, effects, keep=not last and len(turn.items) < len(items))
-        log.info("turn ended", outcome=result.outcome.value, items=len(turn.items))
-        return len(turn.items)
-
-    # ------------------------------------------------------------ which messages
-
-    async def _next(self, held: Held, items: Sequence[Item]) -> Turn:
-        fixed = _journalled(held) if items is held.items else None
-        chosen = items[:fixed] if fixed else _group(items, self._coalesces)
-        read = [read_route(item.fields) for item in chosen]
+            stopped = held.items[: held.stop]
+            await held.finish(stopped, [Finish(item.id, Outcome.STOPPED) for item in stopped])
+            return
+        if held.strikes >= self._settings.lanes.max_strikes:
+            await self._give_up(held)
+            return
+        items = choose(held, self._coalesces)
+        read = [read_route(item.fields) for item in items]
         messages = tuple(message for message, _ in read)
-        turn_id = await self._stores.lanes.item_id("turn", chosen[0].id)
-        return Turn(turn_id, tuple(chosen), messages, read[0][1])
+        turn = Turn(await self._turn_id(items), items, messages, read[0][1])
+        with structlog.contextvars.bound_contextvars(turn=turn.id, message=items[0].id):
+            result = await self._answer(held, turn)
+            effects = [Finish(i, result.outcome) for i in turn.ids] + result.effects
+            if result.text:
+                effects.append(await self._replies.to(turn.last, fit_reply(result.text), turn.id))
+            await held.finish(items, effects)
+            log.info("turn ended", outcome=result.outcome.value, items=len(items))
+
+    async def _turn_id(self, items: Sequence[Item]) -> str:
+        return await self._stores.lanes.item_id("turn", items[0].id)
 
     def _coalesces(self, channel: str) -> bool:
         policy = self._settings.channels.get(channel)
@@ -145,14 +119,27 @@ class Agent:
             return policy.coalesce
         return self._channels.get(channel).capabilities.coalesce
 
+    async def _give_up(self, held: Held) -> None:
+        """Dead-letters the head. Takes nothing about it for granted: reading it may be what
+        fails."""
+        items = held.items[: journalled(held) or 1]
+        log.error("turn dead-lettered", items=len(items), message=items[0].id)
+        reason = "the turn was begun too often without an end"
+        effects: list[Effect] = [Finish(item.id, Outcome.DEAD, keep_body=True) for item in items]
+        effects += [DeadLetter(item.id, Stage.SESSION, reason) for item in items]
+        effects.append(Audit(json.dumps({"what": "dead", "message": items[0].id})))
+        with contextlib.suppress(MessageInvalid):
+            told = InboundMessage.from_json(items[-1].fields.get("body", ""))
+            turn_id = await self._turn_id(items)
+            effects.append(await self._replies.to(told, DEAD_TEXT, turn_id))
+        await held.finish(items, effects)
+
     # ------------------------------------------------------------ what is answered
 
     async def _answer(self, held: Held, turn: Turn) -> _Result:
         message = turn.last
         try:
-            workspace = await self._workspaces.route(
-                RouteRequest(message.channel_type, message.channel_id, turn.route.user_id)
-            )
+            workspace = await self._workspace(turn)
         except NotAMember as error:
             policy = self._settings.channels.get(message.channel_type)
             return _Result(
@@ -165,6 +152,16 @@ class Agent:
         if command is not None:
             return await self._command(command, turn, session)
         return await self._converse(held, turn, workspace, session)
+
+    async def _workspace(self, turn: Turn) -> Workspace:
+        """Membership is checked again: it may have changed while the message waited."""
+        message, route = turn.last, turn.route
+        workspace = await self._workspaces.route(
+            RouteRequest(message.channel_type, message.channel_id, route.user_id)
+        )
+        if workspace.id != route.workspace_id:
+            raise NotAMember(f"the chat does not belong to {route.workspace_id!r} any more.")
+        return workspace
 
     async def _command(
         self, command: tuple[str, str], turn: Turn, session: SessionRecord
@@ -194,7 +191,7 @@ class Agent:
             return _Result(Outcome.REFUSED, text, [audit])
         except SigilError as error:
             return self._failed(turn, workspace, session, said, Answer(error=error))
-        await held.commit(effects=[_journal(held.lane, turn)], keep=True)
+        await held.commit(effects=begin(held, turn), keep=True)
         draft = self._draft(held, turn)
         answer = Answer()
         outcome = Outcome.ANSWERED
@@ -202,7 +199,6 @@ class Agent:
             async with held.stoppable(), asyncio.timeout(self._settings.timeouts.turn):
                 await ask(chain, self._request(turn, session, said), draft, answer)
         except Stopped:
-            await held.renew()  # says how many of the waiting messages are stopped with it
             outcome = Outcome.STOPPED
             answer.note = "_Stopped._"
         except TimeoutError:
@@ -231,7 +227,7 @@ class Agent:
         message = turn.last
         live = self._channels.get(message.channel_type).capabilities.live
         chat = f"{message.channel_type}:{message.channel_id}"
-        return Draft(self._stores.chats if live else None, chat, turn.id, held.lease.token)
+        return Draft(self._stores.chats if live else None, chat, turn.id, held.token)
 
     def _budget(self, session: SessionRecord) -> Budget:
         # Dollar limits are enforced by reservations, which come with prices.
@@ -251,7 +247,9 @@ class Agent:
         answer: Answer,
         outcome: Outcome,
     ) -> _Result:
-        text = answer.text.strip()
+        text = fit_reply(answer.text).strip()
+        if not text and not answer.note:
+            answer.note = EMPTY_TEXT
         kept = [said, Message(role="assistant", content=text)] if text else [said]
         effects = self._kept(turn, workspace, session, kept, answer)
         shown = "\n\n".join(part for part in (text, answer.note) if part)
@@ -308,56 +306,6 @@ class Agent:
             Remember(workspace.scope, entries),
             _audit("turn", turn, attempts=[_attempt(a) for a in answer.attempts]),
         ]
-
-    def _dead(self, turn: Turn) -> _Result:
-        log.error("turn dead-lettered", items=len(turn.items))
-        reason = "the turn was begun too often without an end"
-        letters = [DeadLetter(item.id, Stage.SESSION, reason) for item in turn.items]
-        return _Result(Outcome.DEAD, DEAD_TEXT, [*letters, _audit("dead", turn)])
-
-
-def _is_dead(result: _Result) -> bool:
-    return result.outcome is Outcome.DEAD
-
-
-def _journal(lane: str, turn: Turn) -> Journal:
-    return Journal(lane, json.dumps({"items": turn.ids}))
-
-
-def _journalled(held: Held) -> int | None:
-    """How many items the turn that was begun before answers, if there was one."""
-    if not held.lease.journal:
-        return None
-    ids = json.loads(held.lease.journal[0])["items"]
-    known = [item.id for item in held.items[: len(ids)]]
-    return len(ids) if known == ids else None
-
-
-def _group(items: Sequence[Item], coalesces: Any) -> list[Item]:
-    """The first item, and those after it that are answered with it."""
-    first, first_route = read_route(items[0].fields)
-    chosen = [items[0]]
-    if not coalesces(first.channel_type) or commands.parse(first.content):
-        return chosen
-    for item in items[1:]:
-        message, route = read_route(item.fields)
-        same = (_place(message) == _place(first) and route == first_route) and not commands.parse(
-            message.content
-        )
-        if not same:
-            break
-        chosen.append(item)
-    return chosen
-
-
-def _place(message: InboundMessage) -> tuple[str, str, str, str | None, str]:
-    return (
-        message.channel_type,
-        message.account,
-        message.channel_id,
-        message.thread_id,
-        message.sender_id,
-    )
 
 
 def _attempt(attempt: Any) -> dict[str, Any]:
