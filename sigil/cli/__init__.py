@@ -80,7 +80,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 def main() -> None:
     """The `sigil` command."""
     try:
-        app()
+        app(prog_name="sigil")  # also as `python -m`, so that completion finds its variable
     except KeyboardInterrupt:  # outside of a command, as while importing
         sys.exit(130)
 

@@ -75,9 +75,8 @@ def _masked(value: Any, path: tuple[str, ...] = ()) -> Any:
 
 def _masked_redis(url: str) -> str:
     scheme, _, rest = url.partition("://")
-    user_info, at, place = rest.rpartition("@")
-    user = user_info.partition(":")[0]
-    return mask_url(f"{scheme}://{user}:{MASK}@{place}") if at else mask_url(url)
+    _, at, place = rest.rpartition("@")
+    return mask_url(f"{scheme}://{MASK}@{place}" if at else url)
 
 
 def _secrets(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:

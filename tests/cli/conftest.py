@@ -1,0 +1,77 @@
+"""Commands, each called where nothing is configured."""
+
+import os
+
+import pytest
+from typer.testing import CliRunner
+
+from sigil.cli import app
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path, monkeypatch):
+    """Each test starts where nothing is configured."""
+    for name in [name for name in os.environ if name.startswith("SIGIL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def call():
+    """Runs a command; returns its exit code, stdout and stderr."""
+
+    def call(*words: object, stdin: str | bytes | None = None) -> tuple[int, str, str]:
+        done = CliRunner().invoke(app, [str(word) for word in words], input=stdin)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return done.exit_code, done.stdout, done.stderr
+
+    return call
+
+
+class FakeLanes:
+    def __init__(self, balanced: bool) -> None:
+        self.balanced = balanced
+
+    async def counts(self):
+        day = {"accepted": 10, "duplicate": 1, "answered": 5, "refused": 2, "stopped": 1, "dead": 0}
+        return {"2026-11-21": {"accepted": 1, "answered": 1}, "2026-11-22": day}
+
+    async def verify(self):
+        return {"balanced": self.balanced, "days": {}, "problems": ["one is lost"]}
+
+
+class FakeBackend:
+    closed = False
+
+    async def ping(self):
+        pass
+
+    async def warnings(self):
+        return ["appendonly is off."]
+
+    async def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def fake_redis(monkeypatch):
+    """Stands in for the stores; returns what counts and whether a recount balances."""
+
+    class FakeStores:
+        lanes = FakeLanes(balanced=True)
+        backend = FakeBackend()
+
+    monkeypatch.setenv("SIGIL_REDIS__URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr("sigil.stores.connect", lambda *_args, **_options: FakeStores)
+    yield FakeStores
+    assert FakeStores.backend.closed
+
+
+@pytest.fixture
+def real_redis(valkey_url, monkeypatch, request):
+    monkeypatch.setenv("SIGIL_REDIS__URL", valkey_url)
+    monkeypatch.setenv("SIGIL_REDIS__PREFIX", f"{abs(hash(request.node.name))}:")

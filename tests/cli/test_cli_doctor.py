@@ -1,0 +1,85 @@
+"""`sigil doctor`."""
+
+import json
+import socket
+from pathlib import Path
+
+
+def findings(out: str) -> dict[str, list[dict]]:
+    found: dict[str, list[dict]] = {}
+    for each in json.loads(out)["findings"]:
+        found.setdefault(each["check"], []).append(each)
+    return found
+
+
+def test_doctor_on_a_fresh_machine(call, monkeypatch):
+    monkeypatch.setenv("SIGIL_GATEWAY__PORT", "0")
+    code, out, _ = call("doctor", "--json")
+    found = findings(out)
+    assert code == 0
+    assert found["redis"][0]["state"] == "warn"
+    assert "sigil up" in found["redis"][0]["advice"]
+    assert found["providers"][0]["state"] == "warn"
+    assert {found[name][0]["state"] for name in ("configuration", "data folder", "port")} == {"ok"}
+    assert all(each["advice"] for many in found.values() for each in many if each["state"] != "ok")
+
+
+def test_doctor_finds_what_is_wrong(call, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    Path("sigil.yaml").write_text(
+        """
+        data_dir: file/data
+        redis: {url: "redis://:hide-me@127.0.0.1:1/0"}
+        gateway: {token: hide-me}
+        users: {sean: {role: owner, identities: ["telegarm:1"]}}
+        workspaces: {w: {bindings: [{channel: telegarm, channel_id: 1}]}}
+        providers: {openai: {}}
+        models: {default: openai/x}
+        """
+    )
+    Path("sigil.yaml").chmod(0o644)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("SIGIL_GATEWAY__PORT", str(taken.getsockname()[1]))
+        monkeypatch.setattr("sigil.cli.probes.PATIENCE_S", 0.1)
+        code, out, _ = call("doctor", "--json")
+    found = findings(out)
+    assert code == 1
+    assert "hide-me" not in out
+    assert found["redis"][0]["state"] == "fail"
+    assert found["port"][0]["state"] == "fail"
+    assert found["data folder"][0]["state"] == "fail"
+    assert found["gateway.token"][0]["state"] == "warn"
+    assert found["providers"][0]["detail"] == "openai has no api_key"
+    assert "chmod 600" in found["configuration"][1]["advice"]
+    assert [each["detail"].split()[0] for each in found["channels"]] == [
+        "users.sean.identities[0]",
+        "workspaces.w.bindings[0]",
+    ]
+
+
+def test_doctor_knows_a_running_sigil(call, monkeypatch, httpserver):
+    httpserver.expect_request("/healthz").respond_with_data("ok\n")
+    monkeypatch.setenv("SIGIL_GATEWAY__HOST", "127.0.0.1")
+    monkeypatch.setenv("SIGIL_GATEWAY__PORT", str(httpserver.port))
+    _, out, _ = call("doctor", "--json")
+    assert "running Sigil" in findings(out)["port"][0]["detail"]
+
+
+def test_doctor_repeats_what_the_server_warns_of(call, fake_redis):
+    found = findings(call("doctor", "--json")[1])
+    assert [each["state"] for each in found["redis"]] == ["ok", "warn"]
+
+
+def test_doctor_says_what_is_wrong_with_the_configuration(call):
+    Path("sigil.yaml").write_text("gatewai: {}")
+    code, out, _ = call("doctor")
+    assert code == 1
+    assert "did you mean 'gateway'?" in out
+
+
+def test_doctor_for_one_role_asks_for_that_roles_secrets(call):
+    Path("sigil.yaml").write_text("providers: {openai: {api_key: '${NO_SUCH_KEY}'}}")
+    assert "providers" not in findings(call("doctor", "--role", "routing", "--json")[1])
+    assert call("doctor", "--role", "agent")[0] == 1
