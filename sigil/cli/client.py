@@ -140,12 +140,12 @@ def _problem(response: httpx2.Response) -> Exception:
 
 
 async def _lines(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Ends lines at LF alone, as the gateway does; text may contain other separators."""
+    """Ends lines at LF or CRLF alone; text may contain what else Python takes for an end."""
     rest = ""
     async for piece in pieces:
         *whole, rest = (rest + piece).split("\n")
         for line in whole:
-            yield line
+            yield line.removesuffix("\r")
 
 
 async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:

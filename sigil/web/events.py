@@ -56,7 +56,6 @@ class Streams:
             # An event rather than a comment, so that a page notices a connection that died.
             ping_message_factory=lambda: ServerSentEvent("{}", event="ping"),
             send_timeout=SLOW_READER_S,
-            sep="\n",
         )
 
     async def _stream(

