@@ -78,10 +78,9 @@ def start(data_dir: Path) -> EmbeddedValkey:
 
 def url(data_dir: Path) -> str:
     """The URL of the private server that runs on `data_dir`. Raises `ConfigError` if none does."""
-    with contextlib.suppress(OSError):
-        address = (data_dir / "valkey" / "url").read_text(encoding="utf-8").strip()
-        if address and _ask(address, "PING") is not None:
-            return address
+    address = _known(data_dir / "valkey")
+    if address is not None and _ask(address, "PING") is not None:
+        return address
     raise ConfigError(
         f"Nothing runs on {data_dir}.", hint="Start it with `sigil up`, or set redis.url."
     )
@@ -126,11 +125,25 @@ def _address(folder: Path) -> tuple[str, str]:
     path = folder.resolve() / "valkey.sock"
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
         return f"unix://{quote(os.fsencode(path))}", ""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    secret = secrets.token_urlsafe(32)
+    # The same as last time where that is possible: other processes know it.
+    known = urlsplit(_known(folder) or "")
+    port = _free_port(known.port or 0) or _free_port(0)
+    secret = known.password or secrets.token_urlsafe(32)
     return f"redis://:{secret}@127.0.0.1:{port}/0", secret
+
+
+def _known(folder: Path) -> str | None:
+    with contextlib.suppress(OSError):
+        return (folder / "url").read_text(encoding="utf-8").strip() or None
+    return None
+
+
+def _free_port(port: int) -> int | None:
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
+        return int(probe.getsockname()[1])
+    return None
 
 
 def _flags(folder: Path, address: str) -> list[str]:
@@ -162,16 +175,15 @@ def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 def _end_orphan(folder: Path) -> None:
     """Ends a server that outlived its parent, which was killed. Nobody else holds the folder."""
-    with contextlib.suppress(OSError):
-        address = (folder / "url").read_text(encoding="utf-8").strip()
-        (folder / "url").unlink()
-        deadline = time.monotonic() + 10
-        while _ask(address, "SHUTDOWN") is not None and time.monotonic() < deadline:
-            time.sleep(_ASK_AGAIN_S)
+    address = _known(folder)
+    deadline = time.monotonic() + 10
+    while address and _ask(address, "SHUTDOWN") is not None and time.monotonic() < deadline:
+        time.sleep(_ASK_AGAIN_S)
 
 
 def _ask(address: str, command: str) -> str | None:
-    """The first line of the answer to an inline command; None if nobody answers."""
+    """The first line of the answer to an inline command; None if it is not our server that
+    listens there."""
     parts = urlsplit(address)
     password = unquote(parts.password or "")
     unix = parts.scheme == "unix"
@@ -182,11 +194,15 @@ def _ask(address: str, command: str) -> str | None:
                 unquote(parts.path) if unix else (parts.hostname or "", parts.port or 0)
             )
             with connection.makefile("rwb") as stream:
-                for line in ([f"AUTH {password}"] if password else []) + [command]:
+
+                def ask(line: str) -> str:
                     stream.write(f"{line}\r\n".encode())
                     stream.flush()
-                    answer = stream.readline().decode("utf-8", "replace").strip()
-                return answer or None
+                    return stream.readline().decode("utf-8", "replace").strip()
+
+                if password and ask(f"AUTH {password}") != "+OK":
+                    return None
+                return ask(command) or None
     except OSError:
         return None
 

@@ -27,10 +27,9 @@ def _die_with_parent() -> None:
 
 
 def private_folder(path: Path) -> Path:
-    """Makes the folder, with its parents, readable by its owner alone. Raises `ConfigError`."""
+    """Makes the folder for its owner alone, unless it is there. Raises `ConfigError`."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be used: {error.strerror}.", hint="Set data_dir to another folder."

@@ -1,0 +1,199 @@
+"""`sigil up`, as a person meets it: one command, and nothing left when it ends."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sigil import heartbeat
+from sigil.config import load_settings
+from tests.workers.stack import ROOT, short_folder, wait_until
+
+pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+class Up:
+    """A `sigil up` in a session of its own, as a terminal would have it."""
+
+    def __init__(self, folder: Path, **overrides: object) -> None:
+        self.folder = folder
+        self.out = folder / "up.out"
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("SIGIL_")}
+        self.env = kept | {
+            "PYTHONPATH": str(ROOT),
+            "SIGIL_DATA_DIR": str(folder / "data"),
+            "SIGIL_GATEWAY__PORT": "0",
+            "XDG_CONFIG_HOME": str(folder),
+            **{f"SIGIL_{name}": str(value) for name, value in overrides.items()},
+        }
+        self.began = time.monotonic()
+        with self.out.open("wb") as output:
+            self.process = self.run(stdout=output, stderr=subprocess.STDOUT)
+
+    def run(self, *argv: str, **kwargs: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sigil", *(argv or ("up",))],
+            env=self.env,
+            cwd=self.folder,
+            start_new_session=True,
+            **kwargs,
+        )
+
+    def ready(self) -> str:
+        """The first address that it prints, once it is there."""
+
+        def says() -> bool:
+            assert self.process.poll() is None, self.said
+            return "http://" in self.said and "Logs" in self.said
+
+        wait_until(says, within=60)
+        return re.search(r"http://\S+", self.said)[0]
+
+    @property
+    def said(self) -> str:
+        return self.out.read_text()
+
+    def family(self) -> dict[int, str]:
+        """Its processes by pid, as the system knows them: all that work on this folder."""
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                environ = (entry / "environ").read_bytes()
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if command and str(self.folder).encode() in environ + command.encode():
+                found[int(entry.name)] = command
+        return found
+
+    def child(self, words: str) -> int:
+        (pid,) = (pid for pid, command in self.family().items() if words in command)
+        return pid
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with short_folder() as folder:
+        yield folder
+
+
+@pytest.fixture
+def up(folder: Path) -> Iterator[Up]:
+    up = Up(folder)
+    yield up
+    if up.process.poll() is None:
+        up.process.terminate()
+        up.process.wait(20)
+
+
+def memory(pids: list[int]) -> tuple[float, float]:
+    """RSS and PSS in MB."""
+    totals = {"Rss": 0, "Pss": 0}
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            name = line.partition(":")[0]
+            if name in totals:
+                totals[name] += int(line.split()[1])
+    return totals["Rss"] / 1024, totals["Pss"] / 1024
+
+
+def test_it_answers_and_ends_without_a_trace(up: Up):
+    address = up.ready()
+    with urllib.request.urlopen(address, timeout=5) as page:
+        assert page.status == 200
+    port = address.rstrip("/").rpartition(":")[2]
+    up.env["SIGIL_GATEWAY__PORT"] = port
+    chat = up.run("chat", "hello there", stdout=subprocess.PIPE)
+    answer, _ = chat.communicate(timeout=30)
+    took = time.monotonic() - up.began
+    assert "hello there" in answer.decode()
+    rss, pss = memory(list(up.family()))
+    print(f"first answer after {took:.1f} s; {rss:.0f} MB RSS, {pss:.0f} MB PSS")
+    assert pss < 400
+    for word in ("web", "terminal", "echo/echo", str(up.folder / "data"), "Ctrl-C", "sigil.yaml"):
+        assert word in up.said
+    assert len(up.family()) == 6
+
+    began = time.monotonic()
+    os.killpg(up.process.pid, signal.SIGINT)  # what a terminal does
+    assert up.process.wait(20) == 0
+    assert time.monotonic() - began < 8
+    assert up.family() == {}
+
+
+def test_a_second_start_on_the_folder_is_refused(up: Up):
+    up.ready()
+    second = up.run(stderr=subprocess.PIPE)
+    _, error = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert f"process {up.process.pid}" in error.decode()
+    assert "Traceback" not in error.decode()
+    assert up.process.poll() is None
+
+
+def test_a_port_that_is_taken_is_said_at_once(folder: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        up = Up(folder, GATEWAY__PORT=taken.getsockname()[1])
+        assert up.process.wait(20) == 1
+        assert f"port {taken.getsockname()[1]}" in up.said
+    assert "Traceback" not in up.said
+    assert up.family() == {}
+
+
+def test_a_redis_that_is_not_there_is_said_and_nothing_is_left(folder: Path):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        up = Up(folder, REDIS__URL=f"redis://:hunter2hunter2@127.0.0.1:{port}/0")
+        assert up.process.wait(40) == 1
+    assert f"Redis at 127.0.0.1:{port} does not answer" in up.said
+    assert "hunter2" not in up.said
+    assert "Traceback" not in up.said
+    assert up.family() == {}
+
+
+@pytest.mark.parametrize("words", ["worker agent", "sigil gateway", "valkey-server"])
+def test_a_role_that_dies_is_started_again(up: Up, words: str):
+    address = up.ready()
+    first = up.child(words)
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: "started again" in up.said, within=10)
+    wait_until(lambda: any(words in c for p, c in up.family().items() if p != first), within=10)
+    up.env["SIGIL_GATEWAY__PORT"] = address.rstrip("/").rpartition(":")[2]
+    settings = load_settings(environ=up.env)
+    wait_until(lambda: up.child("worker agent") in heartbeat.alive(settings, "agent"), within=20)
+    answer, _ = up.run("chat", "again", stdout=subprocess.PIPE).communicate(timeout=40)
+    assert "again" in answer.decode()
+
+
+def test_sigterm_ends_it_too_even_during_the_start(folder: Path):
+    up = Up(folder)
+    wait_until(lambda: "Starting" in up.said, within=20)
+    began = time.monotonic()
+    up.process.terminate()
+    assert up.process.wait(20) == 0
+    assert time.monotonic() - began < 8
+    assert up.family() == {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system tells children on Linux only")
+def test_nothing_outlives_a_supervisor_that_is_killed(folder: Path):
+    up = Up(folder)
+    up.ready()
+    up.process.kill()
+    up.process.wait()
+    wait_until(lambda: up.family() == {}, within=8)
+    again = Up(folder)
+    again.ready()
+    again.process.terminate()
+    assert again.process.wait(20) == 0
