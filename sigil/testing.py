@@ -49,7 +49,7 @@ local due = ARGV[1] .. 'lanes:due'
 for _, lane in ipairs(redis.call('ZRANGE', due, 0, -1)) do
   local key = ARGV[1] .. 'lane:' .. lane
   if redis.call('HGET', key, 'held') ~= '1' then
-    redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from', 'put_off')
+    redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from')
     redis.call('ZADD', due, 0, lane)
   end
 end
