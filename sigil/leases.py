@@ -54,6 +54,7 @@ class Held:
         self.journal = lease.journal
         self.stop = lease.stop
         self.given_back = False
+        self._ending = False
         self._lanes = lanes
         self._wakeups = wakeups
         self._ttl = ttl
@@ -75,7 +76,8 @@ class Held:
         self._moves += 1
         n = self._commits
         answer = await self._insist(
-            lambda: self._lanes.commit(self.lane, self.token, n, done, effects, keep=keep)
+            lambda: self._lanes.commit(self.lane, self.token, n, done, effects, keep=keep),
+            ends=not keep,
         )
         self._moves += 1
         self.given_back = not keep
@@ -95,7 +97,7 @@ class Held:
     async def park(self, delay: float = 0.0, *, strike: bool = False) -> None:
         """Gives the lane back with its head kept."""
         wake = await self._insist(
-            lambda: self._lanes.park(self.lane, self.token, delay=delay, strike=strike)
+            lambda: self._lanes.park(self.lane, self.token, delay=delay, strike=strike), ends=True
         )
         self.given_back = True
         for lane in wake:
@@ -109,19 +111,24 @@ class Held:
         if renewal.stop and moves == self._moves:
             self._ask_to_stop(renewal.stop)
 
-    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _insist(self, call: Callable[[], Awaitable[T]], *, ends: bool) -> T:
         """Calls again while the store does not answer, for as long as the lease may hold:
-        work that is done should not be done twice for a short outage."""
+        work that is done should not be done twice for a short outage. `ends`: the call gives
+        the lane back."""
         deadline, pause = time.monotonic() + self._ttl, _FIRST_RETRY
-        while True:
-            try:
-                return await call()
-            except StoreError as error:
-                away = error.transient and error.code == StoreError.code
-                if not away or time.monotonic() + pause > deadline:
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LAST_RETRY)
+        self._ending = ends
+        try:
+            while True:
+                try:
+                    return await call()
+                except StoreError as error:
+                    away = error.transient and error.code == StoreError.code
+                    if not away or time.monotonic() + pause > deadline:
+                        raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LAST_RETRY)
+        finally:
+            self._ending = False
 
     def _ask_to_stop(self, items: int) -> None:
         self.stop = max(self.stop, items)
@@ -129,8 +136,12 @@ class Held:
             self._stop_scope.reschedule(0)
 
     def lose(self) -> None:
-        """Cancels the holder."""
-        if self._scope is not None and not self.given_back and not self._scope.expired():
+        """Cancels the holder, unless it is giving the lane back just now: then the lease may
+        have ended by that, and the answer to it, which names the lanes to wake, is on its way."""
+        if self.given_back or self._ending:
+            return
+        if self._scope is not None and not self._scope.expired():
+            log.warning("lease lost", lane=self.lane)
             self._scope.reschedule(0)
 
     @contextlib.asynccontextmanager
@@ -245,7 +256,6 @@ class LeaseKeeper:
         try:
             await held.renew()
         except LeaseLost:
-            log.warning("lease lost", lane=held.lane)
             held.lose()
         except StoreError:
             # Nobody else can take the lane while the store is away, so the work goes on; its
