@@ -56,7 +56,7 @@ local function schedule(lane)
     redis.call('ZADD', DUE, int(rest), lane)
     return false
   end
-  redis.call('HSET', key, 'put_off', FIRST_PUT_OFF)
+  redis.call('HDEL', key, 'put_off') -- this time passes before the first sweep puts it off
   redis.call('ZADD', DUE, int(NOW + FIRST_PUT_OFF), lane)
   return true
 end
