@@ -272,7 +272,7 @@ def test_a_page_with_a_token_asks_for_it(browser: Browser, url: str, folder: Pat
 @pytest.mark.skipif(not os.environ.get("SCREENSHOT"), reason="SCREENSHOT is not set")
 def test_screenshot(browser: Browser, url: str) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
-    size = {"width": 1200, "height": 760}
+    size = {"width": 1200, "height": 900}
     with opened(browser, url, viewport=size, device_scale_factor=2) as page:
         for earlier in ("Plan the garden for spring", "Summarise the minutes of Monday"):
             say(page, earlier)
@@ -281,9 +281,9 @@ def test_screenshot(browser: Browser, url: str) -> None:
             expect(page.locator(".entry")).to_have_count(0)
         say(
             page,
-            "Which **worker** does what?\n\n| Stage | Queue | Its part |\n|---|---|---|\n"
+            "Which worker does what?\n\n| Stage | Queue | Its part |\n|---|---|---|\n"
             "| route | `sigil.routing` | who speaks, and where |\n"
-            "| turn | `sigil.agent` | asks the model |\n"
+            "| turn | `sigil.agent` | **asks the model** |\n"
             "| deliver | `sigil.outbound` | sends the answer |",
         )
         expect_answers(page, 1)

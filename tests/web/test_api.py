@@ -28,7 +28,7 @@ def is_final(event: Sse) -> bool:
 
 async def test_a_message_is_taken_answered_and_listed(served: Served) -> None:
     chat = await served.new_chat()
-    text = "Hello   there,\n**friend** " + "x" * 100
+    text = " \nHello   there, **friend** " + "x" * 100 + "\nmore"
     answer = await served.http.post(f"/api/chats/{chat}/messages", json=typed(text, "message-1"))
     assert answer.status_code == 202
     assert answer.json()["duplicate"] is False

@@ -24,6 +24,6 @@ def inbound(channel: str, chat_id: str, user: User, payload: SendText) -> Inboun
 
 
 def title(text: str) -> str:
-    """The chat's name in the list: the beginning of its first message, on one line."""
-    line = " ".join(text.split())
+    """The chat's name in the list: the first line of its first message, shortened."""
+    line = " ".join(text.strip().partition("\n")[0].split())
     return line if len(line) <= MAX_TITLE_CHARS else line[: MAX_TITLE_CHARS - 1].rstrip() + "…"
