@@ -14,6 +14,7 @@ import redis.asyncio as aioredis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sigil.errors import StoreError
+from sigil.stores.redis.batch import Batcher
 from sigil.stores.redis.keys import Keys
 
 _WITH_EFFECTS = frozenset({"push", "commit", "show"})
@@ -44,6 +45,7 @@ class Client:
         # Untyped: redis-py's answers are typed `bytes | str`, whatever `decode_responses` says.
         self.redis: Any = redis
         self.keys = keys
+        self._batcher = Batcher(self.redis)
         self._make_blocking = blocking
         self._blocking: aioredis.Redis | None = None
         self._shas: dict[str, str] = {}
@@ -78,12 +80,17 @@ class Client:
             sha = self._shas.get(name)
             if sha is not None:
                 try:
-                    return await self.redis.evalsha(sha, len(keys), *values)
+                    return await self._batcher.call("EVALSHA", sha, len(keys), *values)
                 except NoScriptError:  # the server restarted
                     pass
             sha = await self.redis.script_load(script_text(name))
             self._shas[name] = sha.decode() if isinstance(sha, bytes) else sha
             return await self.redis.evalsha(self._shas[name], len(keys), *values)
+
+    async def call(self, *command: Any) -> Any:
+        """Runs one command, in a round trip that it may share with others."""
+        with self.guard():
+            return await self._batcher.call(*command)
 
     async def secret(self) -> bytes:
         """The key of this installation's opaque names, made once and kept in the store."""

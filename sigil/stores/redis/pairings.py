@@ -27,15 +27,13 @@ class RedisPairings:
 
     async def user_of(self, channel: str, platform_id: str) -> str | None:
         """The id of the user to whom the pairing belongs; None if there is none."""
-        with self._client.guard():
-            key = self._keys.pairing(channel, platform_id)
-            user: Any = await self._client.redis.hget(key, "user")
+        key = self._keys.pairing(channel, platform_id)
+        user: Any = await self._client.call("HGET", key, "user")
         return None if user is None else user.decode()
 
     async def is_paired(self, user_id: str) -> bool:
         """Whether the user holds a pairing on any channel."""
-        with self._client.guard():
-            return bool(await self._client.redis.exists(self._keys.paired(user_id)))
+        return bool(await self._client.call("EXISTS", self._keys.paired(user_id)))
 
     async def remove(self, channel: str, platform_id: str) -> None:
         """Takes the permission back; nothing happens if there was none."""

@@ -41,8 +41,7 @@ class RedisUsers:
 
     async def get(self, user_id: str) -> User:
         """Raises `UserNotFound`."""
-        with self._client.guard():
-            data: Any = await self._client.redis.hget(self._keys.user(user_id), "data")
+        data: Any = await self._client.call("HGET", self._keys.user(user_id), "data")
         if data is None:
             raise unknown_user(user_id)
         return _decode(data)
