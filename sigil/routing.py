@@ -138,7 +138,8 @@ class Routing:
         return [self._forward(item_id, message, lane, route)]
 
     async def _route(self, message: InboundMessage, user: User) -> Route:
-        request = RouteRequest(message.channel_type, message.channel_id, user.id)
+        # Who was admitted has a pairing.
+        request = RouteRequest(message.channel_type, message.channel_id, user.id, paired=True)
         workspace = await self._workspaces.route(request)
         capabilities = self._channels.get(message.channel_type).capabilities
         key = session_key(workspace.id, message, user, capabilities)
