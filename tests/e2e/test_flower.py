@@ -1,5 +1,7 @@
 """Flower shows the workers, queues and tasks of a running Sigil, and nothing private."""
 
+import asyncio
+import itertools
 import json
 import socket
 import urllib.error
@@ -34,41 +36,40 @@ async def test_flower_shows_the_work_and_no_words():
         # A path too long for a socket: the broker's URL holds a password.
         deep = folder / ("d" * 100)
         deep.mkdir()
-        with Stack(deep) as stack:
+        with Stack(deep, MODELS__DEFAULT="echo/echo") as stack:
             password = stack.valkey.url.split(":")[2].split("@")[0]
             for role in ROLES:
                 stack.worker(role)
             port = free_port()
             argv = ("celery", "-A", "workers", "flower", "--address=127.0.0.1")
+            # Without a login Flower 2 keeps its API shut, unless it is told otherwise.
+            stack.env["FLOWER_UNAUTHENTICATED_API"] = "true"
             flower = stack.start(*argv, f"--port={port}", log="flower.log")
-            env_api = stack.env.get("FLOWER_UNAUTHENTICATED_API")
-            assert env_api is None or env_api
 
             def workers() -> dict[str, dict[str, object]]:
                 assert flower.poll() is None, stack.log("flower")
                 return json.loads(get(port, "/api/workers?refresh=1") or "{}")
 
             wait_until(lambda: len(workers()) == 3, within=40, every=0.5)
-            async with stack.gateway() as gateway:
-                await say(gateway, "c1", SECRET_WORDS)
-                await until(gateway, "c1", "reply", within=30)
 
             def tasks() -> dict[str, dict[str, object]]:
                 return json.loads(get(port, "/api/tasks") or "{}")
 
-            def names() -> set[object]:
+            def seen() -> set[object]:
                 return {task["name"] for task in tasks().values() if task["state"] == "SUCCESS"}
 
-            wait_until(
-                lambda: names() == {"sigil.route", "sigil.turn", "sigil.deliver"},
-                within=20,
-                every=0.5,
-            )
+            # Flower asks the workers for their events some seconds after it has found them.
+            async with asyncio.timeout(40), stack.gateway() as gateway:
+                for count in itertools.count(1):
+                    await say(gateway, "c1", SECRET_WORDS)
+                    await until(gateway, "c1", "reply", within=20, count=count)
+                    if seen() >= {"sigil.route", "sigil.turn", "sigil.deliver"}:
+                        break
             queues = {
                 queue["name"] for info in workers().values() for queue in info["active_queues"]
             }
             assert queues == {"sigil.routing", "sigil.agent", "sigil.outbound"}
-            stages = {str(task["args"]).split(":")[0] for task in tasks().values()}
+            stages = {str(t["args"]).split(":")[0] for t in tasks().values() if t["name"]}
             assert stages == {"('inbound", "('session", "('delivery"}
             pages = [
                 get(port, path)

@@ -1,6 +1,7 @@
 """Redis is killed while turns run and Flower looks on: every worker lives and goes on."""
 
 import subprocess
+import sys
 import time
 
 import pytest
@@ -15,8 +16,8 @@ ROLES = ("routing", "agent", "outbound")
 def control(stack: Stack) -> set[str]:
     """The workers that answer a ping over Celery's remote control."""
     found = subprocess.run(
-        ["celery", "-A", "workers", "inspect", "ping", "--timeout", "2"],
-        env=stack.env | {"PATH": stack.env["PATH"]},
+        [sys.executable, "-m", "celery", "-A", "workers", "inspect", "ping", "--timeout", "2"],
+        env=stack.env,
         cwd=stack.folder,
         capture_output=True,
         text=True,

@@ -17,6 +17,7 @@ from typing import Self
 from sigil import embedded
 from sigil.bootstrap import build
 from sigil.config import load_settings
+from sigil.errors import StoreError
 from sigil.gateway import Gateway
 from sigil.messages import InboundMessage
 from workers.publisher import wakeups
@@ -127,15 +128,20 @@ def wait_until(condition, *, within: float, every: float = 0.05) -> float:
 
 
 async def say(gateway: Gateway, chat: str, text: str) -> None:
-    await gateway.receive(
-        InboundMessage(
-            channel_type="web",
-            channel_id=chat,
-            message_id=uuid.uuid4().hex,
-            sender_id="owner",
-            content=text,
-        )
+    """Until it is accepted, as a listener does."""
+    message = InboundMessage(
+        channel_type="web",
+        channel_id=chat,
+        message_id=uuid.uuid4().hex,
+        sender_id="owner",
+        content=text,
     )
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(StoreError):
+                await gateway.receive(message)
+                return
+            await asyncio.sleep(0.05)
 
 
 async def events(gateway: Gateway, chat: str, kind: str) -> list[dict[str, object]]:
