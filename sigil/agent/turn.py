@@ -41,7 +41,7 @@ from sigil.providers.base import ChatRequest, Message
 from sigil.providers.registry import Budget, ModelRequest
 from sigil.routing import Replies, read_route
 from sigil.sessions import decode_message, encode_message, window
-from sigil.workspace import RouteRequest, Workspace, WorkspaceManager
+from sigil.workspace import PERSONAL, RouteRequest, Workspace, WorkspaceManager
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
@@ -303,9 +303,15 @@ class Agent:
         return [
             AppendHistory(session.key, session.id, encoded, keep),
             CountUsage(session.key, turn.route.user_id, workspace.scope, amounts),
-            Remember(workspace.scope, entries),
+            *([] if self._is_foreign(turn) else [Remember(workspace.scope, entries)]),
             _audit("turn", turn, attempts=[_attempt(a) for a in answer.attempts]),
         ]
+
+    @staticmethod
+    def _is_foreign(turn: Turn) -> bool:
+        """A group that belongs to no workspace: what others may read there, and make the
+        model say, stays out of the person's own memory."""
+        return turn.route.workspace_id == PERSONAL and not turn.last.is_direct
 
 
 def _attempt(attempt: Any) -> dict[str, Any]:
