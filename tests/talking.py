@@ -1,0 +1,159 @@
+"""A gateway over fakes, and the people who talk through it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sigil.bootstrap import build
+from sigil.channels.base import Acceptance, Capabilities, Channel
+from sigil.config import Settings
+from sigil.gateway import Gateway
+from sigil.lanes import Stage, stage_of
+from sigil.messages import InboundMessage
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, Provider, Usage
+from sigil.stores import Stores
+from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle
+
+
+class Woken:
+    """Wake-ups, kept in order."""
+
+    def __init__(self) -> None:
+        self.lanes: list[str] = []
+
+    def wake(self, lane: str) -> None:
+        self.lanes.append(lane)
+
+    def last(self, stage: Stage) -> str:
+        return [lane for lane in self.lanes if stage_of(lane) is stage][-1]
+
+
+class SlowProvider:
+    """Says `words`, and the rest only when it is released."""
+
+    def __init__(self, words: str = "so far", rest: str = " and done") -> None:
+        self.name = "slow"
+        self.words, self.rest = words, rest
+        self.requests: list[ChatRequest] = []
+        self.speaking = asyncio.Event()
+        self.release = asyncio.Event()
+        self.closed = 0
+
+    async def available(self) -> bool:
+        return True
+
+    async def list_models(self) -> list[Any]:
+        return []
+
+    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        self.requests.append(request)
+        try:
+            if self.words:
+                yield ChatEvent(EventType.TEXT_DELTA, text=self.words)
+            self.speaking.set()
+            await self.release.wait()
+            yield ChatEvent(EventType.TEXT_DELTA, text=self.rest)
+            yield ChatEvent(EventType.USAGE, usage=Usage(1, 1))
+            yield ChatEvent(EventType.DONE, stop_reason="stop")
+        finally:
+            self.closed += 1
+
+
+@dataclass
+class Talk:
+    """One gateway on a memory channel that is open to all, unless said otherwise."""
+
+    gateway: Gateway
+    channel: MemoryChannel
+    provider: Any
+    woken: Woken
+    written: int = field(default=0)
+
+    @property
+    def stores(self) -> Stores:
+        return self.gateway.stores
+
+    @property
+    def texts(self) -> list[str]:
+        return [message.content for message in self.channel.sent]
+
+    def message(self, text: str, sender: str = "ann", **more: Any) -> InboundMessage:
+        self.written += 1
+        fields = {"channel_id": sender, "message_id": f"m{self.written}", **more}
+        return InboundMessage("memory", sender_id=sender, content=text, **fields)
+
+    async def write(self, text: str, sender: str = "ann", **more: Any) -> Acceptance:
+        return await self.gateway.receive(self.message(text, sender, **more))
+
+    async def say(self, text: str, sender: str = "ann", **more: Any) -> list[str]:
+        """Writes, waits for quiet, and returns what was sent since."""
+        before = len(self.channel.sent)
+        await self.write(text, sender, **more)
+        await settle(self.gateway)
+        return self.texts[before:]
+
+    async def routed(self) -> str:
+        """Routes all that was received; returns the lane of the session."""
+        for lane in dict.fromkeys(self.woken.lanes):
+            if stage_of(lane) is Stage.INBOUND:
+                await self.gateway.route(lane)
+        return self.woken.last(Stage.SESSION)
+
+    async def asked(self) -> list[str]:
+        """What the provider was asked, last words only, without the line of origin."""
+        return [
+            request.messages[-1].content.split("\n", 1)[1] for request in self.provider.requests
+        ]
+
+    async def counts(self) -> dict[str, int]:
+        """The books of today, which must balance with the records."""
+        report = await self.stores.lanes.verify()
+        assert report["balanced"], report["problems"]
+        days = await self.stores.lanes.counts()
+        return dict(days.get(datetime.now(UTC).strftime("%Y-%m-%d"), {}))
+
+
+def talk(
+    *,
+    stores: Stores | None = None,
+    provider: Provider | None = None,
+    providers: Mapping[str, Provider] | None = None,
+    capabilities: Capabilities | None = None,
+    channels: Mapping[str, Channel] | None = None,
+    **settings: Any,
+) -> Talk:
+    """`settings` are sections of the configuration."""
+    model = provider or FakeProvider("fake", reply="ok")
+    memory = MemoryChannel("memory", capabilities=capabilities)
+    given: dict[str, Any] = {
+        "channels": {"memory": {"pairing": "open", **settings.pop("memory", {})}},
+        "models": {"default": "fake/one", **settings.pop("models", {})},
+        **settings,
+    }
+    woken = Woken()
+    gateway = build(
+        Settings.model_validate(given),
+        stores=stores or fake_stores(),
+        providers={"fake": model, **(providers or {})},
+        channels={"memory": memory, **(channels or {})},
+        wakeups=woken,
+    )
+    return Talk(gateway, memory, model, woken)
+
+
+def another_worker(first: Talk, **settings: Any) -> Talk:
+    """Another process on the same stores, with the same channel and provider."""
+    given = first.gateway.settings.model_dump() | settings
+    woken = Woken()
+    gateway = build(
+        Settings.model_validate(given),
+        stores=replace(first.stores),
+        providers={"fake": first.provider},
+        channels={"memory": first.channel},
+        wakeups=woken,
+    )
+    return Talk(gateway, first.channel, first.provider, woken, first.written)
