@@ -11,6 +11,9 @@ from importlib import resources
 from typing import Any
 
 import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sigil.errors import StoreError
@@ -138,12 +141,28 @@ def from_url(url: str, keys: Keys, *, max_connections: int = 64) -> Client:
     a bounded number of sockets.
     """
     pool = aioredis.BlockingConnectionPool.from_url(
-        url, max_connections=max_connections, timeout=10, socket_timeout=5, socket_connect_timeout=5
+        url,
+        max_connections=max_connections,
+        timeout=10,
+        socket_timeout=5,
+        socket_connect_timeout=5,
+        retry=_reconnecting(),
     )
 
     def blocking() -> aioredis.Redis:
         return aioredis.Redis.from_url(
-            url, max_connections=_BLOCKING_CONNECTIONS, socket_timeout=None
+            url,
+            max_connections=_BLOCKING_CONNECTIONS,
+            socket_timeout=None,
+            socket_connect_timeout=5,
+            retry=_reconnecting(),
         )
 
     return Client(aioredis.Redis.from_pool(pool), keys, blocking=blocking)
+
+
+def _reconnecting() -> Retry:
+    """A cut connection is replaced and the command repeated, which every script can bear. A
+    server that is silent is not asked again: that is for the caller to decide."""
+    backoff = ExponentialWithJitterBackoff(base=0.02, cap=0.5)
+    return Retry(backoff, 3, supported_errors=(RedisConnectionError,))
