@@ -73,6 +73,8 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     gateway = build(settings, wakeups=publisher)
     try:
         await _reach_store(gateway)
+        for warning in await gateway.stores.backend.warnings():
+            _log.warning("the server may lose messages", why=warning)
         app = create_app(gateway)
         server = _Server(
             uvicorn.Config(
