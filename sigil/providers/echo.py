@@ -32,7 +32,7 @@ _CHARS_PER_TOKEN = 4
 class EchoProvider:
     """Streams the last user text back word by word, `delay` seconds between words.
 
-    With `hint` it adds how to get real answers. Takes `api_key` and `base_url` as every provider
+    With `hint` it adds, at the start of a conversation, how to get real answers. Takes `api_key` and `base_url` as every provider
     does, and ignores them.
     """
 
@@ -73,9 +73,10 @@ class EchoProvider:
         yield ChatEvent(EventType.DONE, stop_reason=stop_reason)
 
     def _answer(self, request: ChatRequest) -> str:
-        said = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
-        said = _ORIGIN.sub("", said, count=1)
-        return (said if said.strip() else "(nothing to echo)") + (HINT if self._hint else "")
+        words = [message.content for message in request.messages if message.role == "user"]
+        said = _ORIGIN.sub("", words[-1] if words else "", count=1)
+        hint = HINT if self._hint and len(words) <= 1 else ""
+        return (said if said.strip() else "(nothing to echo)") + hint
 
     def _chunks(self, text: str) -> list[str]:
         words = _WORD.findall(text)

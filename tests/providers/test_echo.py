@@ -69,6 +69,11 @@ async def test_the_hint_says_how_to_get_real_answers() -> None:
     assert "api_key" in text
 
 
+async def test_the_hint_is_given_once_in_a_conversation() -> None:
+    provider = EchoProvider(delay=0, hint=True)
+    assert text_of(await echoed("Hello", "And again", provider=provider)) == "And again"
+
+
 async def test_the_bound_is_kept() -> None:
     events = await echoed("word " * 100, max_tokens=10)
     assert len(text_of(events)) == 40
