@@ -26,6 +26,21 @@ T = TypeVar("T")
 _FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 
 
+async def _insist(call: Callable[[], Awaitable[T]], ttl: float) -> T:
+    """Calls again while the store does not answer, for as long as a lease may hold: what was
+    taken or done should neither be left lying nor be done twice for a short outage."""
+    deadline, pause = time.monotonic() + ttl, _FIRST_RETRY
+    while True:
+        try:
+            return await call()
+        except StoreError as error:
+            away = error.transient and error.code == StoreError.code
+            if not away or time.monotonic() + pause > deadline:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LAST_RETRY)
+
+
 class Stopped(Exception):  # a person's wish, not an error
     """The person asked for a stop while work ran under `Held.stoppable`."""
 
@@ -75,7 +90,7 @@ class Held:
         self._commits += 1
         self._moves += 1
         n = self._commits
-        answer = await self._insist(
+        answer = await self._call(
             lambda: self._lanes.commit(self.lane, self.token, n, done, effects, keep=keep),
             ends=not keep,
         )
@@ -96,7 +111,7 @@ class Held:
 
     async def park(self, delay: float = 0.0, *, strike: bool = False) -> None:
         """Gives the lane back with its head kept."""
-        wake = await self._insist(
+        wake = await self._call(
             lambda: self._lanes.park(self.lane, self.token, delay=delay, strike=strike), ends=True
         )
         self.given_back = True
@@ -111,22 +126,11 @@ class Held:
         if renewal.stop and moves == self._moves:
             self._ask_to_stop(renewal.stop)
 
-    async def _insist(self, call: Callable[[], Awaitable[T]], *, ends: bool) -> T:
-        """Calls again while the store does not answer, for as long as the lease may hold:
-        work that is done should not be done twice for a short outage. `ends`: the call gives
-        the lane back."""
-        deadline, pause = time.monotonic() + self._ttl, _FIRST_RETRY
+    async def _call(self, call: Callable[[], Awaitable[T]], *, ends: bool) -> T:
+        """`ends`: the call gives the lane back."""
         self._ending = ends
         try:
-            while True:
-                try:
-                    return await call()
-                except StoreError as error:
-                    away = error.transient and error.code == StoreError.code
-                    if not away or time.monotonic() + pause > deadline:
-                        raise
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LAST_RETRY)
+            return await _insist(call, self._ttl)
         finally:
             self._ending = False
 
@@ -195,7 +199,9 @@ class LeaseKeeper:
         Raises `LeaseLost` out of the body as soon as the lease is known to be lost.
         """
         nonce = uuid.uuid4().hex
-        taken = await self._lanes.take(lane, nonce, ttl=self._ttl, limit=self._limit)
+        taken = await _insist(
+            lambda: self._lanes.take(lane, nonce, ttl=self._ttl, limit=self._limit), self._ttl
+        )
         if isinstance(taken, Refusal):
             yield taken
             return
