@@ -1,0 +1,291 @@
+"""The path of a message: received once, routed or refused, joined where it should be."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sigil.errors import ChannelNotFound
+from sigil.lanes import Refusal, Stage, stage_of
+from sigil.messages import OutboundMessage
+from sigil.routing import LANE_FULL_TEXT
+from sigil.stores import Stores
+from sigil.testing import (
+    ScriptedProvider,
+    make_due,
+    settle,
+)
+from tests.talking import Talk, another_worker, talk
+
+HOME = {"home": {"members": ["ann"], "bindings": [{"channel": "memory", "channel_id": "room"}]}}
+ANN = {"ann": {"name": "Ann", "identities": ["memory:ann"]}}
+
+
+# ---------------------------------------------------------------- the path
+
+
+async def test_a_message_is_answered_over_both_kinds_of_store(stores: Stores) -> None:
+    t = talk(stores=stores)
+    assert await t.say("hello") == ["ok"]
+    assert await t.asked() == ["hello"]
+    assert await t.counts() == {"accepted": 1, "answered": 1, "sent": 1}
+    await t.gateway.close()
+
+
+async def test_each_step_wakes_the_next_and_does_no_more() -> None:
+    t = talk()
+    await t.write("hello")
+    assert [stage_of(lane) for lane in t.woken.lanes] == [Stage.INBOUND]
+    await t.gateway.route(t.woken.last(Stage.INBOUND))
+    assert stage_of(t.woken.lanes[-1]) is Stage.SESSION
+    assert t.provider.requests == []
+    await t.gateway.turn(t.woken.last(Stage.SESSION))
+    assert stage_of(t.woken.lanes[-1]) is Stage.DELIVERY
+    assert t.texts == []
+    await t.gateway.deliver(t.woken.last(Stage.DELIVERY))
+    assert t.texts == ["ok"]
+    assert len(t.woken.lanes) == 3
+
+
+async def test_lane_keys_and_ids_tell_nothing_about_people() -> None:
+    t = talk()
+    accepted = await t.write("secret words", sender="ann-the-sender")
+    await settle(t.gateway)
+    seen = " ".join(t.woken.lanes) + accepted.id
+    assert "ann" not in seen
+    assert "secret" not in seen
+
+
+async def test_wakeups_that_are_lost_doubled_or_late_change_nothing() -> None:
+    t = talk()
+    await t.write("hello")
+    lane = t.woken.last(Stage.INBOUND)
+    for _ in range(3):
+        await asyncio.gather(*(t.gateway.route(lane) for _ in range(4)))
+        session = t.woken.last(Stage.SESSION)
+        await asyncio.gather(*(t.gateway.turn(session) for _ in range(4)))
+    await settle(t.gateway)
+    await t.gateway.turn(session)
+    assert t.texts == ["ok"]
+    assert len(t.provider.requests) == 1
+
+
+async def test_an_update_that_comes_twice_is_one_message() -> None:
+    t = talk()
+    message = t.message("hello")
+    first = await t.gateway.receive(message)
+    again = await t.gateway.receive(replace(message, content="edited"))
+    assert (first.duplicate, again.duplicate) == (False, True)
+    assert first.id == again.id
+    await settle(t.gateway)
+    late = await t.gateway.receive(message)
+    assert late.duplicate
+    await settle(t.gateway)
+    assert t.texts == ["ok"]
+    assert await t.counts() == {"accepted": 1, "duplicate": 2, "answered": 1, "sent": 1}
+
+
+@pytest.mark.parametrize("field", ["account", "channel_id", "message_id"])
+async def test_what_differs_in_its_place_is_another_message(field: str) -> None:
+    t = talk()
+    message = t.message("hello")
+    await t.gateway.receive(message)
+    other: dict[str, Any] = {field: "other"}
+    assert not (await t.gateway.receive(replace(message, **other))).duplicate
+
+
+async def test_messages_of_one_chat_are_answered_in_order() -> None:
+    t = talk(provider=ScriptedProvider([f"answer {i}" for i in range(25)]), lanes={"cap": 100})
+    for i in range(25):
+        await t.write(f"question {i}")
+    await settle(t.gateway)
+    assert await t.asked() == [f"question {i}" for i in range(25)]
+    assert t.texts == [f"answer {i}" for i in range(25)]
+
+
+async def test_a_notification_is_sent_once() -> None:
+    t = talk()
+    await t.gateway.notify(OutboundMessage("memory", "ann", "The tea is ready."))
+    await settle(t.gateway)
+    assert t.texts == ["The tea is ready."]
+    with pytest.raises(ChannelNotFound):
+        await t.gateway.notify(OutboundMessage("nowhere", "ann", "x"))
+
+
+async def test_recover_wakes_what_is_due_and_says_when_the_next_one_is() -> None:
+    t = talk()
+    assert await t.gateway.recover() is None
+    await t.write("hello")
+    t.woken.lanes.clear()  # the wake-up is lost
+    due = await t.gateway.recover()
+    assert due is not None
+    assert 0 < due <= 1.5
+    assert t.woken.lanes == []
+    await make_due(t.stores)
+    await t.gateway.recover()
+    assert [stage_of(lane) for lane in t.woken.lanes] == [Stage.INBOUND]
+
+
+async def test_a_hot_lane_gives_way_after_its_share() -> None:
+    t = talk(lanes={"items_per_lease": 3})
+    for i in range(5):
+        await t.write(str(i))
+    lane = await t.routed()
+    t.woken.lanes.clear()
+    await t.gateway.turn(lane)
+    assert len(t.provider.requests) == 3
+    assert lane in t.woken.lanes
+    t = talk(lanes={"seconds_per_lease": 1e-9})
+    for i in range(3):
+        await t.write(str(i))
+    lane = await t.routed()
+    await t.gateway.turn(lane)
+    assert len(t.provider.requests) == 1
+
+
+# ---------------------------------------------------------------- who is refused
+
+
+async def test_a_channel_that_is_not_configured_is_an_error_and_stores_nothing() -> None:
+    t = talk()
+    with pytest.raises(ChannelNotFound):
+        await t.gateway.receive(replace(t.message("x"), channel_type="nowhere"))
+    assert await t.counts() == {}
+
+
+@pytest.mark.parametrize(("told", "sent"), [(None, []), ("Members only.", ["Members only."])])
+async def test_strangers_meet_silence_or_the_channels_text(
+    told: str | None, sent: list[str]
+) -> None:
+    t = talk(memory={"pairing": "closed", "refusal": told})
+    assert await t.say("let me in") == sent
+    assert t.provider.requests == []
+    counts = await t.counts()
+    assert (counts["accepted"], counts["refused"]) == (1, 1)
+
+
+async def test_who_is_no_member_is_refused_and_a_member_is_answered() -> None:
+    t = talk(users=ANN, workspaces=HOME, memory={"refusal": "Not here."})
+    assert await t.say("hi", "bob", channel_id="room") == ["Not here."]
+    assert await t.say("hi", "ann", channel_id="room") == ["ok"]
+    audit = " ".join(await t.stores.audit.recent())
+    assert "workspace.not_a_member" in audit
+
+
+async def test_membership_that_ends_while_the_message_waits_counts() -> None:
+    t = talk(users=ANN, workspaces=HOME, memory={"refusal": "Not any more."})
+    await t.write("hi", channel_id="room")
+    session = await t.routed()
+    without = {"home": {**HOME["home"], "members": []}}
+    later = another_worker(t, workspaces=without)
+    await later.gateway.turn(session)
+    await settle(later.gateway)
+    assert t.texts == ["Not any more."]
+    assert t.provider.requests == []
+    assert (await t.counts())["refused"] == 1
+
+
+async def test_a_chat_that_was_given_to_another_workspace_does_not_take_its_words_along() -> None:
+    t = talk(users=ANN, workspaces=HOME)
+    await t.write("hi", channel_id="room")
+    session = await t.routed()
+    later = another_worker(t, workspaces={"office": HOME["home"], "home": {"members": ["ann"]}})
+    await later.gateway.turn(session)
+    assert t.provider.requests == []
+    assert (await t.counts())["refused"] == 1
+
+
+# ---------------------------------------------------------------- full lanes
+
+
+async def test_one_notice_per_episode_of_a_full_lane() -> None:
+    t = talk(lanes={"cap": 2})
+    for i in range(5):
+        await t.write(str(i))
+    session = await t.routed()
+    await t.gateway.deliver(t.woken.last(Stage.DELIVERY))
+    assert t.texts == [LANE_FULL_TEXT.format(cap=2)]
+    await t.write("5")
+    await t.routed()
+    assert (await t.counts())["refused"] == 4
+    await t.gateway.turn(session)
+    await settle(t.gateway)
+    assert await t.asked() == ["0", "1"]
+    for i in range(3):
+        await t.write(f"again {i}")
+    await t.routed()
+    await settle(t.gateway)
+    assert t.texts.count(LANE_FULL_TEXT.format(cap=2)) == 2
+    assert await t.counts() == {"accepted": 9, "answered": 4, "refused": 5, "sent": 6}
+
+
+async def test_a_full_lane_does_not_keep_out_a_stop() -> None:
+    t = talk(lanes={"cap": 1})
+    for text in ("one", "two", "/stop"):
+        await t.write(text)
+    await t.routed()
+    await settle(t.gateway)
+    assert t.texts == [LANE_FULL_TEXT.format(cap=1), "Stopped."]
+    assert await t.counts() == {
+        "accepted": 3,
+        "answered": 1,
+        "refused": 1,
+        "stopped": 1,
+        "sent": 2,
+    }
+
+
+# ---------------------------------------------------------------- coalescing
+
+
+def quick(**more: Any) -> Talk:
+    return talk(memory={"coalesce": True}, **more)
+
+
+async def test_rapid_messages_are_one_turn() -> None:
+    t = quick()
+    for text in ("one", "two", "three"):
+        await t.write(text)
+    session = await t.routed()
+    held = await t.stores.lanes.take(session, "n", ttl=9, limit=9)
+    assert held is Refusal.QUIET
+    await settle(t.gateway)
+    assert await t.asked() == ["one\ntwo\nthree"]
+    assert t.texts == ["ok"]
+    assert await t.counts() == {"accepted": 3, "answered": 3, "sent": 1}
+
+
+async def test_without_coalescing_each_is_its_own_turn() -> None:
+    t = talk()
+    for text in ("one", "two"):
+        await t.write(text)
+    await settle(t.gateway)
+    assert await t.asked() == ["one", "two"]
+
+
+async def test_commands_are_never_joined() -> None:
+    t = quick()
+    for text in ("one", "two", "/help", "three", "four"):
+        await t.write(text)
+    await settle(t.gateway)
+    assert await t.asked() == ["one\ntwo", "three\nfour"]
+    assert [text[:5] for text in t.texts] == ["ok", "**/he", "ok"]
+
+
+async def test_senders_and_chats_are_never_joined() -> None:
+    people = {name: {"identities": [f"memory:{name}"]} for name in ("ann", "bob")}
+    room = {"home": {**HOME["home"], "members": ["ann", "bob"]}}
+    t = quick(users=people, workspaces=room)
+    for sender, text in (("ann", "1"), ("ann", "2"), ("bob", "3"), ("ann", "4")):
+        await t.write(text, sender, channel_id="room", is_direct=False)
+    await settle(t.gateway)
+    assert await t.asked() == ["1\n2", "3", "4"]
+    t = quick(users=people)
+    for chat, text in (("here", "1"), ("there", "2"), ("there", "3")):
+        await t.write(text, "ann", channel_id=chat)
+        await t.routed()
+    await settle(t.gateway)
+    assert await t.asked() == ["1", "2\n3"]

@@ -1,0 +1,324 @@
+"""What the gateway does when a step, a store, a model or its own process fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sigil.errors import ErrorKind, ProviderError, StoreError
+from sigil.lanes import Refusal
+from sigil.providers.base import ChatEvent, EventType, Usage
+from sigil.stores import Stores
+from sigil.testing import (
+    FakeProvider,
+    MemoryChannel,
+    ScriptedProvider,
+    expire_leases,
+    fake_stores,
+    make_due,
+    settle,
+)
+from tests.talking import SlowProvider, another_worker, talk
+
+ANN_BOTH = {"ann": {"identities": ["memory:ann", "other:ann"]}}
+
+
+# ---------------------------------------------------------------- failing steps
+
+
+class Failing:
+    """Delegates, and raises for the calls that it is told to."""
+
+    def __init__(self, target: Any, fails: Callable[[str], BaseException | None]) -> None:
+        self._target, self._fails = target, fails
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._target, name)
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            before = self._fails(f"before {name}")
+            if before is not None:
+                raise before
+            answer = await method(*args, **kwargs)
+            after = self._fails(f"after {name}")
+            if after is not None:
+                raise after
+            return answer
+
+        return call
+
+
+def failing_stores(fails: Callable[[str], BaseException | None]) -> Stores:
+    stores = fake_stores()
+    names = ("users", "pairings", "sessions", "lanes", "budgets", "audit")
+    return replace(stores, **{name: Failing(getattr(stores, name), fails) for name in names})
+
+
+@settings(max_examples=40, deadline=None)
+@given(nth=st.integers(0, 249), how_many=st.integers(1, 2))
+def test_a_store_that_fails_at_any_call_loses_and_doubles_nothing(nth: int, how_many: int) -> None:
+    """Each call is counted twice, before it is applied and after it: a lost answer."""
+    calls = 0
+
+    def fails(_: str) -> BaseException | None:
+        nonlocal calls
+        calls += 1
+        return StoreError("gone") if nth <= calls - 1 < nth + how_many else None
+
+    async def run() -> None:
+        t = talk(stores=failing_stores(fails), lanes={"max_strikes": 1})
+        accepted = 0
+        for text in ("one", "/usage", "two", "/stop", "three"):
+            message = t.message(text)
+            for _ in range(10):
+                try:
+                    await t.gateway.receive(message)
+                    accepted += 1
+                    break
+                except StoreError:
+                    pass
+            for _ in range(6):
+                try:
+                    await settle(t.gateway)
+                    break
+                except StoreError:
+                    await expire_leases(t.stores)
+        await expire_leases(t.stores)
+        await settle(t.gateway)
+        counts = await t.counts()
+        assert counts["accepted"] == accepted == 5
+        assert counts["answered"] == 5
+        assert counts["sent"] == 5
+        assert [text[:8] for text in t.texts] == ["ok", "**This c", "ok", "Nothing ", "ok"]
+
+    asyncio.run(run())
+
+
+async def test_a_step_that_fails_is_tried_again_and_then_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    t = talk()
+    failures = 0
+
+    async def load(key: str) -> Any:
+        nonlocal failures
+        failures += 1
+        raise RuntimeError("a defect")
+
+    await t.write("doomed")
+    session = await t.routed()
+    monkeypatch.setattr(t.stores.sessions, "load", load)
+    await t.gateway.turn(session)
+    held = await t.stores.lanes.take(session, "n", ttl=9, limit=9)
+    assert held is Refusal.PARKED
+    await settle(t.gateway)
+    assert failures == 3
+    (text,) = t.texts
+    assert "given up" in text
+    assert (await t.counts())["dead"] == 1
+    (letter,) = await t.stores.messages.dead()
+    assert letter["stage"] == "session"
+    record = await t.stores.messages.get(letter["id"])
+    assert record is not None
+    assert "doomed" in record["body"]
+
+
+async def test_of_a_batch_only_the_message_that_fails_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    t = talk()
+    find = t.stores.users.find
+
+    async def picky(channel: str, platform_id: str) -> Any:
+        if platform_id == "eve":
+            raise RuntimeError("a defect")
+        return await find(channel, platform_id)
+
+    monkeypatch.setattr(t.stores.users, "find", picky)
+    for sender in ("ann", "bob", "eve", "joe"):
+        await t.write(f"from {sender}", sender, channel_id="one", is_direct=False)
+    await settle(t.gateway)
+    assert sorted(await t.asked()) == ["from ann", "from bob", "from joe"]
+    counts = await t.counts()
+    assert (counts["answered"], counts["dead"]) == (3, 1)
+
+
+async def test_a_message_whose_channel_is_gone_does_not_block_its_session() -> None:
+    t = talk(channels={"other": MemoryChannel("other")}, memory={}, users=ANN_BOTH)
+    await t.gateway.receive(replace(t.message("lost"), channel_type="other", channel_id="x"))
+    await t.write("found")
+    session = await t.routed()
+    later = another_worker(t)
+    await settle(later.gateway)
+    assert t.texts == ["ok"]
+    assert (await t.counts())["dead"] == 1
+    assert not (await t.stores.lanes.status(session)).waiting
+
+
+async def test_a_record_that_nobody_can_read_does_not_block_its_lane() -> None:
+    t = talk()
+    first = await t.write("one")
+    await t.write("two")
+    session = await t.routed()
+    client: Any = t.stores.backend
+    await client.redis.hset(client.keys.item(first.id), "route", "{")
+    await client.redis.hset(client.keys.item(first.id), "body", "not JSON")
+    await settle(t.gateway)
+    assert await t.asked() == ["two"]
+    assert (await t.counts())["dead"] == 1
+    assert not (await t.stores.lanes.status(session)).waiting
+
+
+async def test_a_lost_lease_ends_the_turn_at_once_and_another_answers() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow, lanes={"renew": 0.01, "lease": 5})
+    await t.write("hello")
+    session = await t.routed()
+    turn = asyncio.create_task(t.gateway.turn(session))
+    await slow.speaking.wait()
+    await expire_leases(t.stores)
+    taken = await t.stores.lanes.take(session, "thief", ttl=5, limit=9)
+    assert not isinstance(taken, Refusal)
+    await asyncio.wait_for(turn, 5)
+    assert slow.closed == 1
+    assert taken.journal, "the successor knows which messages the turn answers"
+    assert t.gateway.working == 0
+
+
+async def test_who_lost_the_lease_can_write_nothing() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow, lanes={"renew": 60, "lease": 200})
+    await t.write("hello")
+    session = await t.routed()
+    stale = asyncio.create_task(t.gateway.turn(session))
+    await slow.speaking.wait()
+    await expire_leases(t.stores)
+    later = another_worker(t)
+    fresh = asyncio.create_task(later.gateway.turn(session))
+    while len(slow.requests) < 2:
+        await asyncio.sleep(0)
+    slow.release.set()
+    await asyncio.gather(stale, fresh)
+    await settle(t.gateway)
+    assert t.texts == ["so far and done"]
+    assert await t.counts() == {"accepted": 1, "answered": 1, "sent": 1}
+
+
+async def test_a_turn_that_was_begun_is_answered_with_the_same_messages() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow, memory={"coalesce": True}, lanes={"renew": 60, "lease": 200})
+    for text in ("one", "two"):
+        await t.write(text)
+    session = await t.routed()
+    await make_due(t.stores)
+    crashed = asyncio.create_task(t.gateway.turn(session))
+    await slow.speaking.wait()
+    await t.write("three")
+    await t.routed()
+    await expire_leases(t.stores)  # as if its process had been killed
+    slow.release.set()
+    later = another_worker(t)
+    await later.gateway.turn(session)
+    await crashed
+    await settle(later.gateway)
+    assert await t.asked() == ["one\ntwo", "one\ntwo", "three"]
+    assert t.texts == ["so far and done"] * 2
+    assert await t.counts() == {"accepted": 3, "answered": 3, "sent": 2}
+
+
+async def test_crashes_of_one_message_end_it_after_three() -> None:
+    t = talk()
+    await t.write("hello")
+    session = await t.routed()
+    for nonce in "abc":
+        taken = await t.stores.lanes.take(session, nonce, ttl=9, limit=9)
+        assert not isinstance(taken, Refusal)
+        await expire_leases(t.stores)
+    await settle(t.gateway)
+    assert t.provider.requests == []
+    assert "given up" in t.texts[0]
+    assert await t.counts() == {"accepted": 1, "dead": 1, "sent": 1}
+
+
+# ---------------------------------------------------------------- going down
+
+
+async def test_handing_back_lets_another_go_on_at_once_without_a_strike() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow)
+    await t.write("hello")
+    session = await t.routed()
+    turn = asyncio.create_task(t.gateway.turn(session))
+    await slow.speaking.wait()
+    assert t.gateway.working == 1
+    t.woken.lanes.clear()
+    await t.gateway.hand_back()
+    assert (turn.cancelled(), t.gateway.working) == (True, 0)
+    assert t.woken.lanes == [session]
+    taken = await t.stores.lanes.take(session, "other", ttl=9, limit=9)
+    assert not isinstance(taken, Refusal)
+    assert taken.strikes == 0
+    await t.gateway.turn(session)
+    assert len(slow.requests) == 1, "who handed back takes nothing any more"
+
+
+async def test_who_stops_taking_finishes_what_is_in_hand() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow)
+    for text in ("one", "two"):
+        await t.write(text)
+    session = await t.routed()
+    turn = asyncio.create_task(t.gateway.turn(session))
+    await slow.speaking.wait()
+    t.gateway.stop_taking()
+    slow.release.set()
+    await turn
+    assert await t.asked() == ["one"]
+    assert (await t.stores.lanes.status(session)).waiting == 1
+    await t.gateway.turn(session)
+    assert await t.asked() == ["one"]
+
+
+# ---------------------------------------------------------------- models that fail
+
+
+def down(name: str) -> ScriptedProvider:
+    return ScriptedProvider([ProviderError(f"{name} is down.")] * 9, name=name)
+
+
+async def test_that_no_model_answers_is_said_in_a_short_honest_sentence() -> None:
+    t = talk(provider=down("fake"), providers={"b": down("b")}, models={"failover": ["b/two"]})
+    (text,) = await t.say("hello")
+    assert "could not reach a model" in text
+    assert len(text) < 120
+    assert (await t.counts())["answered"] == 1
+    assert not await t.stores.messages.dead()
+
+
+async def test_the_next_model_answers_from_the_start() -> None:
+    half = [
+        ChatEvent(EventType.TEXT_DELTA, text="half a "),
+        ChatEvent(EventType.USAGE, usage=Usage(5, 2)),
+    ]
+    t = talk(
+        provider=ScriptedProvider([half]),
+        providers={"b": FakeProvider("b", reply="a whole answer")},
+        models={"failover": ["b/two"]},
+    )
+    assert await t.say("hello") == ["a whole answer"]
+    (entry,) = [entry for entry in await t.stores.audit.recent() if '"turn"' in entry]
+    assert "fake/one" in entry
+    assert "b/two" in entry
+
+
+async def test_what_a_model_refuses_for_good_is_told_as_such() -> None:
+    error = ProviderError("no.", kind=ErrorKind.CONTEXT_TOO_LONG)
+    t = talk(provider=ScriptedProvider([ProviderError("no.", kind=ErrorKind.FILTERED), error]))
+    (text,) = await t.say("hello")
+    assert "filtered" in text
