@@ -72,6 +72,7 @@ def test_a_store_that_fails_at_any_call_loses_and_doubles_nothing(nth: int, how_
         return StoreError("gone") if nth <= calls - 1 < nth + how_many else None
 
     async def run() -> None:
+        nonlocal calls
         t = talk(stores=failing_stores(fails), lanes={"max_strikes": 1})
         accepted = 0
         for text in ("one", "/usage", "two", "/stop", "three"):
@@ -89,6 +90,7 @@ def test_a_store_that_fails_at_any_call_loses_and_doubles_nothing(nth: int, how_
                     break
                 except StoreError:
                     await expire_leases(t.stores)
+        calls = 10_000  # from here on nothing fails
         await expire_leases(t.stores)
         await settle(t.gateway)
         counts = await t.counts()
