@@ -98,13 +98,16 @@ class Talk:
 
     async def routed(self) -> str:
         """Routes all that was received; returns the first session's lane."""
+        await self.route_all()
+        client: Any = self.stores.backend
+        with_work = [lane.decode() for lane in await client.redis.zrange(client.keys.due(), 0, -1)]
+        return next(lane for lane in with_work if stage_of(lane) is Stage.SESSION)
+
+    async def route_all(self) -> None:
         for lane in dict.fromkeys(self.woken.lanes):
             if stage_of(lane) is Stage.INBOUND:
                 while (await self.stores.lanes.status(lane)).waiting:
                     await self.gateway.route(lane)
-        client: Any = self.stores.backend
-        with_work = [lane.decode() for lane in await client.redis.zrange(client.keys.due(), 0, -1)]
-        return next(lane for lane in with_work if stage_of(lane) is Stage.SESSION)
 
     async def asked(self) -> list[str]:
         """What the provider was asked, last words only, without the line of origin."""
