@@ -1,0 +1,59 @@
+"""A Sigil worker as `sigil worker ROLE` runs it, but for what the chaos run does to it:
+wake-ups are dropped, and one safeguard may be switched off.
+
+    python -m tests.chaos.worker ROLE
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import signal
+import sys
+from typing import Any
+
+from sigil import logs
+from sigil.cli import worker
+from sigil.config import load_settings
+from sigil.lanes import Wakeups
+from tests.chaos import mutations
+from workers import app, publisher
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Dropping:
+    """Wake-ups of which a share is lost."""
+
+    def __init__(self, wakeups: Wakeups, share: float, rng: random.Random) -> None:
+        self._wakeups = wakeups
+        self._share = share
+        self._rng = rng
+        self.dropped = 0
+
+    def wake(self, lane: str) -> None:
+        if self._rng.random() < self._share:
+            self.dropped += 1
+        else:
+            self._wakeups.wake(lane)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wakeups, name)
+
+
+def main(role: str) -> int:
+    # A frozen worker must not outlive the harness, so it is SIGKILL and not SIGTERM.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    mutations.apply(os.environ.get("CHAOS_MUTANT", ""))
+    share = float(os.environ.get("CHAOS_DROP", "0"))
+    rng = random.Random(os.environ.get("CHAOS_SEED", ""))
+    app.wakeups = lambda settings: Dropping(publisher.wakeups(settings), share, rng)
+    settings = load_settings(role=role)
+    logs.setup(settings, role=role)
+    return worker.run(settings, role)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
