@@ -16,7 +16,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from sigil.errors import StoreError
+from sigil.errors import ConfigError, StoreError
 from sigil.stores.redis.batch import Batcher
 from sigil.stores.redis.keys import Keys
 
@@ -138,16 +138,24 @@ def from_url(url: str, keys: Keys, *, max_connections: int = 64) -> Client:
     """A client for `redis://`, `rediss://` or `unix://`. Opens no connection.
 
     The pool waits for a free connection instead of failing, so that a burst of turns shares
-    a bounded number of sockets.
+    a bounded number of sockets. Raises `ConfigError` for a URL that cannot be read.
     """
-    pool = aioredis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=max_connections,
-        timeout=10,
-        socket_timeout=5,
-        socket_connect_timeout=5,
-        retry=_reconnecting(),
-    )
+    try:
+        pool = aioredis.BlockingConnectionPool.from_url(
+            url,
+            max_connections=max_connections,
+            timeout=10,
+            socket_timeout=5,
+            socket_connect_timeout=5,
+            retry=_reconnecting(),
+        )
+        pool.connection_class(**pool.connection_kwargs)  # not connected; knows all options
+    except (ValueError, TypeError):
+        # Neither the URL nor the error, which quotes parts of it, may be shown: a password.
+        raise ConfigError(
+            "redis.url is not a redis://, rediss:// or unix:// URL that can be read.",
+            hint="Check scheme, port and options, and percent-encode the password (/ is %2F).",
+        ) from None
 
     def blocking() -> aioredis.Redis:
         return aioredis.Redis.from_url(
