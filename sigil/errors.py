@@ -27,7 +27,7 @@ person can do something, says what to do next; it is part of the message.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class SigilError(Exception):
@@ -40,6 +40,16 @@ class SigilError(Exception):
         super().__init__(message if hint is None else f"{message} {hint}")
         self.message = message
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What `BaseException` does instead, calling the class with the text, fits few of these.
+        return _restored, (type(self), self.args), self.__dict__
+
+
+def _restored(kind: type[SigilError], args: tuple[Any, ...]) -> SigilError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
 
 
 class ConfigError(SigilError):
