@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -89,6 +90,15 @@ async def test_live_channels_say_what_a_reply_belongs_to(make: Make, stores: Sto
         "chunk": 0,
         "final": False,
     }
+
+
+async def test_a_notice_belongs_to_no_turn(make: Make, stores: Stores) -> None:
+    channel = make()
+    if not channel.capabilities.live:
+        pytest.skip("not live")
+    await channel.send(replace(chunk(), turn_id=""))
+    (event,) = [record.data for record in await stores.chats.read("mine:chat")]
+    assert event["turn"] is None
 
 
 async def test_a_log_that_is_away_is_worth_another_try(

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from sigil.cli.gateway import listen_on
 from tests.conftest import missing_peer, valkey_binary
 
 pytestmark = [pytest.mark.browser, pytest.mark.valkey, pytest.mark.slow]
@@ -25,16 +26,21 @@ STREAM_S = 15_000
 LONG = " ".join(f"word{n}" for n in range(400))
 
 
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("SIGIL_")}
+
+
 @contextmanager
-def running(folder: Path, *command: str, **env: str) -> Iterator[str]:
+def running(folder: Path, command: str, port: int = 0, **env: str) -> Iterator[str]:
     """Runs a `sigil` command and yields the page's address that it prints."""
-    log = folder / f"{command[0]}.out"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGIL_")}
+    log = folder / f"{command}.out"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from sigil.cli import main; main()", *command, "--port", "0"],
+            [sys.executable, "-m", "sigil", command, f"--port={port}"],
             cwd=folder,
-            env=clean | {"SIGIL_DATA_DIR": str(folder / "data"), "COLUMNS": "200"} | env,
+            env=clean_environment()
+            | {"SIGIL_DATA_DIR": str(folder / "data"), "COLUMNS": "200"}
+            | env,
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -145,6 +151,23 @@ def test_conversations_are_listed_and_kept_apart(page: Page) -> None:
     expect(page.locator(".mine .body")).to_have_text("about pears")
 
 
+def test_notices_stand_apart(page: Page, url: str, folder: Path) -> None:
+    say(page, "hello")
+    expect_answers(page, 1)
+    chat = page.url.partition("#")[2]
+    for text in ("first notice", "second notice"):
+        subprocess.run(
+            [sys.executable, "-m", "sigil", "notify", "web", chat, text],
+            cwd=folder,
+            env=clean_environment() | {"SIGIL_DATA_DIR": str(folder / "data")},
+            check=True,
+            capture_output=True,
+        )
+    expect_answers(page, 3)
+    expect(page.locator(ANSWER).nth(1)).to_contain_text("first notice")
+    expect(page.locator(ANSWER).nth(2)).to_contain_text("second notice")
+
+
 def test_the_stop_button_ends_an_answer(page: Page) -> None:
     say(page, LONG * 3)
     expect(page.locator(f"{ANSWER}.live")).to_contain_text("word9", timeout=STREAM_S)
@@ -169,6 +192,25 @@ def test_what_is_typed_while_offline_is_kept_and_sent_once(browser: Browser, url
         page.reload()
         expect_answers(page, 2)
         expect(page.locator(".mine")).to_have_count(2)
+
+
+def test_a_gateway_that_restarts_loses_nothing(browser: Browser, url: str, folder: Path) -> None:
+    env = {"SIGIL_REDIS__URL": f"unix://{folder / 'data' / 'valkey' / 'valkey.sock'}"}
+    with listen_on("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    with ExitStack() as stack:
+        with running(folder, "gateway", port, **env) as address:
+            page = stack.enter_context(opened(browser, address, noise="ERR_CONNECTION|ERR_INCOMP"))
+            say(page, LONG)
+            expect(page.locator(f"{ANSWER}.live")).to_contain_text("word40", timeout=STREAM_S)
+        expect(page.get_by_role("status")).to_contain_text("Reconnecting", timeout=STREAM_S)
+        say(page, "typed meanwhile")
+        expect(page.locator(".mine.failed")).to_contain_text("Not sent yet", timeout=STREAM_S)
+        stack.enter_context(running(folder, "gateway", port, **env))
+        expect_answers(page, 2)
+        expect(page.locator(ANSWER).first).to_contain_text(LONG)
+        expect(page.locator(".mine")).to_have_count(2)
+        expect(page.get_by_role("status")).to_be_hidden()
 
 
 def test_markdown_is_shown_and_nothing_active_runs(page: Page) -> None:

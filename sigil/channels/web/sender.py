@@ -19,7 +19,7 @@ async def show(chats: ChatStore, channel: str, chunk: Chunk) -> str:
     event = {
         "type": "reply",
         "text": chunk.message.content,
-        "turn": chunk.turn_id,
+        "turn": chunk.turn_id or None,  # a notice answers no turn
         "chunk": chunk.index,
         "final": chunk.final,
     }

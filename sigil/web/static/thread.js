@@ -1,6 +1,6 @@
 // The messages of the open chat. Nothing is inserted as HTML but what the gateway rendered.
 
-import { relative } from "./times.js";
+import { ageOf, relative } from "./times.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const NEAR_END_PX = 120;
@@ -49,7 +49,7 @@ export class Thread {
     if (!pending) {
       this.dots?.remove();
       this.dots = null;
-      if (text !== "/stop" && Date.now() - at < TURN_MS) this.#think();
+      if (text !== "/stop" && ageOf(at) < TURN_MS) this.#think();
     }
     this.#changed();
   }
@@ -81,7 +81,7 @@ export class Thread {
   }
 
   reply({ turn, chunk, final, html, text, at }) {
-    const shown = this.#turn(turn ?? `notice-${at}-${this.log.childElementCount}`);
+    const shown = this.#turn(turn || `notice-${at}-${this.log.childElementCount}`);
     if (!shown.settled) shown.body.replaceChildren();
     shown.settled = true;
     shown.text = (shown.text ?? "") + (shown.text ? "\n" : "") + text;
@@ -112,7 +112,7 @@ export class Thread {
     copy.addEventListener("click", () => copyText(copy, shown.text));
     shown.entry.querySelector("footer").replaceChildren(time(at), ...(navigator.clipboard ? [copy] : []));
     if (this.live) this.announce.textContent = `Sigil: ${shown.body.textContent}`;
-    if (turn == null) return;
+    if (!turn) return;
     // Turns of a chat follow each other: what an earlier one left unfinished will stay so.
     for (const [key, other] of this.turns) {
       if (other === shown) break;

@@ -8,8 +8,10 @@ export function setClock(now) {
   ahead = now - Date.now();
 }
 
+export const ageOf = (at) => Date.now() + ahead - at;
+
 export function relative(at) {
-  const age = Date.now() + ahead - at;
+  const age = ageOf(at);
   if (age > 6 * 86_400_000) return new Date(at).toLocaleDateString();
   for (const [unit, length] of UNITS) {
     if (age >= length) return format.format(-Math.floor(age / length), unit);
