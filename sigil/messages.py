@@ -49,7 +49,7 @@ def _optional(name: str, value: object, limit: int) -> None:
 
 
 def _check_size(value: object) -> None:
-    if value is not None and (not isinstance(value, int) or value < 0):
+    if value is not None and (type(value) is not int or value < 0):
         raise MessageInvalid("attachment.size must be a number of bytes.")
 
 
