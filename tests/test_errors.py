@@ -1,46 +1,77 @@
-"""What all errors have in common."""
+"""The tree of errors: codes, transience and hints."""
 
 from __future__ import annotations
 
-import copy
-import pickle
+import inspect
+import re
 
 import pytest
 
+from sigil import errors
 from sigil.errors import (
     AllProvidersUnavailable,
     BudgetExceeded,
     ConfigError,
     ErrorKind,
     LaneFull,
+    LeaseLost,
     ProviderError,
     SendFailed,
     SigilError,
+    StoreError,
 )
 
-ERRORS = [
-    ConfigError("models.default: is wrong.", hint="Write provider/model."),
-    LaneFull("session:any:x", noticed=True),
-    SendFailed("busy", retry_after=2.0, outcome_unknown=True),
-    ProviderError("no", kind=ErrorKind.AUTH, provider="openai", status=401, request_id="r-1"),
-    AllProvidersUnavailable({"openai/gpt-4.1": "excluded"}),
-    BudgetExceeded("The budget of this hour is used up.", window="hour"),
+TREE = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, SigilError) and kind is not SigilError
 ]
 
 
-def every(kind: type[SigilError]) -> list[type[SigilError]]:
-    return [kind, *(below for each in kind.__subclasses__() for below in every(each))]
-
-
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_an_error_is_the_same_in_another_process(error: SigilError) -> None:
-    for other in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-        assert type(other) is type(error)
-        assert str(other) == str(error)
-        assert vars(other) == vars(error)
-
-
-def test_each_kind_of_error_has_a_code_of_its_own() -> None:
-    codes = [kind.code for kind in every(SigilError)]
+def test_every_code_is_its_own() -> None:
+    codes = [kind.code for kind in TREE]
     assert len(set(codes)) == len(codes)
-    assert all("." in code for code in codes)
+    assert all(re.fullmatch(r"[a-z]+\.[a-z_]+", code) for code in codes)
+
+
+def test_the_drawn_tree_is_the_tree() -> None:
+    drawn = re.findall(r"(\w+) +(\w+\.\w+)", errors.__doc__ or "")
+    assert sorted(drawn) == sorted((kind.__name__, kind.code) for kind in TREE)
+
+
+@pytest.mark.parametrize("kind", TREE)
+def test_every_error_says_what_it_means(kind: type[SigilError]) -> None:
+    assert (kind.__doc__ or "").strip()
+
+
+def test_a_hint_is_a_part_of_what_is_said() -> None:
+    error = ConfigError("gateway.port: is not a number.", hint="Give it one.")
+    assert str(error) == "gateway.port: is not a number. Give it one."
+    assert (error.message, error.hint) == ("gateway.port: is not a number.", "Give it one.")
+
+
+def test_what_passes_by_itself_is_transient() -> None:
+    assert StoreError("x").transient
+    assert LaneFull("lane").transient
+    assert SendFailed("x").transient
+    assert not LeaseLost("x").transient
+    assert not ConfigError("x").transient
+    assert AllProvidersUnavailable({}).transient
+    assert not BudgetExceeded("budget", window="hour").transient
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_a_vendors_failure_is_transient_by_its_kind(kind: ErrorKind) -> None:
+    permanent = {
+        ErrorKind.AUTH,
+        ErrorKind.BILLING,
+        ErrorKind.CONTEXT_TOO_LONG,
+        ErrorKind.INVALID_REQUEST,
+        ErrorKind.FILTERED,
+    }
+    assert ProviderError("x", kind=kind).transient is (kind not in permanent)
+
+
+def test_every_cause_is_named_when_no_provider_is_left() -> None:
+    error = AllProvidersUnavailable({"a/one": "timeout", "b/two": "not available"})
+    assert str(error) == "all providers unavailable (a/one: timeout; b/two: not available)"

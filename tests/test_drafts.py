@@ -1,0 +1,155 @@
+"""What a running turn shows meanwhile in a live chat."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sigil.channels.base import Capabilities
+from sigil.drafts import Draft
+from sigil.errors import StoreError
+from sigil.stores import Stores
+from sigil.testing import FakeProvider, expire_leases, settle
+from tests.talking import SlowProvider, Talk, another_worker, talk
+
+LIVE = Capabilities(live=True)
+
+
+async def shown(stores: Stores, chat: str = "memory:ann") -> list[dict[str, Any]]:
+    return [dict(event.data) for event in await stores.chats.read(chat)]
+
+
+async def drafts(t: Talk) -> list[str]:
+    return [event["text"] for event in await shown(t.stores) if event["type"] == "draft"]
+
+
+async def until_drafted(t: Talk, text: str) -> None:
+    while await drafts(t) != [text]:
+        await asyncio.sleep(0.005)
+
+
+async def test_people_see_their_words_and_the_answer_as_it_grows() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow, capabilities=LIVE)
+    await t.write("hello")
+    session = await t.routed()
+    turn = asyncio.create_task(t.gateway.turn(session))
+    await until_drafted(t, "so far")
+    assert [event["type"] for event in await shown(t.stores)] == ["user", "draft"]
+    slow.release.set()
+    await turn
+
+
+async def test_a_channel_that_is_not_live_has_no_log() -> None:
+    t = talk()
+    await t.say("hello")
+    assert await shown(t.stores) == []
+
+
+async def test_a_worker_that_was_replaced_draws_no_more() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow, capabilities=LIVE, lanes={"renew": 60, "lease": 200})
+    await t.write("hello")
+    session = await t.routed()
+    stale = asyncio.create_task(t.gateway.turn(session))
+    await until_drafted(t, "so far")
+    await expire_leases(t.stores)
+    fresh_slow = SlowProvider(words="anew")
+    t.provider = fresh_slow
+    later = another_worker(t)
+    fresh = asyncio.create_task(later.gateway.turn(session))
+    await until_drafted(t, "anew")
+    slow.release.set()
+    await stale
+    assert await drafts(t) == ["anew"]
+    fresh_slow.release.set()
+    await fresh
+
+
+async def test_a_restart_replaces_the_draft(stores: Stores) -> None:
+    draft = Draft(stores.chats, "web:c", "t", 5)
+    draft.add("half an answer")
+    await _written(stores, "half an answer")
+    draft.restart()
+    draft.add("anew")
+    await _written(stores, "anew")
+    await draft.close()
+    assert len(await shown(stores, "web:c")) == 1
+
+
+async def _written(stores: Stores, text: str) -> None:
+    while [event["text"] for event in await shown(stores, "web:c")] != [text]:
+        await asyncio.sleep(0.005)
+
+
+async def test_many_deltas_are_few_writes(stores: Stores) -> None:
+    draft = Draft(stores.chats, "web:c", "t", 5)
+    for number in range(500):
+        draft.add(f"{number} ")
+        await asyncio.sleep(0)
+    await _written(stores, draft.text)
+    (event,) = await shown(stores, "web:c")
+    assert event["revision"] < 20
+    await draft.close()
+
+
+async def test_the_reply_ends_the_draft_for_good(stores: Stores) -> None:
+    chats = stores.chats
+    assert await chats.draft("web:c", "t", 1, 1, "half")
+    reply = {"type": "reply", "text": "whole", "turn": "t", "chunk": 0, "final": True}
+    await chats.show("web:c", "id.0", reply)
+    await chats.show("web:c", "id.0", reply)
+    assert not await chats.draft("web:c", "t", 2, 1, "late")
+    assert await shown(stores, "web:c") == [reply]
+
+
+async def test_a_store_that_fails_costs_the_draft_and_not_the_turn() -> None:
+    class Away:
+        calls = 0
+
+        async def draft(self, *_: Any) -> bool:
+            Away.calls += 1
+            raise StoreError("away")
+
+    draft = Draft(Away(), "web:c", "t", 1)  # type: ignore[arg-type]  # drafts need no more
+    draft.add("words")
+    while not Away.calls:
+        await asyncio.sleep(0)
+    await draft.close()
+    assert draft.text == "words"
+
+
+async def test_a_draft_of_half_a_character_does_not_break_the_turn() -> None:
+    t = talk(provider=FakeProvider("fake", reply="\ud83d"), capabilities=LIVE)
+    assert await t.say("hello") == ["\ufffd"]
+
+
+async def test_closing_does_not_swallow_a_cancellation() -> None:
+    """A turn that is handed back while its draft is closed must still end."""
+
+    class Stuck:
+        async def draft(self, *_: Any) -> bool:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await asyncio.sleep(0.05)
+                raise
+            return True
+
+    draft = Draft(Stuck(), "web:c", "t", 1)  # type: ignore[arg-type]  # drafts need no more
+    draft.add("words")
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(draft.close())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    closing.cancel()
+    (ended,) = await asyncio.gather(closing, return_exceptions=True)
+    assert isinstance(ended, asyncio.CancelledError)
+
+
+async def test_the_log_of_a_conversation_reads_in_order() -> None:
+    t = talk(provider=FakeProvider("fake", reply="ok"), capabilities=LIVE)
+    await t.write("one")
+    await settle(t.gateway)
+    await t.write("two")
+    assert [e["text"] for e in await shown(t.stores) if e["type"] == "user"] == ["one", "two"]
