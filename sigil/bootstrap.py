@@ -78,6 +78,12 @@ def build(
     )
 
 
+def check(settings: Settings) -> None:
+    """Raises `ConfigError` for providers or models that an agent worker could not start with.
+    Opens no connection and imports no SDK."""
+    _registry(settings, {})
+
+
 def _stores(settings: Settings) -> Stores:
     from sigil import embedded
     from sigil.stores import connect

@@ -227,10 +227,9 @@ class Gateway:
         return await self._routing.decide(item.id, message, before)
 
     async def _turn(self, held: Held) -> None:
-        if self._agent is None:
-            self._agent = self._make_agent()
+        agent = self.load_agent()
         while not held.given_back:
-            await self._agent.turn(held)
+            await agent.turn(held)
 
     async def _deliver(self, held: Held) -> None:
         if self._failed_too_often(held):
@@ -239,6 +238,13 @@ class Gateway:
             await self._delivery.deliver(held, held.items[0])
 
     # ------------------------------------------------------------ the process
+
+    def load_agent(self) -> Agent:
+        """Makes ready what turns need; an agent worker does so when it starts, so that a
+        provider that cannot be made stops it there. Raises `ConfigError`."""
+        if self._agent is None:
+            self._agent = self._make_agent()
+        return self._agent
 
     async def listen_for_stops(self) -> None:
         """Runs until cancelled: makes a stop prompt. Without it, the next renewal says so."""

@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from sigil import bootstrap
 from sigil.cli import output
 from sigil.config import Settings, find_config, load_settings
 from sigil.config.masking import masked
@@ -20,6 +21,8 @@ def check(path: Path | None, role: str | None, *, as_json: bool) -> int:
     """Says ok and what was found, or raises `ConfigError` with everything that is wrong."""
     try:
         settings = load_settings(path, role=role)
+        if role in (None, "agent"):
+            bootstrap.check(settings)
     except ConfigError as error:
         if not as_json:
             raise

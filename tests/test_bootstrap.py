@@ -1,0 +1,48 @@
+"""What `build` and `check` make of a configuration."""
+
+from __future__ import annotations
+
+import pytest
+
+from sigil.bootstrap import build, check
+from sigil.config import Settings
+from sigil.errors import ConfigError
+from sigil.testing import FakeProvider, MemoryChannel, fake_stores
+
+
+def settings(**sections: object) -> Settings:
+    return Settings.model_validate(sections)
+
+
+def test_the_defaults_can_be_started() -> None:
+    check(Settings())
+
+
+@pytest.mark.parametrize(
+    ("sections", "named"),
+    [
+        ({"providers": {"openai": {}}}, "api_key"),
+        ({"models": {"default": "nowhere/x"}}, "nowhere"),
+        ({"models": {"failover": ["nowhere/x"]}}, "nowhere"),
+        ({"workspaces": {"home": {"model": "nowhere/x"}}}, "nowhere"),
+        ({"providers": {"mine": {"type": "no.such.module:Class"}}}, "mine"),
+    ],
+)
+def test_what_an_agent_worker_cannot_start_with_is_named(
+    sections: dict[str, object], named: str
+) -> None:
+    with pytest.raises(ConfigError, match=named):
+        check(settings(**sections))
+    with pytest.raises(ConfigError, match=named):
+        build(settings(**sections), stores=fake_stores()).load_agent()
+
+
+def test_what_is_given_stands_in_for_what_is_configured() -> None:
+    gateway = build(
+        settings(models={"default": "fake/m"}, providers={"fake": {"type": "no.such:Class"}}),
+        stores=fake_stores(),
+        providers={"fake": FakeProvider("fake")},
+        channels={"telegram": MemoryChannel("telegram")},
+    )
+    gateway.load_agent()
+    assert set(gateway.channels.names) == {"web", "terminal", "telegram"}
