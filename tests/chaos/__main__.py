@@ -1,5 +1,14 @@
 """`python -m tests.chaos --seed N`: one run; ends with one line of JSON, and with exit code 0
-only if all is well."""
+only if all is well.
+
+`lost`: accepted, and no turn in any history. `duplicated`: turns committed twice and second
+replies. `reordered`: steps back in the order of acceptance, in the history or at the platform.
+`undelivered`: answered, and nothing at the platform. `repeated_sends`: platform calls made
+again; in order where the fate of the call before was unknown, a problem elsewhere.
+`recovery_s`: from the end of the last fault (and of the last message) until no lane had work.
+
+The same seed chooses the same faults; what they hit is a matter of moments.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +22,7 @@ from pathlib import Path
 import uvloop
 
 from tests.chaos.mutations import MUTATIONS
-from tests.chaos.run import DROPPED, LEASE_S, MAX_STRIKES, RENEW_S, Plan, Report, run
+from tests.chaos.run import DRAIN_S, DROPPED, LEASE_S, MAX_STRIKES, RENEW_S, Plan, Report, run
 from tests.chaos.site import CREW
 
 
@@ -33,6 +42,7 @@ def _plan(argv: list[str] | None) -> Plan:
     parser.add_argument("--messages", type=int, default=2400)
     parser.add_argument("--sessions", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--drain", type=float, default=DRAIN_S)
     parser.add_argument("--mutant", choices=sorted(MUTATIONS), default="")
     parser.add_argument("--keep", type=Path, help="a folder to leave logs and traces in")
     return Plan(**vars(parser.parse_args(argv)))

@@ -35,13 +35,15 @@ DRAIN_S = 20.0
 
 @dataclass(frozen=True)
 class Plan:
-    """`seconds` is how long messages and faults flow; `mutant` names a safeguard to switch off,
-    `keep` a folder to leave the logs in."""
+    """`seconds` is how long messages and faults flow, `drain` how long after the last fault
+    there may be work; `mutant` names a safeguard to switch off, `keep` a folder to leave the
+    logs in."""
 
     seed: int
     messages: int = 2400
     sessions: int = 40
     seconds: float = 60.0
+    drain: float = DRAIN_S
     mutant: str = ""
     keep: Path | None = None
 
@@ -123,7 +125,7 @@ async def _flow(
     try:
         await asyncio.gather(traffic.run(), faults.run(plan.seconds))
         ended = max(faults.ended, traffic.ended)
-        left = await _drain(stores)
+        left = await _drain(stores, plan.drain)
         recovery_s = time.monotonic() - ended
         logs = [worker.log for worker in workers]
         platform = config.parent / "platform.jsonl"
@@ -133,7 +135,9 @@ async def _flow(
         await stores.backend.close()
         publisher.close()
     if left:
-        verdict.problems.append(f"{left} lanes still had work {DRAIN_S:.0f} s after the last fault")
+        verdict.problems.append(
+            f"{left} lanes still had work {plan.drain:.0f} s after the last fault"
+        )
     accepted = sum(map(len, traffic.accepted.values()))
     figures = faults.done + Counter(
         {"delivered twice": traffic.repeats, "receive retried": traffic.retries}
@@ -141,7 +145,7 @@ async def _flow(
     return Report(verdict, accepted, recovery_s, figures)
 
 
-async def _drain(stores: Stores) -> int:
+async def _drain(stores: Stores, within: float) -> int:
     """Waits until no lane has work; returns how many still had when the time was up."""
     client = stores.backend
     assert isinstance(client, Client)
@@ -153,7 +157,7 @@ async def _drain(stores: Stores) -> int:
         return await due() == 0
 
     try:
-        await until("drained", is_drained, DRAIN_S)
+        await until("drained", is_drained, within)
     except TimeoutError:
         return await due()
     return 0

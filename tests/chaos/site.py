@@ -122,8 +122,9 @@ class Worker:
 
     def start(self) -> None:
         self.lives += 1
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("SIGIL_")}
         env = {
-            **os.environ,
+            **ours,
             **self.env,
             "SIGIL_CONFIG": str(self.folder / "sigil.yaml"),
             "CHAOS_SEED": f"{self.env.get('CHAOS_SEED', '')}:{self.name}:{self.lives}",

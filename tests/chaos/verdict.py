@@ -87,7 +87,7 @@ def _judge_sessions(
         asked = evidence.asked.get(session, ())
         answered = evidence.answered.get(session, ())
         sent = first_sent.get(session, ())
-        verdict.lost += len(set(accepted) - (set(asked) & set(sent)) - set(answered))
+        verdict.lost += len(set(accepted) - (set(asked) & set(answered)))
         verdict.undelivered += len((set(accepted) & set(answered)) - set(sent))
         verdict.duplicated += max(map(_doubles, (asked, answered, sent)))
         order = {text: place for place, text in enumerate(accepted)}
