@@ -42,9 +42,13 @@ def _settings_of(role: str | None) -> Settings:
     return _settings[role]
 
 
+def _any_settings() -> Settings:
+    """For what does not depend on the role; those of routing hold no secrets but the broker's."""
+    return next(iter(_settings.values()), None) or _settings_of("routing")
+
+
 def _broker() -> dict[str, Any]:
-    # Any settings will do, and those of routing hold no secrets but the broker's.
-    settings = next(iter(_settings.values()), None) or _settings_of("routing")
+    settings = _any_settings()
     try:
         return {
             "broker_url": broker.url(settings),
@@ -84,6 +88,7 @@ def _prepare(conf: Any, options: dict[str, Any], **_: Any) -> None:
     settings = _settings_of(role)
     if role is not None:
         conf.worker_concurrency = getattr(settings.workers, role).concurrency
+    _set_up_logs(settings, role)
     runtime.current = _runtime(settings, role)
 
 
@@ -99,7 +104,11 @@ def _runtime(settings: Settings, role: str | None) -> runtime.Runtime:
 
 @signals.setup_logging.connect
 def _log(**_: Any) -> None:
-    role, settings = next(iter(_settings.items()))
+    if runtime.current is None:  # Flower or another command; a worker knows its role by now
+        _set_up_logs(_any_settings(), None)
+
+
+def _set_up_logs(settings: Settings, role: str | None) -> None:
     logs.setup(settings, role=role)
     if settings.logging.level != "DEBUG":  # two lines for every wake-up are too many
         for name in ("celery.worker.strategy", "celery.app.trace"):

@@ -1,5 +1,6 @@
 """Real worker processes that are killed, stopped and started."""
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.stack import Stack, events, say, short_folder, until
+from tests.workers.stack import Stack, events, say, short_folder, until, wait_until
 
 pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -92,11 +93,24 @@ async def test_celery_starts_the_same_worker(stack: Stack):
     log = stack.log("agent")
     assert "concurrency: 200" in log
     assert "workers.base" not in log
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert {line["role"] for line in lines} == {"agent"}
     async with stack.gateway() as gateway:
         await say(gateway, "c1", "hi")
         await until(gateway, "c1", "reply", within=15)
     agent.terminate()
     assert agent.wait(10) == 0
+
+
+def test_every_secret_of_the_role_is_kept_out_of_its_log(stack: Stack):
+    """Also of a worker that `celery` started, which reads its broker's settings first."""
+    (stack.folder / "sigil.yaml").write_text(
+        "providers: {openai: {api_key: sk-launch-code-4711, base_url: 'http://127.0.0.1:1'}}\n"
+    )
+    argv = ("celery", "-A", "workers", "worker", "-Q", "sigil.agent")
+    agent = stack.start(*argv, "--hostname=sk-launch-code-4711@here", log="agent.log")
+    stack.wait_alive("agent", agent)
+    wait_until(lambda: "[redacted]@here ready" in stack.log("agent"), within=5)
 
 
 def test_the_check_tells_whether_a_worker_lives(stack: Stack):
