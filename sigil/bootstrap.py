@@ -78,9 +78,22 @@ def build(
     )
 
 
-def check(settings: Settings) -> None:
-    """Raises `ConfigError` for providers or models that an agent worker could not start with.
+def check(settings: Settings, role: str | None = None) -> None:
+    """Raises `ConfigError` for what a process of this role (None: any) could not start with.
     Opens no connection and imports no SDK."""
+    check_channels(settings)
+    if role in {None, "agent"}:
+        check_models(settings)
+
+
+def check_channels(settings: Settings) -> None:
+    """Raises `ConfigError` for a channel whose type cannot be found."""
+    for name, channel_settings in settings.channels.items():
+        channel_table.find(name, channel_settings)
+
+
+def check_models(settings: Settings) -> None:
+    """Raises `ConfigError` for providers or models that no turn could use."""
     _registry(settings, {})
 
 

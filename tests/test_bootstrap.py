@@ -37,6 +37,20 @@ def test_what_an_agent_worker_cannot_start_with_is_named(
         build(settings(**sections), stores=fake_stores()).load_agent()
 
 
+@pytest.mark.parametrize("role", [None, "gateway", "routing", "agent", "outbound"])
+def test_a_channel_of_no_known_type_is_named_whatever_the_role(role: str | None) -> None:
+    unusable = settings(channels={"telegrm": {}})
+    with pytest.raises(ConfigError, match=r"channels\.telegrm\.type"):
+        check(unusable, role)
+    with pytest.raises(ConfigError, match=r"channels\.telegrm\.type"):
+        build(unusable, stores=fake_stores())
+
+
+@pytest.mark.parametrize("role", ["gateway", "routing", "outbound"])
+def test_the_keys_of_models_are_asked_for_only_where_models_are_called(role: str) -> None:
+    check(settings(providers={"openai": {}}), role)
+
+
 def test_what_is_given_stands_in_for_what_is_configured() -> None:
     gateway = build(
         settings(models={"default": "fake/m"}, providers={"fake": {"type": "no.such:Class"}}),

@@ -64,6 +64,11 @@ class ChannelRouter:
 
 def load(name: str, settings: ChannelSettings, stores: Stores) -> Channel:
     """Makes the channel called `name`. Raises `ConfigError` naming the bad key."""
+    return find(name, settings)(name, settings, stores)
+
+
+def find(name: str, settings: ChannelSettings) -> ChannelFactory:
+    """The class of the channel called `name`. Raises `ConfigError` naming the bad key."""
     kind = settings.type or name
     target = CHANNEL_TYPES.get(kind, kind)
     module_name, _, class_name = target.partition(":")
@@ -74,7 +79,6 @@ def load(name: str, settings: ChannelSettings, stores: Stores) -> Channel:
             hint="A plug-in is written as package.module:Class.",
         )
     try:
-        factory = cast("ChannelFactory", getattr(import_module(module_name), class_name))
+        return cast("ChannelFactory", getattr(import_module(module_name), class_name))
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"channels.{name}.type: {target!r} cannot be loaded: {error}") from error
-    return factory(name, settings, stores)

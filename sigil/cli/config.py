@@ -21,8 +21,7 @@ def check(path: Path | None, role: str | None, *, as_json: bool) -> int:
     """Says ok and what was found, or raises `ConfigError` with everything that is wrong."""
     try:
         settings = load_settings(path, role=role)
-        if role in (None, "agent"):
-            bootstrap.check(settings)
+        bootstrap.check(settings, role)
     except ConfigError as error:
         if not as_json:
             raise

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from sigil import bootstrap
 from sigil.cli import output, probes
 from sigil.cli.config import source
 from sigil.cli.version import versions
@@ -86,6 +87,10 @@ def _configuration(settings: Settings, file: str | None) -> Iterator[Finding]:
             f"has fewer than {MIN_TOKEN} characters",
             "Make one with `openssl rand -hex 32`.",
         )
+    try:
+        bootstrap.check_channels(settings)
+    except ConfigError as error:
+        yield Finding("channels", "fail", error.message, error.hint or "Correct its type.")
     for where in _lost_references(settings):
         yield Finding(
             "channels", "warn", f"{where} is of a channel that is not configured", "Is it a typo?"
@@ -151,15 +156,27 @@ def _port(settings: Settings) -> Finding:
 
 
 def _providers(settings: Settings) -> Iterator[Finding]:
+    keyless = list(_without_key(settings))
+    yield from keyless
+    model = settings.models.default
+    try:
+        bootstrap.check_models(settings)
+    except ConfigError as error:
+        if not keyless:  # it would be said twice
+            advice = error.hint or "Correct providers or models."
+            yield Finding("providers", "fail", error.message, advice)
+        return
+    if model.startswith("echo/"):
+        advice = "Set providers.openai.api_key and models.default; see `sigil config init`."
+        yield Finding("providers", "warn", "echo answers; no model is chosen", advice)
+    else:
+        yield Finding("providers", "ok", f"{model} answers first")
+
+
+def _without_key(settings: Settings) -> Iterator[Finding]:
     for name, provider in settings.providers.items():
         if (provider.type or name) not in VENDORS:
             continue
         if provider.api_key is None and provider.base_url is None:
             advice = f"Set providers.{name}.api_key, e.g. to ${{{name.upper()}_API_KEY}}."
             yield Finding("providers", "fail", f"{name} has no api_key", advice)
-    model = settings.models.default
-    if model.startswith("echo/"):
-        advice = "Set providers.openai.api_key and models.default; see `sigil config init`."
-        yield Finding("providers", "warn", "echo answers; no model is chosen", advice)
-    else:
-        yield Finding("providers", "ok", f"{model} answers first")

@@ -83,3 +83,15 @@ def test_doctor_for_one_role_asks_for_that_roles_secrets(call):
     Path("sigil.yaml").write_text("providers: {openai: {api_key: '${NO_SUCH_KEY}'}}")
     assert "providers" not in findings(call("doctor", "--role", "routing", "--json")[1])
     assert call("doctor", "--role", "agent")[0] == 1
+
+
+def test_doctor_finds_names_that_no_process_can_start_with(call):
+    Path("sigil.yaml").write_text(
+        "channels: {telegrm: {}}\nproviders: {opnai: {}}\nmodels: {default: opnai/x}"
+    )
+    code, out, _ = call("doctor", "--json")
+    found = findings(out)
+    assert code == 1
+    assert "channels.telegrm.type" in found["channels"][0]["detail"]
+    assert "providers.opnai.type" in found["providers"][0]["detail"]
+    assert {found[name][0]["state"] for name in ("channels", "providers")} == {"fail"}
