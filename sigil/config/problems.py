@@ -38,7 +38,7 @@ _WORDS = {
     "too_long": "has more than {max_length} entries",
     "path_type": "must be a path",
 }
-_OWN = frozenset({"not_a_flag", "secret_empty", "redis_url"})
+_OWN = frozenset({"not_a_flag", "secret_empty", "redis_url", "redis_url_parts"})
 _UNIONS = (Union, UnionType)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -24,10 +25,18 @@ def _secret(value: SecretStr) -> SecretStr:
 
 
 def _redis_url(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().startswith(_REDIS_SCHEMES):
+    text = value.get_secret_value()
+    if not text.startswith(_REDIS_SCHEMES):
         raise PydanticCustomError(
             "redis_url", f"must start with one of {', '.join(_REDIS_SCHEMES)}"
         )
+    try:
+        _ = urlsplit(text).port
+    except ValueError:  # its text would show a part of the password
+        raise PydanticCustomError(
+            "redis_url_parts",
+            "has a host or port that cannot be read; percent-encode the password ('/' is %2F)",
+        ) from None
     return value
 
 

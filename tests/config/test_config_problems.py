@@ -74,6 +74,8 @@ lanes: {lease: 5}
         ("timeouts: {turn: inf}", "timeouts.turn: must be a finite number"),
         ("lanes: {lease: 10, renew: 5}", "lanes.lease: must be more than twice lanes.renew"),
         ("lanes: {coalesce_max: 1}", "lanes.coalesce_max: must be at least lanes.coalesce_quiet"),
+        ("redis: {url: 'redis://h:x'}", "redis.url: has a host or port that cannot be read"),
+        ("redis: {url: 'redis://:a/b@h'}", "redis.url: has a host or port that cannot be read"),
         ("redis: {prefix: 'a b'}", "redis.prefix: must be 1 to 64"),
         ("providers: {x: {base_url: 'ftp://h'}}", "providers.x.base_url: must be an http://"),
         ("logging: {level: LOUD}", "logging.level: must be one of"),
