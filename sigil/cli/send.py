@@ -57,7 +57,9 @@ def _sender(settings: Settings, user: str, channel: str) -> str:
     if user not in settings.users:
         near = suggestion(user, settings.users)
         known = ", ".join(sorted(settings.users))
-        raise UserNotFound(f"no user '{user}' is configured{near or '.'}", hint=f"There are: {known}.")
+        raise UserNotFound(
+            f"no user '{user}' is configured{near or '.'}", hint=f"There are: {known}."
+        )
     if channel in OWN_CHANNELS:
         return user
     for identity in settings.users[user].identities:

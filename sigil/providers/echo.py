@@ -32,8 +32,8 @@ _CHARS_PER_TOKEN = 4
 class EchoProvider:
     """Streams the last user text back word by word, `delay` seconds between words.
 
-    With `hint` it adds, at the start of a conversation, how to get real answers. Takes `api_key` and `base_url` as every provider
-    does, and ignores them.
+    With `hint` it adds, at the start of a conversation, how to get real answers. Takes
+    `api_key` and `base_url` as every provider does, and ignores them.
     """
 
     def __init__(
