@@ -194,21 +194,23 @@ async def test_a_lost_lease_ends_the_turn_at_once_and_another_answers() -> None:
 
 
 async def test_who_lost_the_lease_can_write_nothing() -> None:
-    slow = SlowProvider()
+    slow, slower = SlowProvider("stale"), SlowProvider("fresh")
     t = talk(provider=slow, lanes={"renew": 60, "lease": 200})
     await t.write("hello")
     session = await t.routed()
     stale = asyncio.create_task(t.gateway.turn(session))
     await slow.speaking.wait()
     await expire_leases(t.stores)
-    later = another_worker(t)
-    fresh = asyncio.create_task(later.gateway.turn(session))
-    while len(slow.requests) < 2:
-        await asyncio.sleep(0)
+    t.provider = slower
+    fresh = asyncio.create_task(another_worker(t).gateway.turn(session))
+    await slower.speaking.wait()
     slow.release.set()
-    await asyncio.gather(stale, fresh)
+    await stale
+    assert await t.counts() == {"accepted": 1}, "the fence kept it out"
+    slower.release.set()
+    await fresh
     await settle(t.gateway)
-    assert t.texts == ["so far and done"]
+    assert t.texts == ["fresh and done"]
     assert await t.counts() == {"accepted": 1, "answered": 1, "sent": 1}
 
 
