@@ -82,6 +82,18 @@ async def test_people_have_their_own_conversations() -> None:
 # ---------------------------------------------------------------- what is kept
 
 
+@pytest.mark.parametrize("count", [10**18, -5])
+async def test_a_count_beyond_reason_does_not_cost_the_answer(count: int) -> None:
+    events = [
+        ChatEvent(EventType.TEXT_DELTA, text="fine"),
+        ChatEvent(EventType.USAGE, usage=Usage(count, 5)),
+        ChatEvent(EventType.DONE, stop_reason="stop"),
+    ]
+    t = talk(provider=ScriptedProvider([events]))
+    await t.say("hello")
+    assert [message.content for message in t.channel.sent] == ["fine"]
+
+
 async def test_usage_memory_and_audit_are_kept_with_the_answer() -> None:
     t = talk(provider=ScriptedProvider([said("yes")]))
     accepted = await t.write("is it?")

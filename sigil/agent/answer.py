@@ -11,6 +11,8 @@ from sigil.providers.base import ChatRequest, EventType, Provider, Usage
 if TYPE_CHECKING:
     from sigil.drafts import Draft
 
+MOST_TOKENS = 1_000_000_000
+
 
 @dataclass(slots=True)
 class Answer:
@@ -46,8 +48,13 @@ async def ask(provider: Provider, request: ChatRequest, draft: Draft, answer: An
 
 def _sum(a: Usage, b: Usage) -> Usage:
     return Usage(
-        a.input_tokens + b.input_tokens,
-        a.output_tokens + b.output_tokens,
-        a.cached_tokens + b.cached_tokens,
-        a.thinking_tokens + b.thinking_tokens,
+        _bounded(a.input_tokens + b.input_tokens),
+        _bounded(a.output_tokens + b.output_tokens),
+        _bounded(a.cached_tokens + b.cached_tokens),
+        _bounded(a.thinking_tokens + b.thinking_tokens),
     )
+
+
+def _bounded(tokens: int) -> int:
+    """A vendor's count is from outside; one beyond reason must not cost the turn."""
+    return max(0, min(tokens, MOST_TOKENS))
