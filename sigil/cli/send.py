@@ -15,7 +15,7 @@ from sigil.cli import backend, output
 from sigil.config import Settings
 from sigil.config.problems import suggestion
 from sigil.errors import ConfigError, UserNotFound
-from sigil.messages import MAX_CONTENT_BYTES, InboundMessage, OutboundMessage
+from sigil.messages import MAX_CONTENT_BYTES, MAX_REPLY_BYTES, InboundMessage, OutboundMessage
 
 if TYPE_CHECKING:
     from sigil.gateway import Gateway
@@ -34,7 +34,7 @@ def send(
         message_id=uuid.uuid4().hex,
         sender_id=sender,
         sender_name=settings.users[user].name,
-        content=_text(text),
+        content=_text(text, MAX_CONTENT_BYTES),
     )
     item_id = asyncio.run(_receive(settings, user, message))
     output.as_json({"id": item_id}) if as_json else output.line(item_id)
@@ -45,8 +45,12 @@ def notify(settings: Settings, channel: str, chat: str, text: str, *, as_json: b
     """Puts the message on its way out, and prints the item's id."""
     if channel not in settings.channels:
         near = suggestion(channel, settings.channels)
-        raise ConfigError(f"no channel '{channel}' is configured{near or '.'}")
-    message = OutboundMessage(channel_type=channel, channel_id=chat, content=_text(text))
+        known = ", ".join(sorted(settings.channels))
+        raise ConfigError(
+            f"no channel '{channel}' is configured{near or '.'}", hint=f"There are: {known}."
+        )
+    content = _text(text, MAX_REPLY_BYTES)
+    message = OutboundMessage(channel_type=channel, channel_id=chat, content=content)
     item_id = asyncio.run(_notify(settings, message))
     output.as_json({"id": item_id}) if as_json else output.line(item_id)
     return 0
@@ -72,11 +76,11 @@ def _sender(settings: Settings, user: str, channel: str) -> str:
     )
 
 
-def _text(given: str) -> str:
+def _text(given: str, limit: int) -> str:
     if given != "-":
         return given
     # One byte more than is taken, so that the message's own check can refuse it.
-    raw = sys.stdin.buffer.read(MAX_CONTENT_BYTES + 1)
+    raw = sys.stdin.buffer.read(limit + 1)
     return raw.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import redis
 
 from sigil.cli.status import with_open
 
@@ -69,6 +70,16 @@ def test_notify_is_put_on_its_way(call, real_redis):
 
 
 @pytest.mark.valkey
+def test_a_long_notice_is_taken_whole(call, real_redis, valkey_url):
+    text = "word " * 30_000
+    code, out, _ = call("notify", "web", "chat-1", "-", "--json", stdin=text.encode())
+    assert code == 0
+    with redis.Redis.from_url(valkey_url) as client:
+        body = client.hget(next(client.scan_iter(f"*{json.loads(out)['id']}*")), "body")
+    assert json.loads(body)["content"] == text
+
+
+@pytest.mark.valkey
 def test_bad_messages_are_refused_before_anything_is_kept(call, real_redis):
     for words, stdin, expected in (
         (("send", "--as", "owner", "x" * 70_000), None, "at most 65536 are taken"),
@@ -81,6 +92,7 @@ def test_bad_messages_are_refused_before_anything_is_kept(call, real_redis):
         (("notify", "telegram", "1", "x"), None, "no channel 'telegram' is configured"),
         (("notify", "wbe", "1", "x"), None, "did you mean 'web'?"),
         (("notify", "web", "1", ""), None, "content is empty"),
+        (("notify", "web", "1", "-"), b"x" * 2_000_000, "at most 1048576 are taken"),
     ):
         code, out, err = call(*words, stdin=stdin)
         assert (code, out) == (1, "")
