@@ -61,6 +61,7 @@ def setup(
             root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level or settings.logging.level)
+    logging.captureWarnings(capture=True)
     _route_libraries()
     structlog.configure(
         processors=[

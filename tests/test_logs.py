@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import warnings
 
 import pytest
 import structlog
@@ -28,6 +29,7 @@ def _as_before():
         if handler not in handlers:
             root.removeHandler(handler)
     root.setLevel(level)
+    logging.captureWarnings(capture=False)
     structlog.reset_defaults()
 
 
@@ -81,6 +83,17 @@ def test_the_standard_library_goes_the_same_way(setup, name):
     assert (line["event"], line["level"], line["logger"]) == ("took 5 ms", "warning", name)
     assert line["turn_id"] == "t1"
     assert other.getvalue() == ""
+
+
+def test_a_warning_of_a_library_is_a_line_like_any_other(setup):
+    logging.captureWarnings(capture=False)  # whoever came before
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        stream = setup()
+        warnings.warn("two\nlines", UserWarning, stacklevel=1)
+    (line,) = lines(stream)
+    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
+    assert "two" in line["event"]
 
 
 def test_the_level_counts_for_both(setup):
