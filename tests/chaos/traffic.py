@@ -36,10 +36,11 @@ class Traffic:
         self.retries = 0
         self.ended = 0.0
         self._gateway = gateway
-        self._rng = random.Random(f"{seed}:traffic")
+        self._seed = seed
+        rng = random.Random(f"{seed}:traffic")
         self._plan: dict[str, list[float]] = {f"s{n:03}": [] for n in range(sessions)}
         for number in range(messages):
-            at = self._rng.uniform(0, seconds)
+            at = rng.uniform(0, seconds)
             self._plan[f"s{number % sessions:03}"].append(at)
 
     async def run(self) -> None:
@@ -52,16 +53,18 @@ class Traffic:
     async def _write(
         self, group: asyncio.TaskGroup, session: str, times: list[float], began: float
     ) -> None:
+        # One for each session, since their tasks take turns as the moment has it.
+        rng = random.Random(f"{self._seed}:{session}")
         for number, at in enumerate(times):
             await asyncio.sleep(max(0.0, began + at - time.monotonic()))
-            slow = f" {SLOW}" if self._rng.random() < SLOW_SHARE else ""
+            slow = f" {SLOW}" if rng.random() < SLOW_SHARE else ""
             text = f"{session} {number:05}{slow}"
             message = InboundMessage("chaos", session, f"{session}-{number}", session, text)
             await self._deliver(message)
             self.accepted[session].append(text)
-            if self._rng.random() < TWICE:
+            if rng.random() < TWICE:
                 self.repeats += 1
-                group.create_task(self._again(message, self._rng.uniform(0, LATEST_REPEAT_S)))
+                group.create_task(self._again(message, rng.uniform(0, LATEST_REPEAT_S)))
 
     async def _again(self, message: InboundMessage, after: float) -> None:
         await asyncio.sleep(after)
