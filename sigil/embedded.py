@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from sigil.errors import ConfigError
 from sigil.processes import FolderLock, private_folder, spawn, stop, tail
+from sigil.sentinel import SCHEME, SentinelUrl
 
 MAX_SOCKET_PATH_BYTES = 103  # sun_path of macOS, less its terminator
 START_S = 30.0
@@ -92,14 +93,14 @@ def broker_url(redis_url: str) -> str:
     A `rediss://` URL that does not say otherwise verifies the server's certificate, as
     redis-py does; kombu's own default is not to.
     """
+    if redis_url.startswith(SCHEME):
+        return SentinelUrl.parse(redis_url).broker_url()
     parts = urlsplit(redis_url)
     query = dict(parse_qsl(parts.query))
     if parts.scheme == "unix":
         user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         path = quote(unquote(parts.path))
         return f"redis+socket://{user}{path}?virtual_host={query.get('db', '0')}"
-    if parts.scheme not in ("redis", "rediss"):
-        return redis_url
     tls = {key: value for key, value in query.items() if key.startswith("ssl_")}
     if parts.scheme == "rediss":
         tls = {"ssl_cert_reqs": "required"} | tls

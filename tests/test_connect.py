@@ -10,7 +10,13 @@ from sigil.stores import Stores, connect
 
 @pytest.mark.parametrize(
     "url",
-    ["redis://host", "redis://:secret@host:6379/1", "rediss://host:6380", "unix:///run/redis.sock"],
+    [
+        "redis://host",
+        "redis://:secret@host:6379/1",
+        "rediss://host:6380",
+        "unix:///run/redis.sock",
+        "sentinel://:secret@host:26379;[::1]/main/1",
+    ],
 )
 def test_a_url_of_a_known_kind_is_taken_without_a_loop_or_a_connection(url: str) -> None:
     assert isinstance(connect(url), Stores)
@@ -27,6 +33,11 @@ def test_a_url_of_a_known_kind_is_taken_without_a_loop_or_a_connection(url: str)
         "redis://:hunter2/x@host:6379",
         "redis://:hunter2@host?socket_timeout=soon",
         "redis://:hunter2@host?sokcet_timeout=5",
+        "sentinel://:hunter2@host:26379",
+        "sentinel://:hunter2@host:port/main",
+        "sentinel://:hunter2@host;/main",
+        "sentinel://:hunter2@host/main/first",
+        "sentinel://:hunter2@host/main?db=1",
     ],
 )
 def test_a_url_that_cannot_be_read_is_an_error_that_does_not_show_it(url: str) -> None:

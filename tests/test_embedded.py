@@ -193,7 +193,11 @@ def test_it_ends_with_the_process_that_started_it(folder):
         ("redis://h?db=4", "redis://h/4"),
         ("rediss://h:6380/0", "rediss://h:6380/0?ssl_cert_reqs=required"),
         ("rediss://h/0?ssl_cert_reqs=none", "rediss://h/0?ssl_cert_reqs=none"),
-        ("sentinel://h:26379/0", "sentinel://h:26379/0"),
+        ("sentinel://h/main", "sentinel://h:26379/0"),
+        (
+            "sentinel://u:p%40w%3B@a:1;[::1]:2/main/3",
+            "sentinel://u:p%40w%3B@a:1/3;sentinel://u:p%40w%3B@[::1]:2/3",
+        ),
     ],
 )
 def test_the_broker_is_the_same_server_in_other_words(url, broker):

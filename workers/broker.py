@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
 from sigil import embedded
 from sigil.config import Settings
+from sigil.sentinel import SCHEME, SentinelUrl
 
 # Tried against servers that were killed, frozen and cut off (docs/decisions/0003).
-_TRANSPORT_OPTIONS = {
+_TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_timeout": 15,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
@@ -17,6 +21,9 @@ _TRANSPORT_OPTIONS = {
     # cleared before the task runs. Without it a task costs 2 Redis commands instead of 10.
     "ack_emulation": False,
 }
+
+# A Sentinel that is away is passed over for the next one, where redis-py would insist.
+_ASKING = {"socket_timeout": 5, "socket_connect_timeout": 5, "retry": Retry(NoBackoff(), 0)}
 
 
 def redis_url(settings: Settings) -> str:
@@ -32,5 +39,12 @@ def url(settings: Settings) -> str:
 
 
 def transport_options(settings: Settings) -> dict[str, Any]:
-    """Timeouts, and the prefix of every key of the broker."""
-    return _TRANSPORT_OPTIONS | {"global_keyprefix": f"{settings.redis.prefix}broker:"}
+    """Timeouts, the prefix of every key of the broker, and what Sentinel calls the primary."""
+    options: dict[str, Any] = _TRANSPORT_OPTIONS | {
+        "global_keyprefix": f"{settings.redis.prefix}broker:"
+    }
+    server = redis_url(settings)
+    if server.startswith(SCHEME):
+        options["master_name"] = SentinelUrl.parse(server).master
+        options["sentinel_kwargs"] = _ASKING
+    return options

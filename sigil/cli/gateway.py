@@ -144,7 +144,7 @@ def _store_away(settings: Settings) -> StoreError:
             hint="`sigil up` starts it; to use a server of your own, set redis.url.",
         )
     parts = urlsplit(url.get_secret_value())
-    where = f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
+    where = parts.netloc.rpartition("@")[2] or parts.path
     return StoreError(f"Redis at {where} does not answer.", hint="Check redis.url and the server.")
 
 

@@ -61,7 +61,8 @@ class RedisSettings(Section):
 
     url: RedisUrl | None = Field(
         None,
-        description="redis://, rediss:// (TLS) or unix:// URL. "
+        description="redis://, rediss:// (TLS) or unix:// URL, or "
+        "sentinel://[user:password@]host:port[;host:port…]/master[/db]. "
         "Not given: `sigil up` starts a private Valkey in data_dir.",
     )
     prefix: KeyPrefix = Field(

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
-_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
+from sigil.sentinel import FORM, SCHEME, SentinelUrl
+
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://", SCHEME)
 
 
 def _not_a_flag(value: Any) -> Any:
@@ -30,6 +32,8 @@ def _redis_url(value: SecretStr) -> SecretStr:
         raise PydanticCustomError(
             "redis_url", f"must start with one of {', '.join(_REDIS_SCHEMES)}"
         )
+    if text.startswith(SCHEME):
+        return _sentinel_url(value)
     try:
         _ = urlsplit(text).port
     except ValueError:  # its text would show a part of the password
@@ -37,6 +41,14 @@ def _redis_url(value: SecretStr) -> SecretStr:
             "redis_url_parts",
             "has a host or port that cannot be read; percent-encode the password ('/' is %2F)",
         ) from None
+    return value
+
+
+def _sentinel_url(value: SecretStr) -> SecretStr:
+    try:
+        SentinelUrl.parse(value.get_secret_value())
+    except ValueError:
+        raise PydanticCustomError("redis_url", f"must have the form {FORM}") from None
     return value
 
 

@@ -105,8 +105,9 @@ async def test_celery_starts_the_same_worker(stack: Stack):
 def test_every_secret_of_the_role_is_kept_out_of_its_log(stack: Stack):
     """Also of a worker that `celery` started, which reads its broker's settings first."""
     (stack.folder / "sigil.yaml").write_text(
-        "providers: {openai: {api_key: sk-launch-code-4711, base_url: 'http://127.0.0.1:1'}}\n"
+        "providers: {openai: {api_key: '${VENDOR_KEY}', base_url: 'http://127.0.0.1:1'}}\n"
     )
+    stack.env["VENDOR_KEY"] = "sk-launch-code-4711"
     argv = ("celery", "-A", "workers", "worker", "-Q", "sigil.agent")
     agent = stack.start(*argv, "--hostname=sk-launch-code-4711@here", log="agent.log")
     stack.wait_alive("agent", agent)

@@ -17,6 +17,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sigil.errors import ConfigError, StoreError
+from sigil.sentinel import SCHEME
+from sigil.stores.redis import sentinel
 from sigil.stores.redis.batch import Batcher
 from sigil.stores.redis.keys import Keys
 
@@ -135,38 +137,32 @@ class Client:
 
 
 def from_url(url: str, keys: Keys, *, max_connections: int = 64) -> Client:
-    """A client for `redis://`, `rediss://` or `unix://`. Opens no connection.
+    """A client for `redis://`, `rediss://`, `unix://` or `sentinel://`. Opens no connection.
 
     The pool waits for a free connection instead of failing, so that a burst of turns shares
     a bounded number of sockets. Raises `ConfigError` for a URL that cannot be read.
     """
     try:
-        pool = aioredis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=max_connections,
-            timeout=10,
-            socket_timeout=5,
-            socket_connect_timeout=5,
-            retry=_reconnecting(),
-        )
+        pool = _pool(url, max_connections=max_connections, socket_timeout=5)
         pool.connection_class(**pool.connection_kwargs)  # not connected; knows all options
     except (ValueError, TypeError):
         # Neither the URL nor the error, which quotes parts of it, may be shown: a password.
         raise ConfigError(
-            "redis.url is not a redis://, rediss:// or unix:// URL that can be read.",
+            "redis.url is not a redis://, rediss://, unix:// or sentinel:// URL that can be read.",
             hint="Check scheme, port and options, and percent-encode the password (/ is %2F).",
         ) from None
 
     def blocking() -> aioredis.Redis:
-        return aioredis.Redis.from_url(
-            url,
-            max_connections=_BLOCKING_CONNECTIONS,
-            socket_timeout=None,
-            socket_connect_timeout=5,
-            retry=_reconnecting(),
+        return aioredis.Redis.from_pool(
+            _pool(url, max_connections=_BLOCKING_CONNECTIONS, socket_timeout=None)
         )
 
     return Client(aioredis.Redis.from_pool(pool), keys, blocking=blocking)
+
+
+def _pool(url: str, **options: Any) -> aioredis.BlockingConnectionPool:
+    make = sentinel.pool if url.startswith(SCHEME) else aioredis.BlockingConnectionPool.from_url
+    return make(url, timeout=10, socket_connect_timeout=5, retry=_reconnecting(), **options)
 
 
 def _reconnecting() -> Retry:
