@@ -21,6 +21,7 @@ from sigil import logs
 from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
 from sigil.errors import ConfigError
+from sigil.gateway import Gateway
 from sigil.heartbeat import Heartbeat
 from workers import broker, runtime
 from workers.publisher import wakeups
@@ -94,8 +95,15 @@ def _prepare(conf: Any, options: dict[str, Any], **_: Any) -> None:
 
 def _runtime(settings: Settings, role: str | None) -> runtime.Runtime:
     publisher = wakeups(settings)
+
+    def make() -> Gateway:
+        gateway = build(settings, wakeups=publisher)
+        if role in {None, "agent"}:
+            gateway.load_agent()
+        return gateway
+
     return runtime.Runtime(
-        lambda: build(settings, wakeups=publisher),
+        make,
         grace=settings.timeouts.grace,
         heartbeat=Heartbeat(settings, role) if role else None,
         on_end=publisher.close,
