@@ -34,7 +34,15 @@ MAX_LOG_BYTES = 8 * 1024 * 1024
 _LOOK_S = 0.1
 _ROTATE_S = 5.0
 
-FLOWER = ("celery", "-A", "workers", "flower", "--address=127.0.0.1", "--port=5555")
+FLOWER_AT = ("127.0.0.1", 5555)
+_FLOWER = (
+    "celery",
+    "-A",
+    "workers",
+    "flower",
+    f"--address={FLOWER_AT[0]}",
+    f"--port={FLOWER_AT[1]}",
+)
 
 
 class StartFailed(SigilError):
@@ -75,6 +83,7 @@ class Supervisor:
             "SIGIL_GATEWAY__PORT": str(port),
             "SIGIL_TIMEOUTS__GRACE": str(min(GRACE_S, settings.timeouts.grace)),
         }
+        self._pages = [(self._address, "/readyz")] + [(FLOWER_AT, "/healthcheck")] * flower
         self.children = list(self._all(flower))
 
     def _all(self, flower: bool) -> Iterator[Child]:
@@ -84,7 +93,7 @@ class Supervisor:
                 name = role if number == 1 else f"{role}-{number}"
                 yield self._child(name, "sigil", "worker", role, worker=role)
         if flower:
-            yield self._child("flower", *FLOWER)
+            yield self._child("flower", *_FLOWER)
 
     def _child(self, name: str, *module: str, worker: str | None = None) -> Child:
         argv = [sys.executable, "-m", *module]
@@ -137,20 +146,9 @@ class Supervisor:
     def _ready(self) -> bool:
         living = {r: heartbeat.alive(self._settings, r) for r in ("routing", "agent", "outbound")}
         workers = [c for c in self.children if c.worker is not None]
-        return (
-            all(c.process is not None and c.process.pid in living[c.worker or ""] for c in workers)
-            and self._gateway_ready()
-        )
-
-    def _gateway_ready(self) -> bool:
-        connection = http.client.HTTPConnection(*self._address, timeout=2)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return all(
+            c.process is not None and c.process.pid in living[c.worker or ""] for c in workers
+        ) and all(_answers(address, path) for address, path in self._pages)
 
     def _check_start(self, *, late: bool) -> None:
         for child in self.children:
@@ -190,6 +188,17 @@ class Supervisor:
         self._valkey.stop()
         self._valkey = None
         self._valkey = embedded.start(self._settings.data_dir)
+
+
+def _answers(address: tuple[str, int], path: str) -> bool:
+    connection = http.client.HTTPConnection(*address, timeout=2)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _bound(log: Path) -> None:

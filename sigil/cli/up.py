@@ -10,10 +10,11 @@ from types import FrameType
 from rich.console import Console
 from rich.text import Text
 
+from sigil import bootstrap
 from sigil.config import Settings
 from sigil.errors import ConfigError
 from sigil.processes import FolderLock, private_folder
-from sigil.supervisor import Supervisor
+from sigil.supervisor import FLOWER_AT, Supervisor
 
 
 def run(settings: Settings, *, flower: bool = False) -> int:
@@ -22,9 +23,16 @@ def run(settings: Settings, *, flower: bool = False) -> int:
     Raises `ConfigError` if Sigil runs on this folder already, the port is taken or the
     embedded Valkey does not start, and `StartFailed` if another process does not.
     """
+    bootstrap.check(settings)
     lock = FolderLock(private_folder(settings.data_dir) / "lock", "Sigil")
     try:
-        port = _free_port(settings.gateway.host, settings.gateway.port)
+        port = _free_port(
+            settings.gateway.host,
+            settings.gateway.port,
+            otherwise="choose another one: --port, or gateway.port",
+        )
+        if flower:
+            _free_port(*FLOWER_AT, otherwise="leave out --flower")
         return _supervise(settings, port, flower)
     finally:
         lock.release()
@@ -57,7 +65,7 @@ def _on_signals(stop: Callable[[], None]) -> None:
         signal.signal(number, handle)
 
 
-def _free_port(host: str, port: int) -> int:
+def _free_port(host: str, port: int, *, otherwise: str) -> int:
     """The port, or a free one for 0. Raises `ConfigError` if it cannot be listened on."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -70,7 +78,7 @@ def _free_port(host: str, port: int) -> int:
     except OSError as error:
         raise ConfigError(
             f"port {port} of {host} cannot be listened on ({error.strerror}).",
-            hint="Stop what uses it, or choose another one: --port, or gateway.port.",
+            hint=f"Stop what uses it, or {otherwise}.",
         ) from None
 
 
@@ -88,7 +96,7 @@ def _welcome(console: Console, settings: Settings, port: int, flower: bool) -> N
         ("Logs", str(settings.data_dir / "logs")),
     ]
     if flower:
-        lines.insert(1, ("Flower", "http://127.0.0.1:5555/"))
+        lines.insert(1, ("Flower", "http://{}:{}/".format(*FLOWER_AT)))
     console.print()
     console.print(Text("  Sigil is running. Ctrl-C stops it.", style="bold green"))
     console.print()
