@@ -170,7 +170,9 @@ class _Call:
     async def events(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """The events up to and including DONE; after anything else, `failure()` says what."""
         deadline = asyncio.get_running_loop().time() + self._model_call
-        stream = self._candidate.provider.chat(request)
+        stream = self._opened(request)
+        if stream is None:
+            return
         try:
             while (event := await self._next(stream, deadline)) is not None:
                 if event.type is EventType.ERROR:
@@ -188,6 +190,14 @@ class _Call:
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
+
+    def _opened(self, request: ChatRequest) -> AsyncIterator[ChatEvent] | None:
+        """The answer's stream, or None with the error kept: a plug-in may raise at once."""
+        try:
+            return self._candidate.provider.chat(request)
+        except Exception as error:  # noqa: BLE001  # the turn goes on with the next candidate
+            self._error = self._broken(error)
+            return None
 
     async def _next(self, stream: AsyncIterator[ChatEvent], deadline: float) -> ChatEvent | None:
         """The next event, or None with the error kept. Never times the consumer, only the wait."""
@@ -210,11 +220,14 @@ class _Call:
                 else f"was silent for {self._idle_stream:g} s",
                 ErrorKind.TIMEOUT,
             )
-        except ProviderError as error:
-            self._error = error
         except Exception as error:  # noqa: BLE001  # the turn goes on with the next candidate
-            self._error = self._failed(f"broke ({_described(error)})", ErrorKind.SERVER)
+            self._error = self._broken(error)
         return None
+
+    def _broken(self, error: Exception) -> ProviderError:
+        if isinstance(error, ProviderError):
+            return error
+        return self._failed(f"broke ({_described(error)})", ErrorKind.SERVER)
 
     def _failed(self, what: str, kind: ErrorKind) -> ProviderError:
         name = self._candidate.name

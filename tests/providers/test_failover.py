@@ -128,6 +128,17 @@ async def test_a_provider_that_raises_moves_on_without_showing_what() -> None:
     assert "private" not in str(events[-1].error)
 
 
+async def test_a_provider_that_raises_before_it_streams_moves_on_as_well() -> None:
+    class AtOnce(FakeProvider):
+        def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+            raise ValueError("private")
+
+    provider = chain(AtOnce("a"), FakeProvider("b"))
+    assert brief(await collected(provider)) == ["ok", "usage", "done"]
+    assert "ValueError" in str(provider.attempts[0].error)
+    assert "private" not in str(provider.attempts[0].error)
+
+
 async def test_when_all_fail_one_error_names_each() -> None:
     models = chain(
         ScriptedProvider([failed(ErrorKind.OVERLOADED)], "a"),
