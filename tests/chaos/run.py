@@ -30,6 +30,7 @@ LEASE_S, RENEW_S = 3.0, 1.0
 MAX_STRIKES = 50
 SLOW_S = LEASE_S + 1.0
 DROPPED = 0.2
+CALM = "calm"  # this file says that the faults, lost wake-ups among them, are over
 DRAIN_S = 20.0
 
 
@@ -82,6 +83,7 @@ async def _run(plan: Plan, folder: Path) -> Report:
         "CHAOS_SEED": str(plan.seed),
         "CHAOS_DROP": str(DROPPED),
         "CHAOS_MUTANT": plan.mutant,
+        "CHAOS_CALM": str(folder / CALM),
     }
     valkey, workers = Valkey(folder), crew(folder, env)
     names = ["gateway", *(worker.name for worker in workers)]
@@ -111,7 +113,8 @@ async def _flow(
         config, role="gateway", environ={"SIGIL_REDIS__URL": f"unix://{links[0].address}"}
     )
     publisher = wakeups(settings)
-    dropping = Dropping(publisher, DROPPED, random.Random(f"{plan.seed}:gateway"))
+    calm = config.parent / CALM
+    dropping = Dropping(publisher, DROPPED, random.Random(f"{plan.seed}:gateway"), calm)
     gateway = build(settings, wakeups=dropping)
     stores = connect(f"unix://{valkey.socket}")
     traffic = Traffic(
@@ -124,6 +127,7 @@ async def _flow(
     faults = Faults(workers, links, valkey, seed=plan.seed, lease=LEASE_S)
     try:
         await asyncio.gather(traffic.run(), faults.run(plan.seconds))
+        calm.touch()
         ended = max(faults.ended, traffic.ended)
         left = await _drain(stores, plan.drain)
         recovery_s = time.monotonic() - ended

@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from sigil import logs
@@ -24,16 +25,17 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Dropping:
-    """Wake-ups of which a share is lost."""
+    """Wake-ups of which a share is lost, until the file `calm` says that the faults are over."""
 
-    def __init__(self, wakeups: Wakeups, share: float, rng: random.Random) -> None:
+    def __init__(self, wakeups: Wakeups, share: float, rng: random.Random, calm: Path) -> None:
         self._wakeups = wakeups
         self._share = share
         self._rng = rng
+        self._calm = calm
         self.dropped = 0
 
     def wake(self, lane: str) -> None:
-        if self._rng.random() < self._share:
+        if self._rng.random() < self._share and not self._calm.exists():
             self.dropped += 1
         else:
             self._wakeups.wake(lane)
@@ -49,7 +51,8 @@ def main(role: str) -> int:
     mutations.apply(os.environ.get("CHAOS_MUTANT", ""))
     share = float(os.environ.get("CHAOS_DROP", "0"))
     rng = random.Random(os.environ.get("CHAOS_SEED", ""))
-    app.wakeups = lambda settings: Dropping(publisher.wakeups(settings), share, rng)
+    calm = Path(os.environ["CHAOS_CALM"])
+    app.wakeups = lambda settings: Dropping(publisher.wakeups(settings), share, rng, calm)
     settings = load_settings(role=role)
     logs.setup(settings, role=role)
     return worker.run(settings, role)
