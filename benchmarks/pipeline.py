@@ -108,8 +108,9 @@ class Load:
     async def idle(self, count: int) -> None:
         """One message at a time, with time between them to settle; a first one warms up."""
         await self.gateway.receive(InboundMessage("bench", "idle", "warm", "idle", "warm"))
-        while " warm\n" not in Path(os.environ["BENCH_TIMES"]).read_text():  # noqa: ASYNC240
-            await asyncio.sleep(0.1)
+        times_file = Path(os.environ["BENCH_TIMES"])
+        is_warm = lambda: "sent" in times_file.read_text()  # noqa: E731
+        await asyncio.to_thread(wait_for, "the first answer", is_warm)
         with open(os.environ["BENCH_TIMES"], "a", encoding="utf-8") as times:  # noqa: ASYNC230, PTH123
             for number in range(count):
                 message = InboundMessage("bench", "idle", f"i{number}", "idle", f"say i{number}")

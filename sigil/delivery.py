@@ -86,10 +86,11 @@ class Delivery:
                 if fate.state != "sent":
                     sent = [await self._send(held, item, channel, chunk, fate, sent)]
         except (ChannelNotFound, MessageInvalid, _Undeliverable) as error:
-            log.warning("message not delivered", message=item.id, reason=str(error))
+            log.warning("message not delivered", message_id=item.id, reason=str(error))
             await held.finish([item], give_up(item, str(error)))
         else:
             await held.finish([item], [*sent, Delivered(item.id)])
+            log.info("message sent", message_id=item.id, turn_id=item.fields.get("turn"))
 
     async def _send(
         self,
@@ -104,7 +105,7 @@ class Delivery:
         if fate.state == "sending":
             if self._holds_back(channel):
                 raise _Undeliverable("it is unknown whether the platform took it; held back")
-            log.warning("delivery unknown, sent again", message=item.id, chunk=chunk.index)
+            log.warning("delivery unknown, sent again", message_id=item.id, chunk=chunk.index)
         sending = Fate("sending", fate.tries + 1)
         # The mark is also the check that the lease holds, right before the platform is called.
         await held.commit(effects=[*before, sending.receipt(item, chunk.index)], keep=True)

@@ -10,6 +10,7 @@ import structlog
 from sigil.errors import StoreError
 from sigil.messages import clean
 from sigil.stores.base import ChatStore
+from sigil.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +45,7 @@ class Draft:
     async def close(self) -> None:
         """No draft is written after this."""
         if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.wait([self._writer])  # does not take our own cancellation for its
+            await end([self._writer])
 
     async def _write(self) -> None:
         assert self._chats is not None

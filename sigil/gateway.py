@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -32,6 +33,7 @@ from sigil.lanes import (
     Show,
     Stage,
     Wakeups,
+    id_of,
 )
 from sigil.leases import Held, LeaseKeeper
 from sigil.messages import InboundMessage, OutboundMessage
@@ -48,6 +50,7 @@ log = structlog.get_logger(__name__)
 
 ERROR_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 RESUBSCRIBE_PAUSE = 1.0
+REACH_AGAIN = 0.25
 
 
 class Gateway:
@@ -109,6 +112,7 @@ class Gateway:
         for woken in pushed.wake:
             self.wakeups.wake(woken)
         self.times.observe("receive", time.monotonic() - started)
+        log.info("message accepted", message_id=item_id, lane=lane, duplicate=pushed.duplicate)
         return Acceptance(item_id, pushed.duplicate)
 
     async def route(self, lane: str) -> None:
@@ -116,7 +120,9 @@ class Gateway:
         await self._work("route", lane, self._route)
 
     async def turn(self, lane: str) -> None:
-        """Answers the messages at the head of a session's lane."""
+        """Answers the messages at the head of a session's lane. Raises `ConfigError` if the
+        configured providers cannot be made; then no message is touched."""
+        self.load_agent()
         await self._work("turn", lane, self._turn)
 
     async def deliver(self, lane: str) -> None:
@@ -204,6 +210,8 @@ class Gateway:
             effects += decided[-1][1]
         try:
             await held.finish(items, effects)
+            for item, own in decided:
+                _log_routed(item, own)
         except LaneFull:
             for item, own in decided:
                 if not held.given_back:
@@ -212,12 +220,14 @@ class Gateway:
     async def _route_one(self, held: Held, item: Item, effects: list[Effect]) -> None:
         try:
             await held.finish([item], effects)
+            _log_routed(item, effects)
         except LaneFull as full:
             message = InboundMessage.from_json(item.fields["body"])
             refusal = await self._routing.when_full(
                 item.id, message, noticed=full.noticed, lane=full.lane
             )
             await held.finish([item], refusal)
+            _log_routed(item, refusal)
 
     async def _decide(self, item: Item, before: Sequence[Effect]) -> list[Effect]:
         try:
@@ -256,6 +266,20 @@ class Gateway:
                 log.debug("stop signals interrupted", reason=str(error))
             await asyncio.sleep(RESUBSCRIBE_PAUSE)
 
+    async def reach_store(self, within: float) -> None:
+        """Waits for the store, `within` seconds at most. Raises `StoreError` that says what to
+        do, as a process does at its start."""
+        deadline = asyncio.get_running_loop().time() + within
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self.stores.backend.ping()
+                return
+            except (StoreError, TimeoutError) as error:
+                if asyncio.get_running_loop().time() + REACH_AGAIN > deadline:
+                    raise _store_away(self.settings) from error
+            await asyncio.sleep(REACH_AGAIN)
+
     def stop_taking(self) -> None:
         """No lane is taken from now on; what is in hand is finished."""
         self._keeper.draining = True
@@ -291,6 +315,14 @@ class Gateway:
             self._working.discard(task)
 
 
+def _log_routed(item: Item, effects: Sequence[Effect]) -> None:
+    for effect in effects:
+        if isinstance(effect, Finish):
+            log.info("message ended", message_id=item.id, outcome=effect.outcome.value)
+        elif isinstance(effect, Push) and effect.id == item.id:
+            log.info("message routed", message_id=item.id, session_id=id_of(effect.lane))
+
+
 def _own_words(item_id: str, message: InboundMessage) -> Show:
     event = {"type": "user", "text": message.content, "message_id": message.message_id}
     entry = json.dumps(event, ensure_ascii=False)
@@ -303,3 +335,15 @@ def _unroutable(item: Item) -> list[Effect]:
         Finish(item.id, Outcome.DEAD, keep_body=True),
         DeadLetter(item.id, Stage.INBOUND, reason),
     ]
+
+
+def _store_away(settings: Settings) -> StoreError:
+    url = settings.redis.url
+    if url is None:
+        return StoreError(
+            f"the private Valkey in {settings.data_dir} does not answer.",
+            hint="`sigil up` starts it; to use a server of your own, set redis.url.",
+        )
+    parts = urlsplit(url.get_secret_value())
+    where = parts.netloc.rpartition("@")[2] or parts.path
+    return StoreError(f"Redis at {where} does not answer.", hint="Check redis.url and the server.")

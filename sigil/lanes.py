@@ -29,6 +29,11 @@ def stage_of(lane: str) -> Stage:
     return Stage(lane.partition(":")[0])
 
 
+def id_of(lane: str) -> str:
+    """The opaque last part of a lane key: in logs, the id of a chat, session or destination."""
+    return lane.rpartition(":")[2]
+
+
 class Outcome(StrEnum):
     """How an accepted message ended. Each has exactly one, or is waiting or running."""
 

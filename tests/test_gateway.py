@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 
-from sigil.errors import ChannelNotFound
+from sigil.errors import ChannelNotFound, ConfigError
 from sigil.lanes import Refusal, Stage, stage_of
 from sigil.messages import OutboundMessage
 from sigil.routing import LANE_FULL_TEXT
@@ -289,3 +290,26 @@ async def test_senders_and_chats_are_never_joined() -> None:
         await t.routed()
     await settle(t.gateway)
     assert await t.asked() == ["1", "2\n3"]
+
+
+async def test_each_step_logs_ids_and_no_words() -> None:
+    t = talk()
+    with structlog.testing.capture_logs(
+        processors=[structlog.contextvars.merge_contextvars]
+    ) as lines:
+        accepted = await t.write("a secret thought")
+        await settle(t.gateway)
+    by_event = {line["event"]: line for line in lines}
+    routed, ended = by_event["message routed"], by_event["turn ended"]
+    assert by_event["message accepted"]["message_id"] == accepted.id == routed["message_id"]
+    assert ended["message_id"] == accepted.id
+    assert ended["session_id"] == routed["session_id"]
+    assert by_event["message sent"]["turn_id"] == ended["turn_id"]
+    assert "thought" not in str(lines)
+
+
+async def test_a_model_that_cannot_be_made_touches_no_message() -> None:
+    t = talk(models={"default": "nowhere/x"})
+    await t.write("hello")
+    with pytest.raises(ConfigError, match="nowhere"):
+        await settle(t.gateway)

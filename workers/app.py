@@ -20,7 +20,7 @@ from celery import Celery, signals
 from sigil import logs
 from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
-from sigil.errors import ConfigError
+from sigil.errors import ConfigError, SigilError
 from sigil.gateway import Gateway
 from sigil.heartbeat import Heartbeat
 from workers import broker, runtime
@@ -128,7 +128,7 @@ def _start(**_: Any) -> None:
     if runtime.current is not None:
         try:
             runtime.current.start()
-        except ConfigError as error:
+        except SigilError as error:
             raise SystemExit(str(error)) from None
 
 

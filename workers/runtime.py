@@ -21,6 +21,7 @@ import uvloop
 from sigil.errors import SigilError
 from sigil.gateway import Gateway
 from sigil.heartbeat import EVERY_S, Heartbeat
+from sigil.tasks import end
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,7 @@ FLUSH_EVERY_S = 5.0
 READY_POLL_S = 0.1
 SWEEP_PAUSE_S = 0.05  # even if something is always due
 HAND_BACK_S = 3.0
+STORE_WITHIN_S = 10.0
 
 
 class Runtime:
@@ -59,7 +61,8 @@ class Runtime:
         self._drained: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Returns when the gateway is there; raises what building it raised."""
+        """Returns when the gateway is there; raises what building it raised, and `StoreError`
+        if the store does not answer."""
         self._thread.start()
         self._loop = self._born.result()
 
@@ -108,16 +111,19 @@ class Runtime:
         self._end = asyncio.Event()
         self._hurry = asyncio.Event()
         self._gateway = self._make()
-        chores = (self._sweep(), self._beat(), self._flush(), self._gateway.listen_for_stops())
         try:
+            await self._gateway.reach_store(STORE_WITHIN_S)
             self._born.set_result(asyncio.get_running_loop())
             async with asyncio.TaskGroup() as group:
-                running = [group.create_task(chore) for chore in chores]
+                chores = (self._sweep(), self._beat(), self._flush())
+                running = [
+                    group.create_task(chore)
+                    for chore in (*chores, self._gateway.listen_for_stops())
+                ]
                 await self._end.wait()
                 if self._drained is not None:
                     await self._drained
-                for task in running:
-                    task.cancel()
+                await end(running)
         finally:
             await self._gateway.times.flush(self._gateway.stores)
             await self._gateway.close()

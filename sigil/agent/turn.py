@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from sigil import logs
 from sigil.agent import commands
 from sigil.agent.answer import Answer, ask
 from sigil.agent.choose import Turn, begin, choose, journalled
@@ -34,6 +35,7 @@ from sigil.lanes import (
     Outcome,
     Remember,
     Stage,
+    id_of,
 )
 from sigil.leases import Held, Stopped
 from sigil.messages import InboundMessage, fit_reply
@@ -102,7 +104,7 @@ class Agent:
         read = [read_route(item.fields) for item in items]
         messages = tuple(message for message, _ in read)
         turn = Turn(await self._turn_id(items), items, messages, read[0][1])
-        with structlog.contextvars.bound_contextvars(turn=turn.id, message=items[0].id):
+        with logs.context(message=items[0].id, session=id_of(held.lane), turn=turn.id):
             result = await self._answer(held, turn)
             effects = [Finish(i, result.outcome) for i in turn.ids] + result.effects
             if result.text:
@@ -123,7 +125,7 @@ class Agent:
         """Dead-letters the head. Takes nothing about it for granted: reading it may be what
         fails."""
         items = held.items[: journalled(held) or 1]
-        log.error("turn dead-lettered", items=len(items), message=items[0].id)
+        log.error("turn dead-lettered", items=len(items), message_id=items[0].id)
         reason = "the turn was begun too often without an end"
         effects: list[Effect] = [Finish(item.id, Outcome.DEAD, keep_body=True) for item in items]
         effects += [DeadLetter(item.id, Stage.SESSION, reason) for item in items]

@@ -8,7 +8,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -16,7 +15,8 @@ import uvloop
 
 from sigil.bootstrap import build
 from sigil.config import Settings
-from sigil.errors import ConfigError, StoreError
+from sigil.errors import ConfigError
+from sigil.tasks import end
 from sigil.web.app import create_app
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     publisher = wakeups(settings)
     gateway = build(settings, wakeups=publisher)
     try:
-        await _reach_store(gateway)
+        await gateway.reach_store(STORE_WITHIN_S)
         for warning in await gateway.stores.backend.warnings():
             _log.warning("the server may lose messages", why=warning)
         app = create_app(gateway)
@@ -123,40 +123,13 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-async def _reach_store(gateway: Gateway) -> None:
-    deadline = asyncio.get_running_loop().time() + STORE_WITHIN_S
-    while True:
-        try:
-            async with asyncio.timeout_at(deadline):
-                await gateway.stores.backend.ping()
-            return
-        except (StoreError, TimeoutError) as error:
-            if asyncio.get_running_loop().time() + 0.5 > deadline:
-                raise _store_away(gateway.settings) from error
-        await asyncio.sleep(0.25)
-
-
-def _store_away(settings: Settings) -> StoreError:
-    url = settings.redis.url
-    if url is None:
-        return StoreError(
-            f"the private Valkey in {settings.data_dir} does not answer.",
-            hint="`sigil up` starts it; to use a server of your own, set redis.url.",
-        )
-    parts = urlsplit(url.get_secret_value())
-    where = parts.netloc.rpartition("@")[2] or parts.path
-    return StoreError(f"Redis at {where} does not answer.", hint="Check redis.url and the server.")
-
-
 @contextlib.asynccontextmanager
 async def _alongside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(each) for each in work]
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
 
 
 async def _flush(gateway: Gateway) -> None:

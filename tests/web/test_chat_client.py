@@ -11,6 +11,7 @@ from sigil.cli import chat as command
 from sigil.cli.client import Chat, Event
 from sigil.errors import SigilError, StoreError
 from sigil.messages import OutboundMessage
+from sigil.tasks import end
 from tests.web.serving import TOKEN, Serve, Served
 
 
@@ -25,8 +26,7 @@ async def workers(served: Served) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end([task])
 
 
 async def answer(chat: Chat) -> list[Event]:

@@ -2,13 +2,15 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.workers.stack import Stack, events, say, short_folder, until, wait_until
+from tests.workers.stack import Stack, environ, events, say, short_folder, until, wait_until
 
 pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -137,6 +139,18 @@ def test_a_worker_without_a_server_says_so(stack: Stack):
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs Linux's /proc")
+def test_a_worker_whose_server_is_down_ends_and_says_what_to_do() -> None:
+    with short_folder() as folder:
+        url = f"unix://{folder / 'nobody'}"
+        command = [sys.executable, "-m", "sigil", "worker", "routing"]
+        env = environ(folder, REDIS__URL=url)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "redis.url" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 async def test_only_agent_workers_load_model_sdks(stack: Stack):
     (stack.folder / "sigil.yaml").write_text(
         "providers: {openai: {api_key: sk-none, base_url: 'http://127.0.0.1:1'}}\n"

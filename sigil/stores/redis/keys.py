@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 
 def _encode(part: str) -> str:
-    return quote(part, safe="")
+    # A part that UTF-8 cannot hold is nobody's, but asking for it is no error.
+    return quote(part, safe="", errors="surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)
