@@ -51,7 +51,7 @@ def main(role: str) -> int:
     mutations.apply(os.environ.get("CHAOS_MUTANT", ""))
     share = float(os.environ.get("CHAOS_DROP", "0"))
     rng = random.Random(os.environ.get("CHAOS_SEED", ""))
-    calm = Path(os.environ["CHAOS_CALM"])
+    calm = Path(os.environ.get("CHAOS_CALM", os.devnull))
     app.wakeups = lambda settings: Dropping(publisher.wakeups(settings), share, rng, calm)
     settings = load_settings(role=role)
     logs.setup(settings, role=role)

@@ -24,6 +24,7 @@ class StandIn:
         self.stores = None
         self.sweeps = 0
         self.sweep_error: Exception | None = None
+        self.away: Exception | None = None
         self.taking = True
         self.handed_back = False
         self.closed = False
@@ -31,6 +32,10 @@ class StandIn:
         self.finish = threading.Event()
         self.cancelled = 0
         self.working: set[asyncio.Task[object]] = set()
+
+    async def reach_store(self, within: float) -> None:
+        if self.away is not None:
+            raise self.away
 
     async def quick(self, lane: str) -> str:
         assert threading.current_thread().name == "loop"
@@ -102,6 +107,13 @@ def test_a_gateway_that_cannot_be_built_is_said_to_the_starter():
 
     with pytest.raises(ConfigError, match="no such channel"):
         Runtime(make, grace=1).start()
+
+
+def test_a_store_that_is_away_at_the_start_is_said_to_the_starter(gateway: StandIn):
+    gateway.away = StoreError("gone")
+    with pytest.raises(StoreError, match="gone"):
+        Runtime(lambda: gateway, grace=1).start()
+    wait_until(lambda: gateway.closed, within=5)
 
 
 def test_sweeping_survives_a_store_that_is_away(runtime: Runtime, gateway: StandIn):
