@@ -148,6 +148,7 @@ def _channels(settings: Settings, stores: Stores, given: Mapping[str, Channel]) 
 def _registry(settings: Settings, given: Mapping[str, Provider]) -> ProviderRegistry:
     from sigil.providers.registry import ProviderRegistry, load
 
+    _refuse_dollar_limits(settings)
     registry = ProviderRegistry()
     for name, provider_settings in settings.providers.items():
         if name not in given:
@@ -169,3 +170,13 @@ def _with_hint(name: str, provider: ProviderSettings, settings: Settings) -> Pro
     if name != "echo" or settings.models.default.partition("/")[0] != "echo":
         return provider
     return provider.model_copy(update={"options": {"hint": True, **provider.options}})
+
+
+def _refuse_dollar_limits(settings: Settings) -> None:
+    """A limit that nobody enforces is worse than none: people rely on it."""
+    for name in ("max_hour_usd", "max_day_usd"):
+        if getattr(settings.budgets, name) is not None:
+            raise ConfigError(
+                f"budgets.{name}: this version knows no prices and cannot enforce it.",
+                hint="Remove it; budgets.max_session_tokens is enforced.",
+            )

@@ -25,6 +25,7 @@ def test_the_defaults_can_be_started() -> None:
         ({"models": {"default": "nowhere/x"}}, "nowhere"),
         ({"models": {"failover": ["nowhere/x"]}}, "nowhere"),
         ({"workspaces": {"home": {"model": "nowhere/x"}}}, "nowhere"),
+        ({"budgets": {"max_day_usd": 5}}, "max_day_usd"),
         ({"providers": {"mine": {"type": "no.such.module:Class"}}}, "mine"),
     ],
 )

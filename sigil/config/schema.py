@@ -230,10 +230,12 @@ class BudgetSettings(Section):
         None, description="Tokens of one session; /new starts with a fresh budget."
     )
     max_hour_usd: Annotated[float, Field(ge=0, le=1e6), Number] | None = Field(
-        None, description="US dollars per hour, over everything."
+        None,
+        description="US dollars per hour, over everything. Refused as long as Sigil knows no "
+        "prices and could not enforce it.",
     )
     max_day_usd: Annotated[float, Field(ge=0, le=1e6), Number] | None = Field(
-        None, description="US dollars per day (UTC), over everything."
+        None, description="US dollars per day (UTC), over everything. Refused as max_hour_usd is."
     )
 
 
