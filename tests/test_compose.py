@@ -105,7 +105,7 @@ def test_what_the_settings_file_suggests_can_be_used(role, tmp_path):
     settings = load_settings(file, role=role, environ=environ)
     assert "openai" in settings.providers
     assert (settings.providers["openai"].api_key is not None) == (role == "agent")
-    assert settings.budgets.max_day_usd == 5
+    assert settings.budgets.max_session_tokens == 200_000
 
 
 def test_a_role_that_does_not_exist_would_be_noticed():
