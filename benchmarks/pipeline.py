@@ -29,7 +29,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.fleet import peak_mib, wait_for, workers
-from sigil import embedded
+from sigil import embedded, logs
 from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
 from sigil.gateway import Gateway
@@ -210,6 +210,7 @@ def run(folder: Path, count: int, idle_count: int) -> dict[str, float]:
     try:
         load_file = settings_file(folder, folder / "data", timed=False)
         settings = load_settings(load_file)
+        logs.setup(settings)
         timed_file = settings_file(folder, folder / "data", timed=True)
         server = redis.Redis.from_url(valkey.url)
         raw_rate, raw_memory = raw(broker_url(settings), folder / "raw-logs", count)
