@@ -19,7 +19,6 @@ import structlog
 
 from sigil.channels.base import Channel, Chunk
 from sigil.channels.fit import split
-from sigil.config.schema import ChannelSettings
 from sigil.errors import ChannelNotFound, MessageInvalid, SendFailed, SendRefused
 from sigil.lanes import DeadLetter, Delivered, Effect, Item, Receipt, Stage
 from sigil.messages import OutboundMessage
@@ -143,7 +142,7 @@ class Delivery:
         ]
 
     def _holds_back(self, channel: Channel) -> bool:
-        policy = self._settings.channels.get(channel.name) or ChannelSettings()
+        policy = self._settings.policy(channel.name)
         return policy.on_unknown == "hold" and not channel.capabilities.idempotent_send
 
 

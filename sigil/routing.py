@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from sigil.config.schema import ChannelSettings
 from sigil.errors import ChannelNotFound, NotAMember
 from sigil.lanes import (
     Audit,
@@ -121,7 +120,7 @@ class Routing:
         except ChannelNotFound:
             return await self._refuse(item_id, message, "channel.not_found", None)
         admission = await admit(message, door, self._users, self._stores.pairings)
-        policy = self._policy(message.channel_type)
+        policy = self._settings.policy(message.channel_type)
         if not admission.admitted or admission.user is None:
             return await self._refuse(item_id, message, "pairing.not_admitted", policy.refusal)
         try:
@@ -147,7 +146,9 @@ class Routing:
 
     def _forward(self, item_id: str, message: InboundMessage, lane: str, route: Route) -> Push:
         lanes = self._settings.lanes
-        coalesce = self._coalesces(message.channel_type) and not message.content.startswith("/")
+        coalesce = coalesces(
+            self._settings, self._channels, message.channel_type
+        ) and not message.content.startswith("/")
         return Push(
             lane,
             item_id,
@@ -156,10 +157,6 @@ class Routing:
             quiet=lanes.coalesce_quiet if coalesce else 0.0,
             quiet_max=lanes.coalesce_max if coalesce else 0.0,
         )
-
-    def _coalesces(self, channel: str) -> bool:
-        wanted = self._policy(channel).coalesce
-        return self._channels.get(channel).capabilities.coalesce if wanted is None else wanted
 
     async def when_full(
         self, item_id: str, message: InboundMessage, *, noticed: bool, lane: str
@@ -214,13 +211,10 @@ class Routing:
         ahead = sum(isinstance(effect, Push) and effect.lane == lane for effect in before)
         return replace(status, waiting=status.waiting + ahead)
 
-    def _policy(self, channel: str) -> ChannelSettings:
-        return self._settings.channels.get(channel) or ChannelSettings()
-
     def _door(self, channel: str) -> Door:
         door = self._doors.get(channel)
         if door is None:
-            policy = self._policy(channel)
+            policy = self._settings.policy(channel)
             door = Door(
                 PairingMode(policy.pairing),
                 frozenset(policy.allowlist),
@@ -229,6 +223,12 @@ class Routing:
             )
             self._doors[channel] = door
         return door
+
+
+def coalesces(settings: Settings, channels: ChannelRouter, channel: str) -> bool:
+    """Whether rapid messages of this channel are answered together."""
+    wanted = settings.policy(channel).coalesce
+    return channels.get(channel).capabilities.coalesce if wanted is None else wanted
 
 
 def read_route(fields: Mapping[str, str]) -> tuple[InboundMessage, Route]:

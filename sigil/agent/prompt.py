@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sigil.config.schema import ChannelSettings
 from sigil.messages import InboundMessage
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 def system_prompt(settings: Settings, workspace_id: str, channel: str, hint: str) -> str:
     """The base prompt, then the workspace's, then what the channel can show."""
     workspace = settings.workspaces.get(workspace_id)
-    policy = settings.channels.get(channel) or ChannelSettings()
+    policy = settings.policy(channel)
     parts = (settings.agent.system_prompt, workspace.prompt if workspace else "", hint)
     return "\n\n".join(part.strip() for part in (*parts, policy.prompt) if part.strip())
 

@@ -41,7 +41,7 @@ from sigil.leases import Held, Stopped
 from sigil.messages import InboundMessage, fit_reply
 from sigil.providers.base import ChatRequest, Message
 from sigil.providers.registry import Budget, ModelRequest
-from sigil.routing import Replies, read_route
+from sigil.routing import Replies, coalesces, read_route
 from sigil.sessions import decode_message, encode_message, window
 from sigil.workspace import PERSONAL, RouteRequest, Workspace, WorkspaceManager
 
@@ -116,10 +116,7 @@ class Agent:
         return await self._stores.lanes.item_id("turn", items[0].id)
 
     def _coalesces(self, channel: str) -> bool:
-        policy = self._settings.channels.get(channel)
-        if policy is not None and policy.coalesce is not None:
-            return policy.coalesce
-        return self._channels.get(channel).capabilities.coalesce
+        return coalesces(self._settings, self._channels, channel)
 
     async def _give_up(self, held: Held) -> None:
         """Dead-letters the head. Takes nothing about it for granted: reading it may be what
@@ -143,10 +140,9 @@ class Agent:
         try:
             workspace = await self._workspace(turn)
         except NotAMember as error:
-            policy = self._settings.channels.get(message.channel_type)
             return _Result(
                 Outcome.REFUSED,
-                policy.refusal if policy else None,
+                self._settings.policy(message.channel_type).refusal,
                 [_audit("refused", turn, why=error.code)],
             )
         session = await self._stores.sessions.load(turn.route.session_key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from sigil.messages import InboundMessage, OutboundMessage
 
@@ -78,6 +78,3 @@ class Channel(Protocol):
     async def close(self) -> None:
         """Gives back connections; safe to call twice."""
         ...
-
-
-OnUnknown = Literal["resend", "hold"]

@@ -231,8 +231,7 @@ class BudgetSettings(Section):
     )
     max_hour_usd: Annotated[float, Field(ge=0, le=1e6), Number] | None = Field(
         None,
-        description="US dollars per hour, over everything. Refused as long as Sigil knows no "
-        "prices and could not enforce it.",
+        description="US dollars per hour, over everything. Refused until it is enforced.",
     )
     max_day_usd: Annotated[float, Field(ge=0, le=1e6), Number] | None = Field(
         None, description="US dollars per day (UTC), over everything. Refused as max_hour_usd is."
@@ -362,6 +361,10 @@ class Settings(Section):
     retention_days: Annotated[int, Field(ge=1, le=3650), Number] = Field(
         7, description="Days for which records of handled messages are kept."
     )
+
+    def policy(self, channel: str) -> ChannelSettings:
+        """What is configured of a channel; the defaults for one that is not."""
+        return self.channels.get(channel) or ChannelSettings()
 
     @model_validator(mode="before")
     @classmethod

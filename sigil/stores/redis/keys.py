@@ -32,9 +32,6 @@ class Keys:
     def lane_ids(self, lane: str) -> str:
         return f"{self.prefix}lane:{lane}:ids"
 
-    def lane_journal(self, lane: str) -> str:
-        return f"{self.prefix}lane:{lane}:journal"
-
     def due(self) -> str:
         return f"{self.prefix}lanes:due"
 
@@ -107,6 +104,3 @@ class Keys:
     # the process fleet
     def metrics(self) -> str:
         return self._key("metrics")
-
-    def heartbeat(self, role: str, worker: str) -> str:
-        return self._key("heartbeat", role, worker)
