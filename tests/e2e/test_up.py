@@ -80,6 +80,14 @@ class Up:
         return pid
 
 
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as page:
+            return page.status == 200
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with short_folder() as folder:
@@ -223,6 +231,7 @@ def test_a_role_that_dies_is_started_again(up: Up, words: str):
     up.env["SIGIL_GATEWAY__PORT"] = address.rstrip("/").rpartition(":")[2]
     settings = load_settings(environ=up.env)
     wait_until(lambda: up.child("worker agent") in heartbeat.alive(settings, "agent"), within=20)
+    wait_until(lambda: answers(address), within=20)  # a new gateway needs a moment to listen
     answer, _ = up.run("chat", "again", stdout=subprocess.PIPE).communicate(timeout=40)
     assert "again" in answer.decode()
 
