@@ -21,7 +21,7 @@ from sigil.workspace import Binding, ToolPolicy, WorkspaceConfig, WorkspaceManag
 if TYPE_CHECKING:
     from sigil.agent.turn import Agent
     from sigil.config import Settings
-    from sigil.config.schema import ProviderSettings
+    from sigil.config.models import ProviderSettings
     from sigil.providers.base import Provider
     from sigil.providers.registry import ProviderRegistry
     from sigil.stores.base import Stores

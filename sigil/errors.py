@@ -18,6 +18,7 @@
     └── ProviderError                  provider.failed              (by kind)
         ├── ProviderNotFound           provider.not_found
         ├── AllProvidersUnavailable    provider.all_unavailable     (transient)
+        ├── PriceUnknown               provider.price_unknown
         └── BudgetExceeded             provider.budget_exceeded
 
 `transient` says whether trying the same thing again later can help. `hint`, where a
@@ -227,11 +228,27 @@ class AllProvidersUnavailable(ProviderError):
         self.causes = dict(causes)
 
 
+class PriceUnknown(ProviderError):
+    """Dollars are limited here, and nobody knows what this model costs."""
+
+    code = "provider.price_unknown"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"the price of {model} is unknown, and a budget in dollars is set.",
+            kind=ErrorKind.UNAVAILABLE,
+            provider=model.partition("/")[0],
+            hint="Set its price under providers.<name>.models, or budgets.unknown_price: allow.",
+        )
+
+
 class BudgetExceeded(ProviderError):
-    """The budget does not allow this call. `window` is `session`, `hour` or `day`."""
+    """The budget does not allow this call. `window` is `session`, `hour` or `day`; one of a
+    dollar budget resets in `resets_in` seconds."""
 
     code = "provider.budget_exceeded"
 
-    def __init__(self, message: str, *, window: str) -> None:
+    def __init__(self, message: str, *, window: str, resets_in: float | None = None) -> None:
         super().__init__(message, kind=ErrorKind.BILLING)
         self.window = window
+        self.resets_in = resets_in

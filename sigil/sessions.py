@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sigil.errors import MessageInvalid
-from sigil.providers.base import Message, ToolCall
+from sigil.providers.base import Image, Message, Native, ToolCall
 from sigil.workspace import PERSONAL, scope
 
 if TYPE_CHECKING:
@@ -111,6 +111,9 @@ def decode_message(text: str) -> Message:
     try:
         fields: dict[str, Any] = json.loads(text)
         fields["tool_calls"] = tuple(ToolCall(**call) for call in fields.get("tool_calls", ()))
+        fields["images"] = tuple(Image(**image) for image in fields.get("images", ()))
+        if "native" in fields:
+            fields["native"] = Native(**fields["native"])
         message = Message(**fields)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise MessageInvalid("a message of the history cannot be read.") from error

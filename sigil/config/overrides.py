@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from sigil.config.document import KeyPath, scalar
 from sigil.config.problems import Problem, child, dotted, fields_at, parts, suggestion
-from sigil.config.schema import Section, Settings
+from sigil.config.schema import Settings
+from sigil.config.section import Section
 from sigil.errors import ConfigError
 
 PREFIX = "SIGIL_"

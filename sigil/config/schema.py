@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from sigil.config.models import BudgetSettings, DollarLimits, ModelSettings, ProviderSettings
+from sigil.config.section import Section
 from sigil.config.types import (
     Count,
     HostName,
-    HttpUrl,
     IdentityName,
     KeyPrefix,
     Level,
@@ -37,23 +38,6 @@ SessionMode = Literal["unified", "per_channel"]
 
 OWNER_ID = "owner"
 PERSONAL = "personal"
-
-_SECTION = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
-
-
-class Section(BaseModel):
-    """What all sections share: unknown keys are errors, values do not change, null is unset."""
-
-    model_config = _SECTION
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nulls_are_unset(cls, value: Any) -> Any:
-        if value is None:
-            return {}
-        if isinstance(value, dict):
-            return {key: item for key, item in value.items() if item is not None}
-        return value
 
 
 class RedisSettings(Section):
@@ -109,6 +93,9 @@ class UserSettings(Section):
     token: Secret | None = Field(
         None, description="With it the person uses the web page and the terminal."
     )
+    budget: DollarLimits = Field(
+        default_factory=DollarLimits, description="Instead of budgets.user, for this person."
+    )
 
 
 class ToolSettings(Section):
@@ -143,6 +130,9 @@ class WorkspaceSettings(Section):
     )
     model: ModelName | None = Field(None, description="provider/model, instead of models.default.")
     prompt: Prompt = Field("", description="Told to the model here, after the system prompt.")
+    budget: DollarLimits = Field(
+        default_factory=DollarLimits, description="Instead of budgets.workspace, for this one."
+    )
 
 
 class ChannelSettings(Section):
@@ -178,38 +168,6 @@ class ChannelSettings(Section):
     )
 
 
-class ProviderSettings(Section):
-    """A vendor's API that models are called through."""
-
-    type: TypeName | None = Field(
-        None,
-        description="A built-in provider, or package.module:Class. Default: the provider's name.",
-    )
-    api_key: Secret | None = Field(None, description="The vendor's key, e.g. ${OPENAI_API_KEY}.")
-    base_url: HttpUrl | None = Field(
-        None,
-        description="Another server with the same API, e.g. http://127.0.0.1:11434/v1.",
-    )
-    options: dict[str, Any] = Field(
-        default_factory=dict, repr=False, description="Further options of this type of provider."
-    )
-
-
-class ModelSettings(Section):
-    """Which model answers."""
-
-    default: ModelName = Field("echo/echo", description="provider/model.")
-    failover: list[ModelName] = Field(
-        default_factory=list,
-        max_length=20,
-        description="provider/model names to try, in order, when the first choice fails.",
-    )
-    max_tokens: Count = Field(4096, description="The longest answer of one model call.")
-    temperature: Annotated[float, Field(ge=0, le=2), Number] | None = Field(
-        None, description="Default: the vendor's."
-    )
-
-
 class AgentSettings(Section):
     """How the agent speaks and how much it sees."""
 
@@ -220,21 +178,6 @@ class AgentSettings(Section):
     )
     window: Annotated[int, Field(ge=2, le=1000), Number] = Field(
         40, description="Messages of the conversation's history that the model sees."
-    )
-
-
-class BudgetSettings(Section):
-    """Limits; one that is not given is no limit."""
-
-    max_session_tokens: Annotated[int, Field(ge=0), Number] | None = Field(
-        None, description="Tokens of one session; /new starts with a fresh budget."
-    )
-    max_hour_usd: Annotated[float, Field(ge=0, le=1e6), Number] | None = Field(
-        None,
-        description="US dollars per hour, over everything. Refused until it is enforced.",
-    )
-    max_day_usd: Annotated[float, Field(ge=0, le=1e6), Number] | None = Field(
-        None, description="US dollars per day (UTC), over everything. Refused as max_hour_usd is."
     )
 
 

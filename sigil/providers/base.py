@@ -29,28 +29,54 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for the model: an `https:` address that the vendor fetches, or a `data:` URL."""
+
+    url: str
+    mime_type: str = "image/jpeg"
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """An answer with tool calls in its vendor's own form, as JSON.
+
+    It holds what the neutral form cannot, such as signed thoughts. Only the same API and the
+    same model are given it back; for all others the neutral form stands.
+    """
+
+    api: str
+    model: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One entry of a conversation as the model sees it.
 
-    An assistant message may carry `tool_calls`; a `tool` message answers the call
-    named by `tool_call_id`.
+    A user's message may carry `images`. An assistant message may carry `tool_calls`, and
+    `native`, which says the same as the rest of it; a `tool` message answers the call named by
+    `tool_call_id`.
     """
 
     role: Literal["user", "assistant", "tool"]
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    images: tuple[Image, ...] = ()
+    native: Native | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the vendor counted them. `cached_tokens` is a part of `input_tokens`,
-    `thinking_tokens` a part of `output_tokens`."""
+    """Tokens as the vendor counted them. `cached_tokens` (read from the vendor's prompt cache)
+    and `cache_write_tokens` (written to it) are parts of `input_tokens`, `thinking_tokens` is a
+    part of `output_tokens`."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
     thinking_tokens: int = 0
+    cache_write_tokens: int = 0
 
     @property
     def total_tokens(self) -> int:
@@ -73,7 +99,12 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One call of a model. `max_tokens` bounds the answer."""
+    """One call of a model. `max_tokens` bounds the answer, thoughts included.
+
+    `session` is an opaque name of the conversation: calls of one session keep to one key, so
+    that the vendor's prompt cache serves them. `user` is an opaque name of the person. Both
+    reach a vendor only where its configuration says so.
+    """
 
     model: str
     messages: tuple[Message, ...] | list[Message]
@@ -82,6 +113,8 @@ class ChatRequest:
     max_tokens: int = 1024
     temperature: float | None = None
     stream: bool = True
+    session: str | None = None
+    user: str | None = None
 
 
 class EventType(StrEnum):
@@ -106,7 +139,7 @@ class ChatEvent:
     """One event of an answer; which field is set follows from `type`.
 
     `stop_reason` is `stop`, `length` (cut off at `max_tokens`) or `tool_calls`; what else a
-    vendor may say is passed on as it is.
+    vendor may say is passed on as it is. DONE carries `native` if the answer has tool calls.
     """
 
     type: EventType
@@ -115,6 +148,7 @@ class ChatEvent:
     usage: Usage | None = None
     stop_reason: str | None = None
     error: ProviderError | None = None
+    native: Native | None = None
 
 
 @runtime_checkable
@@ -134,3 +168,55 @@ class Provider(Protocol):
     def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """Streams one answer. Closing the iterator ends the call."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Money set aside for one call: `amount` in micro-dollars, and the answer's bound that it
+    pays for. An empty `id`: nothing had to be set aside."""
+
+    id: str
+    amount: int
+    max_tokens: int
+
+
+class Meter(Protocol):
+    """What one turn may spend. `model` is a full name, `provider/model`."""
+
+    async def reserve(self, model: str, request: ChatRequest, info: ModelInfo) -> Hold:
+        """Sets aside what the call can cost at worst, with a shorter answer if need be. Raises
+        `BudgetExceeded`, or `PriceUnknown` where dollars are limited."""
+        ...
+
+    async def settle(
+        self, hold: Hold, model: str, usage: Usage | None, *, said: int, complete: bool
+    ) -> int:
+        """Replaces the hold by what the call cost, in micro-dollars, and returns that.
+
+        `usage` is what the vendor counted, None if it did not say; `said` counts the bytes of
+        the answer that came. Of a call that is not `complete` the dearest is assumed where the
+        vendor did not say. A call that was never billed has a usage of nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class Catalogued(Protocol):
+    """A provider that knows models beyond those it lists, such as dated snapshots."""
+
+    def model_info(self, model: str) -> ModelInfo:
+        """What a model can do; of an unknown one little is expected."""
+        ...
+
+    async def refresh_models(self) -> list[ModelInfo]:
+        """Asks the vendor which models there are and keeps what it says, for `list_models` and
+        `model_info`. Raises `ProviderError`, and then nothing has changed."""
+        ...
+
+
+async def info_of(provider: Provider, model: str) -> ModelInfo:
+    """What a provider's model can do, as far as the provider knows."""
+    if isinstance(provider, Catalogued):
+        return provider.model_info(model)
+    known = (info for info in await provider.list_models() if info.id == model)
+    return next(known, ModelInfo(model))

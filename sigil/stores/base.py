@@ -130,12 +130,151 @@ class AuditStore(Protocol):
     async def recent(self, limit: int = 100) -> list[str]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What one scope may spend per hour and per day (UTC), in micro-dollars; None: no limit.
+
+    `scope` is `session`, `user`, `workspace` or `all`; `subject` is the session's key, the
+    user's id, the workspace's id, or empty for `all`.
+    """
+
+    scope: str
+    subject: str = ""
+    hour: int | None = None
+    day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A reservation that did not fit: the first window that has no room, what is left in it
+    (micro-dollars) and in how many seconds it resets."""
+
+    scope: str
+    subject: str
+    window: str
+    limit: int
+    left: int
+    resets_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """One window of one scope, in micro-dollars. `window` is `hour` or `day`."""
+
+    scope: str
+    subject: str
+    window: str
+    spent: int
+    reserved: int
+    resets_in: float
+
+
 class BudgetStore(Protocol):
-    """What was used. Reservations come with budgets across workers."""
+    """What was used, and what may still be spent. Amounts are integers in micro-dollars.
+
+    Windows are those of the store's clock; a reservation belongs to the windows in which it was
+    made, whenever it is settled.
+    """
+
+    async def reserve(
+        self, id: str, limits: Sequence[Limit], want: int, least: int, *, ttl: float
+    ) -> int | Refused:
+        """Sets aside as much of `want` as every scope has room for, if that is at least
+        `least`; all scopes or none. The same `id` gets the same answer again. After `ttl`
+        seconds without `settle` it counts as spent."""
+        ...
+
+    async def settle(self, id: str, spent: int) -> None:
+        """Replaces the reservation by what was spent. One that was settled, or that expired,
+        stays as it is."""
+        ...
+
+    async def expire(self, limit: int = 100) -> int:
+        """Settles reservations whose time is over at their full amount; says how many."""
+        ...
+
+    async def spending(self, limits: Sequence[Limit]) -> list[Spending]:
+        """The running hour and day of each of these scopes, in order."""
+        ...
+
+    async def subjects(self, scope: str, limit: int = 100) -> list[str]:
+        """Who has spent something in this scope today, the latest first."""
+        ...
 
     async def usage(self, scope: str, subject: str, day: str) -> Mapping[str, int]:
         """Counters (`input_tokens`, `output_tokens`, `turns`) of a `user` or `workspace`
         on a day (YYYY-MM-DD, UTC); empty if nothing was used."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A model may be called with this key. A `probe` is the one call in the cluster that finds
+    out whether it works again; `token` is its fencing token."""
+
+    provider: str
+    model: str
+    key: str
+    probe: bool = False
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """A model rests under one key, or under all keys that were asked for.
+
+    `reason` is the class of the failure; `seconds` are what is left; `failures` counts those in
+    a row; `probing` says that the time is over and somebody is finding out.
+    """
+
+    provider: str
+    model: str
+    key: str
+    reason: str
+    seconds: float
+    failures: int = 1
+    probing: bool = False
+
+
+class HealthStore(Protocol):
+    """What all workers learned about (provider, key, model). Keys are named by fingerprints."""
+
+    async def admit(
+        self, provider: str, model: str, keys: Sequence[str], session: str | None, token: str
+    ) -> Admission | Cooldown:
+        """Chooses a key that does not rest: that of the session if it has one, else the next in
+        turn. If all rest, the cooldown that ends first. `token` names a probe, if it is one."""
+        ...
+
+    async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
+        """As `admit`, without choosing, counting or probing; None: it may be called."""
+        ...
+
+    async def failed(
+        self, admission: Admission, reason: str, steps: Sequence[float], at_least: float = 0.0
+    ) -> Cooldown:
+        """Lets it rest for the step (seconds) of this failure in a row, or for `at_least`.
+        Failures of calls that ran side by side count once."""
+        ...
+
+    async def answered(self, admission: Admission) -> None:
+        """It works: ends the cooldown and the count of failures."""
+        ...
+
+    async def release(self, admission: Admission) -> None:
+        """Gives a probe back without a result: the next one may try."""
+        ...
+
+    async def renew(self, admission: Admission) -> None:
+        """Keeps a probe that takes long."""
+        ...
+
+    async def resting(self) -> list[Cooldown]:
+        """Everything that rests, or waits for a probe."""
+        ...
+
+    async def reset(self, provider: str | None = None, model: str | None = None) -> int:
+        """Forgets cooldowns: all, a provider's, or a model's. Says how many."""
         ...
 
 
@@ -213,6 +352,7 @@ class Stores:
     audit: AuditStore
     lanes: Lanes
     budgets: BudgetStore
+    health: HealthStore
     chats: ChatStore
     signals: Signals
     counters: CounterStore

@@ -8,6 +8,7 @@ from sigil.stores.redis.budgets import RedisBudgets
 from sigil.stores.redis.chats import RedisChats
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.counters import RedisCounters
+from sigil.stores.redis.health import RedisHealth
 from sigil.stores.redis.lanes import RedisLanes
 from sigil.stores.redis.memory import RedisMemory
 from sigil.stores.redis.messages import RedisMessages
@@ -30,6 +31,7 @@ def stores_over(client: Client, *, retention_days: int = 7, can_block: bool = Tr
         audit=RedisAudit(client, client.keys),
         lanes=RedisLanes(client, retention_days=retention_days),
         budgets=RedisBudgets(client, client.keys),
+        health=RedisHealth(client),
         chats=RedisChats(client, can_block=can_block),
         signals=RedisSignals(client),
         counters=RedisCounters(client),
