@@ -185,7 +185,10 @@ _TRANSIENT_KINDS = frozenset(
 
 
 class ProviderError(SigilError):
-    """A model call failed. `retry_after` is in seconds; `request_id` is the vendor's."""
+    """A model call failed. `retry_after` is in seconds; `request_id` is the vendor's.
+
+    `reached` is false if the vendor certainly never got the request: no connection.
+    """
 
     code = "provider.failed"
 
@@ -198,6 +201,7 @@ class ProviderError(SigilError):
         status: int | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        reached: bool = True,
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
@@ -206,6 +210,7 @@ class ProviderError(SigilError):
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after
+        self.reached = reached
         self.transient = kind in _TRANSIENT_KINDS
 
 
@@ -216,16 +221,18 @@ class ProviderNotFound(ProviderError):
 
 
 class AllProvidersUnavailable(ProviderError):
-    """Every candidate was tried or passed over. `causes` maps `provider/model` to its cause."""
+    """Every candidate was tried or passed over. `causes` maps `provider/model` to its cause;
+    in `retry_in` seconds (None: unknown) the first that rests may be tried again."""
 
     code = "provider.all_unavailable"
 
-    def __init__(self, causes: dict[str, str]) -> None:
+    def __init__(self, causes: dict[str, str], *, retry_in: float | None = None) -> None:
         listed = (
             "; ".join(f"{name}: {cause}" for name, cause in causes.items()) or "none configured"
         )
         super().__init__(f"all providers unavailable ({listed})", kind=ErrorKind.UNAVAILABLE)
         self.causes = dict(causes)
+        self.retry_in = retry_in
 
 
 class PriceUnknown(ProviderError):
