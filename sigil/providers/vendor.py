@@ -6,8 +6,12 @@ import re
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
-from sigil.errors import ErrorKind
+from sigil.errors import ConfigError, ErrorKind
+
+NO_KEY = "none"
+"""Stands for the key where there is none: SDKs insist on one, and such a server ignores it."""
 
 _KINDS = {
     401: ErrorKind.AUTH,
@@ -35,7 +39,41 @@ _SECRETS = re.compile(
     re.IGNORECASE,
 )
 _MAX_MESSAGE = 500
+_MAX_REQUEST_ID = 128
 _MAX_RETRY_AFTER = 24 * 3600.0
+_MAX_TOKENS = 1_000_000_000
+_MAX_NATIVE = 256 * 1024
+
+NO_KEY = "none"
+"""What a server without authentication is sent: the SDKs insist on a key."""
+
+
+def checked_key(name: str, api_key: str | None, base_url: str | None) -> str:
+    """The key of the provider of this name, `NO_KEY` if only `base_url` is given. Raises
+    `ConfigError`, which never shows the key."""
+    key = (api_key or "").strip()
+    if not key:
+        if base_url:
+            return NO_KEY
+        raise ConfigError(
+            f"providers.{name}.api_key is empty.",
+            hint="Set it, or set base_url for a server that needs none.",
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"providers.{name}.api_key has characters that no key can have.")
+    return key
+
+
+def checked_host(name: str, base_url: str) -> str:
+    """The host and port, which is what errors may show of an address. Raises `ConfigError`."""
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigError(f"providers.{name}.base_url is not an http(s) address.")
+    return host if port is None else f"{host}:{port}"
 
 
 def kind_of(status: int, message: str) -> ErrorKind:
@@ -75,3 +113,98 @@ def clean(message: str, *secrets: str) -> str:
     message = _SECRETS.sub("[secret]", message)
     message = " ".join(message.split())
     return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
+
+
+def checked_key(name: str, api_key: str | None, base_url: str | None) -> str:
+    """A key that can be sent, or `NO_KEY` for a server at `base_url` that needs none.
+
+    Raises `ConfigError`, which names the provider's key and never shows its value.
+    """
+    key = (api_key or "").strip()
+    if not key:
+        if base_url:
+            return NO_KEY
+        raise ConfigError(
+            f"providers.{name}.api_key is empty.",
+            hint="Set it, or set base_url for a server that needs none.",
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"providers.{name}.api_key has characters that no key can have.")
+    return key
+
+
+def host_of(name: str, base_url: str) -> str:
+    """The host and port, which is what errors may show of an address. Raises `ConfigError`."""
+    try:
+        parts = urlsplit(base_url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigError(f"providers.{name}.base_url is not an http(s) address.")
+    return host if port is None else f"{host}:{port}"
+
+
+def failed(
+    provider: str,
+    secret: str,
+    kind: ErrorKind,
+    message: str,
+    *,
+    status: int | None = None,
+    request_id: object = None,
+    wait: float | None = None,
+    reached: bool = True,
+) -> ProviderError:
+    """The error of a provider of this name whose key is `secret`; `wait` is in seconds.
+
+    `message` and `request_id` may be the vendor's, whatever they are.
+    """
+    text = clean(message, secret)
+    named = isinstance(request_id, str) and bool(request_id)
+    return ProviderError(
+        f"{provider}: {text.rstrip('.')}.",
+        kind=kind,
+        provider=provider,
+        status=status,
+        request_id=clean(str(request_id), secret)[:_MAX_REQUEST_ID] if named else None,
+        retry_after=wait,
+        reached=reached,
+        hint=f"Check providers.{provider}.api_key." if kind is ErrorKind.AUTH else None,
+    )
+
+
+def count(value: object) -> int:
+    """A number of tokens as a vendor says it; nothing if that is not a number."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return 0
+    return min(max(value, 0), _MAX_TOKENS)
+
+
+def inline(image: Image) -> tuple[str, str] | None:
+    """The media type and the base64 of a picture in a `data:` URL (RFC 2397), None of one that
+    has another address."""
+    if not image.url[:5].lower() == "data:":
+        return None
+    head, _, data = image.url[5:].partition(",")
+    kind, *parameters = head.split(";")
+    if "base64" not in [parameter.strip().lower() for parameter in parameters]:
+        data = b64encode(unquote_to_bytes(data)).decode()
+    return kind.strip().lower() or image.mime_type, data
+
+
+def native(api: str, model: str, content: Any) -> Native | None:
+    """An answer in its vendor's form; None if it is too long to keep."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Native(api, model, text) if len(text.encode("utf-8", "replace")) <= _MAX_NATIVE else None
+
+
+def replayed(message: Message, api: str, model: str) -> Any:
+    """What `native` kept, if it is of this API and model, as parsed JSON; else None."""
+    kept = message.native
+    if kept is None or kept.api != api or kept.model != model:
+        return None
+    try:
+        return json.loads(kept.content)
+    except ValueError:
+        return None
