@@ -251,14 +251,20 @@ class HealthStore(Protocol):
         ...
 
     async def failed(
-        self, admission: Admission, reason: str, steps: Sequence[float], at_least: float = 0.0
+        self,
+        admission: Admission,
+        reason: str,
+        steps: Sequence[float],
+        rest: float | None = None,
     ) -> Cooldown:
-        """Lets it rest for the step (seconds) of this failure in a row, or for `at_least`.
-        Failures of calls that ran side by side count once."""
+        """Lets it rest for the step (seconds) of this failure in a row, or for `rest` instead.
+        A row is of failures with the same steps. Those of calls that ran side by side count
+        once. `reason` is one word."""
         ...
 
     async def answered(self, admission: Admission) -> None:
-        """It works: ends the cooldown and the count of failures."""
+        """It works: a probe ends the cooldown and the count of failures. No other call has
+        anything to end, and for those nothing is asked of the backend."""
         ...
 
     async def release(self, admission: Admission) -> None:

@@ -2,14 +2,142 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from sigil.stores.base import Admission, Cooldown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sigil.stores.redis.client import Client
+
+PROBE_LEASE_S = 30.0
+_SESSION_KEEPS_S = 3600
+_REMEMBERED_S = 86_400.0
+_MOST_MODELS = 1000
 
 
 class RedisHealth:
-    """A `HealthStore`."""
+    """A `HealthStore`.
+
+    While nothing is known of a model with one key, `admit` is one HGET and writes nothing. A
+    probe whose lease of 30 s is not renewed is given to the next. A cooldown is remembered for
+    a day after its end, for the probe that may then still be due.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._keys = client.keys
+
+    async def admit(
+        self, provider: str, model: str, keys: Sequence[str], session: str | None, token: str
+    ) -> Admission | Cooldown:
+        known = self._keys.health(provider, model)
+        if len(keys) == 1 and await self._client.call("HGET", known, keys[0]) is None:
+            return Admission(provider, model, keys[0])
+        names = [known, self._keys.health_turn(provider, model)]
+        if session is not None and len(keys) > 1:
+            names.append(self._keys.health_session(provider, model, session))
+        args = (token, _ms(PROBE_LEASE_S), _SESSION_KEEPS_S, *keys)
+        admitted, key, *answer = await self._client.script("admit", names, args)
+        if not admitted:
+            return _cooldown(provider, model, key, *answer)
+        probe = answer[0] == b"1"
+        return Admission(provider, model, key.decode(), probe, token if probe else "")
+
+    async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
+        states, now = await asyncio.gather(
+            self._client.call("HMGET", self._keys.health(provider, model), *keys), self._now()
+        )
+        if None in states:
+            return None
+        found = [
+            _cooldown(provider, model, key.encode(), state, now)
+            for key, state in zip(keys, states, strict=True)
+        ]
+        if any(cooldown.seconds == 0 and not cooldown.probing for cooldown in found):
+            return None
+        return min(found, key=lambda cooldown: cooldown.seconds)
+
+    async def failed(
+        self,
+        admission: Admission,
+        reason: str,
+        steps: Sequence[float],
+        rest: float | None = None,
+    ) -> Cooldown:
+        names = (self._keys.health(admission.provider, admission.model), self._keys.healths())
+        row = ",".join(map(_ms, steps))
+        instead = "" if rest is None else _ms(rest)
+        args = (admission.key, admission.token, reason, row, instead, _ms(_REMEMBERED_S))
+        answer = await self._client.script("cool", names, args)
+        return _cooldown(admission.provider, admission.model, admission.key.encode(), *answer)
+
+    async def answered(self, admission: Admission) -> None:
+        await self._probed(admission, "answered")
+
+    async def release(self, admission: Admission) -> None:
+        await self._probed(admission, "released")
+
+    async def renew(self, admission: Admission) -> None:
+        await self._probed(admission, _ms(PROBE_LEASE_S))
+
+    async def resting(self) -> list[Cooldown]:
+        with self._client.guard():
+            names = await self._client.redis.zrange(self._keys.healths(), 0, _MOST_MODELS - 1)
+            async with self._client.redis.pipeline(transaction=False) as pipe:
+                for name in names:
+                    pipe.hgetall(self._keys.prefix.encode() + name)
+                states = await pipe.execute()
+        now = await self._now()
+        return [
+            _cooldown(*self._keys.model_of(name.decode()), key, state, now)
+            for name, known in zip(names, states, strict=True)
+            for key, state in sorted(known.items())
+        ]
+
+    async def reset(self, provider: str | None = None, model: str | None = None) -> int:
+        found = [
+            cooldown
+            for cooldown in await self.resting()
+            if provider in (None, cooldown.provider) and model in (None, cooldown.model)
+        ]
+        with self._client.guard():
+            async with self._client.redis.pipeline(transaction=True) as pipe:
+                for name in {self._keys.health(c.provider, c.model) for c in found}:
+                    pipe.delete(name)
+                    pipe.zrem(self._keys.healths(), name.removeprefix(self._keys.prefix))
+                await pipe.execute()
+        return len(found)
+
+    async def _probed(self, admission: Admission, outcome: str) -> None:
+        """Only a probe leaves something behind: of a model of which something is known, all
+        other calls began before it was."""
+        if admission.probe:
+            known = self._keys.health(admission.provider, admission.model)
+            args = (admission.key, admission.token, outcome)
+            await self._client.script("probed", (known, self._keys.healths()), args)
+
+    async def _now(self) -> int:
+        """Milliseconds of Redis TIME."""
+        seconds, micros = await self._client.call("TIME")
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+def _ms(seconds: float) -> str:
+    return str(max(1, round(seconds * 1000)))
+
+
+def _cooldown(provider: str, model: str, key: bytes, state: bytes, now: Any) -> Cooldown:
+    """A state as `lua/admit.lua` describes it, at `now` (ms)."""
+    ends, lease, probe, failures, reason, _ = state.decode().split(" ")
+    return Cooldown(
+        provider,
+        model,
+        key.decode(),
+        reason,
+        seconds=max(0, int(ends) - int(now)) / 1000,
+        failures=int(failures),
+        probing=probe != "-" and int(lease) > int(now),
+    )

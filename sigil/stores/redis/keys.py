@@ -5,12 +5,16 @@ inputs share a key. The keys of items and lanes have their twins in `lua/_prelud
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 
 def _encode(part: str) -> str:
     # A part that UTF-8 cannot hold is nobody's, but asking for it is no error.
     return quote(part, safe="", errors="surrogatepass")
+
+
+def _decode(part: str) -> str:
+    return unquote(part, errors="surrogatepass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,24 @@ class Keys:
 
     def usage(self, scope: str, subject: str, day: str) -> str:
         return self._key("usage", scope, subject, day)
+
+    # models
+    def healths(self) -> str:
+        return self._key("health")
+
+    def health(self, provider: str, model: str) -> str:
+        return self._key("health", provider, model)
+
+    def model_of(self, health: str) -> tuple[str, str]:
+        """Provider and model of the name of a `health`, without the prefix."""
+        _, provider, model = health.split(":")
+        return _decode(provider), _decode(model)
+
+    def health_turn(self, provider: str, model: str) -> str:
+        return self._key("health-turn", provider, model)
+
+    def health_session(self, provider: str, model: str, session: str) -> str:
+        return self._key("health-session", provider, model, session)
 
     # live chats
     def chat(self, chat: str) -> str:
