@@ -10,15 +10,14 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from sigil.errors import ConfigError, ErrorKind, ProviderError
+from sigil.errors import ErrorKind, ProviderError
 from sigil.providers import catalogue
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, Message, ModelInfo
 from sigil.providers.openai_answer import Answer
-from sigil.providers.vendor import clean, kind_of, retry_after
+from sigil.providers.vendor import checked_key, clean, host_of, kind_of, retry_after
 
 if TYPE_CHECKING:
     from httpx2 import Response
@@ -29,8 +28,6 @@ MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 
 _OFFICIAL_URL = "https://api.openai.com/v1"
 _OFFICIAL_HOST = "api.openai.com"
-# The SDK insists on a key; a server without authentication ignores this one.
-_NO_KEY = "none"
 _MAX_ERROR_BODY = 64 * 1024
 # Seconds, but for `read`, which is the caller's: chains have a stricter deadline of their own.
 _CONNECT_TIMEOUT, _WRITE_TIMEOUT, _POOL_TIMEOUT = 10.0, 30.0, 30.0
@@ -75,8 +72,8 @@ class OpenAIProvider:
     ) -> None:
         self.name = name
         self._base_url = base_url or _OFFICIAL_URL
-        self._host = _host(name, self._base_url)
-        self._key = SecretStr(_key(name, api_key, base_url))
+        self._host = host_of(name, self._base_url)
+        self._key = SecretStr(checked_key(name, api_key, base_url))
         self._organization = organization
         self._project = project
         self._official = f".{self._host}".endswith(f".{_OFFICIAL_HOST}")
@@ -312,29 +309,3 @@ class _ErrorBody(Exception):
     def __init__(self, body: object) -> None:
         super().__init__()
         self.body = body
-
-
-def _key(name: str, api_key: str | None, base_url: str | None) -> str:
-    key = (api_key or "").strip()
-    if not key:
-        if base_url:
-            return _NO_KEY
-        raise ConfigError(
-            f"providers.{name}.api_key is empty.",
-            hint="Set it, or set base_url for a server that needs none.",
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(f"providers.{name}.api_key has characters that no key can have.")
-    return key
-
-
-def _host(name: str, base_url: str) -> str:
-    """The host and port, which is what errors may show of an address."""
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"providers.{name}.base_url is not an http(s) address.")
-    return host if port is None else f"{host}:{port}"
