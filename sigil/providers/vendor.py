@@ -1,14 +1,19 @@
-"""What all vendors' answers have in common: status codes, headers, and secrets to keep out."""
+"""What all vendors have in common: keys and addresses, status codes, headers, pictures, answers
+in their own form, and secrets to keep out."""
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from base64 import b64encode
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
-from sigil.errors import ConfigError, ErrorKind
+from sigil.errors import ConfigError, ErrorKind, ProviderError
+from sigil.providers.base import Image, Message, Native
 
 NO_KEY = "none"
 """Stands for the key where there is none: SDKs insist on one, and such a server ignores it."""
@@ -43,37 +48,6 @@ _MAX_REQUEST_ID = 128
 _MAX_RETRY_AFTER = 24 * 3600.0
 _MAX_TOKENS = 1_000_000_000
 _MAX_NATIVE = 256 * 1024
-
-NO_KEY = "none"
-"""What a server without authentication is sent: the SDKs insist on a key."""
-
-
-def checked_key(name: str, api_key: str | None, base_url: str | None) -> str:
-    """The key of the provider of this name, `NO_KEY` if only `base_url` is given. Raises
-    `ConfigError`, which never shows the key."""
-    key = (api_key or "").strip()
-    if not key:
-        if base_url:
-            return NO_KEY
-        raise ConfigError(
-            f"providers.{name}.api_key is empty.",
-            hint="Set it, or set base_url for a server that needs none.",
-        )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigError(f"providers.{name}.api_key has characters that no key can have.")
-    return key
-
-
-def checked_host(name: str, base_url: str) -> str:
-    """The host and port, which is what errors may show of an address. Raises `ConfigError`."""
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"providers.{name}.base_url is not an http(s) address.")
-    return host if port is None else f"{host}:{port}"
 
 
 def kind_of(status: int, message: str) -> ErrorKind:
@@ -184,7 +158,7 @@ def count(value: object) -> int:
 def inline(image: Image) -> tuple[str, str] | None:
     """The media type and the base64 of a picture in a `data:` URL (RFC 2397), None of one that
     has another address."""
-    if not image.url[:5].lower() == "data:":
+    if image.url[:5].lower() != "data:":
         return None
     head, _, data = image.url[5:].partition(",")
     kind, *parameters = head.split(";")
