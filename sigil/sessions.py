@@ -7,6 +7,7 @@ A session key names a conversation; it begins with the workspace's scope, so tha
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from sigil.providers.base import Image, Message, Native, ToolCall
 from sigil.workspace import PERSONAL, scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from sigil.channels.base import Capabilities
     from sigil.identity import User
@@ -53,8 +54,12 @@ def _key(whose: str, *parts: str) -> str:
     return "/".join((whose, *(quote(part, safe="") for part in parts)))
 
 
-def window(messages: Sequence[Message], limit: int) -> list[Message]:
-    """The newest messages, at most `limit`, that a model can be given.
+Size = Callable[[Sequence[Message]], int]
+
+
+def window(messages: Sequence[Message], limit: int, size: Size = len) -> list[Message]:
+    """The newest messages, at most `limit` of them (or of what `size` measures), that a model
+    can be given.
 
     A tool call and its results stay together or are left out together. The window starts
     at a user's message if there is any in `messages`: the older answers before it are left
@@ -64,20 +69,20 @@ def window(messages: Sequence[Message], limit: int) -> list[Message]:
     if limit <= 0:
         return []
     units = list(_units(messages))
-    kept = _newest(units, limit)
+    kept = _newest(units, limit, size)
     start = next((i for i, unit in enumerate(kept) if unit[0].role == "user"), None)
     if start is None:
         question = next((unit for unit in reversed(units) if unit[0].role == "user"), None)
         if question is not None:
-            kept = [question, *_newest(units, limit - 1)]
+            kept = [question, *_newest(units, limit - size(question), size)]
     return [message for unit in kept[start or 0 :] for message in unit]
 
 
-def _newest(units: Sequence[list[Message]], limit: int) -> list[list[Message]]:
-    first, size = len(units), 0
-    while first and size + len(units[first - 1]) <= limit:
+def _newest(units: Sequence[list[Message]], limit: int, size: Size) -> list[list[Message]]:
+    first, total = len(units), 0
+    while first and total + size(units[first - 1]) <= limit:
         first -= 1
-        size += len(units[first])
+        total += size(units[first])
     return list(units[first:])
 
 

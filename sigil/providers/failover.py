@@ -1,56 +1,70 @@
 """A chain of models that is itself a provider: the agent sees one model.
 
 Candidates are tried in order, each at most once in the life of the chain, which is one turn.
+For each: what can it do, may it be called (health, shared by all workers), can it be paid for
+(budgets, shared likewise), the call itself, what came of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from sigil.errors import (
-    AllProvidersUnavailable,
-    BudgetExceeded,
-    ErrorKind,
-    ProviderError,
-    SigilError,
+from sigil.errors import AllProvidersUnavailable
+from sigil.providers.base import (
+    ChatEvent,
+    ChatRequest,
+    EventType,
+    Meter,
+    ModelInfo,
+    Provider,
+    info_of,
 )
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Provider, Usage
+from sigil.providers.call import Attempt, described
+from sigil.providers.trial import QUICK_TRIES, Progress, Terms, Trial
+from sigil.stores.base import Admission
 
-_SPEAKS = frozenset({EventType.TEXT_DELTA, EventType.TOOL_CALL})
-# The same request would get the same answer from any other model.
-_FINAL_KINDS = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.FILTERED})
+if TYPE_CHECKING:
+    from sigil.providers.health import Health
+
+Adapt = Callable[[ChatRequest, ModelInfo], ChatRequest]
+"""Makes of a request what a model can take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One model of a chain; `name` is its full `provider/model`."""
+    """One model of a chain; `name` is its full `provider/model`.
+
+    `keys` are the provider's instances by the fingerprint of their key, if it has several;
+    `describe` may correct what the provider says that the model can do.
+    """
 
     name: str
     provider: Provider
+    keys: Mapping[str, Provider] = field(default_factory=dict)
+    describe: Callable[[ModelInfo], ModelInfo] | None = None
 
     @property
     def model(self) -> str:
         """The name as the provider knows it."""
         return self.name.partition("/")[2]
 
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One call of one model, `seconds` long. Not answered and no error: it was cancelled."""
-
-    model: str
-    answered: bool
-    seconds: float
-    usage: Usage
-    error: ProviderError | None = None
-
     @property
-    def error_kind(self) -> ErrorKind | None:
-        """The class of the failure, if it failed."""
-        return None if self.error is None else self.error.kind
+    def provider_name(self) -> str:
+        """The name under which the provider is registered."""
+        return self.name.partition("/")[0]
+
+    def instances(self) -> Mapping[str, Provider]:
+        """The provider's instances by fingerprint; a provider with one key has just itself."""
+        return self.keys or {"": self.provider}
+
+    async def info(self) -> ModelInfo:
+        """What the model can do."""
+        info = await info_of(self.provider, self.model)
+        return info if self.describe is None else self.describe(info)
 
 
 async def unavailability(provider: Provider) -> str | None:
@@ -58,7 +72,7 @@ async def unavailability(provider: Provider) -> str | None:
     try:
         return None if await provider.available() else "not available"
     except Exception as error:  # noqa: BLE001  # a provider that breaks is one that is not there
-        return f"its availability check failed ({_described(error)})"
+        return f"its availability check failed ({described(error)})"
 
 
 class FailoverProvider:
@@ -66,9 +80,11 @@ class FailoverProvider:
 
     An error, a stream that ends without DONE, `idle_stream` seconds of silence or more than
     `model_call` seconds in all move on to the next candidate; an invalid request, a filtered
-    answer and a used-up budget do not. If the failed one had spoken, RESTART comes first.
-    A candidate that failed is not tried again by later calls of the same chain. `causes` are
-    those of candidates that were passed over before.
+    answer and a used-up budget do not, and what is too long for a model is only tried on one
+    with a larger context. If the failed one had spoken, RESTART comes first. A candidate that
+    failed is not tried again by later calls of the same chain. `causes` are those of candidates
+    that were passed over before. `health` and `meter`, where given, are asked before each call
+    and told afterwards.
     """
 
     name = "failover"
@@ -80,12 +96,17 @@ class FailoverProvider:
         model_call: float = 300.0,
         idle_stream: float = 90.0,
         causes: Mapping[str, str] | None = None,
+        health: Health | None = None,
+        meter: Meter | None = None,
+        adapt: Adapt | None = None,
     ) -> None:
         self._candidates = list({candidate.name: candidate for candidate in candidates}.values())
-        self._model_call = model_call
-        self._idle_stream = idle_stream
         self._causes = dict(causes or {})
+        self._adapt = adapt
+        self._given_up: set[str] = set()
+        self._retry_in: float | None = None
         self.attempts: list[Attempt] = []
+        self._terms = Terms(model_call, idle_stream, health, meter, self.attempts.append)
 
     async def available(self) -> bool:
         """Whether any candidate is left that can be called."""
@@ -96,144 +117,83 @@ class FailoverProvider:
 
     async def list_models(self) -> list[ModelInfo]:
         """The candidates' models under their full names, in order."""
-        models = []
-        for candidate in self._candidates:
-            known = {info.id: info for info in await candidate.provider.list_models()}
-            info = known.get(candidate.model) or ModelInfo(candidate.model)
-            models.append(replace(info, id=candidate.name))
-        return models
+        return [replace(await c.info(), id=c.name) for c in self._candidates]
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """The first answer that succeeds; `request.model` gives way to each candidate's own.
 
-        The ERROR of a chain of which nothing is left is `AllProvidersUnavailable`.
+        The ERROR of a chain of which nothing is left is `AllProvidersUnavailable`, or that of
+        the model with the largest context if the request is too long for all.
         """
-        spoke = False
-        for candidate in self._remaining():
-            cause = await unavailability(candidate.provider)
-            if cause is not None:
-                self._causes[candidate.name] = cause
-                continue
-            if spoke:
-                yield ChatEvent(EventType.RESTART)
-                spoke = False
-            call = _Call(candidate, self._model_call, self._idle_stream)
-            events = call.events(replace(request, model=candidate.model))
-            try:
+        progress = Progress()
+        remaining = self._remaining()
+        for at, candidate in enumerate(remaining):
+            last = at == len(remaining) - 1
+            async with aclosing(self._tried(candidate, request, progress, last=last)) as events:
                 async for event in events:
-                    spoke = spoke or event.type in _SPEAKS
                     yield event
-            finally:
-                await events.aclose()
-                self.attempts.append(call.attempt())
-            if call.answered:
+            if progress.answered:
                 return
-            error = call.failure()
-            if error.kind in _FINAL_KINDS or isinstance(error, BudgetExceeded):
-                yield ChatEvent(EventType.ERROR, error=error)
+            if progress.final is not None:
+                yield ChatEvent(EventType.ERROR, error=progress.final)
                 return
-            self._causes[candidate.name] = f"{error.kind}: {error}"
-        yield ChatEvent(EventType.ERROR, error=AllProvidersUnavailable(self._causes))
+        nothing_left = AllProvidersUnavailable(self._causes, retry_in=self._retry_in)
+        yield ChatEvent(EventType.ERROR, error=progress.too_long or nothing_left)
 
     def _remaining(self) -> list[Candidate]:
-        failed = {attempt.model for attempt in self.attempts if attempt.error is not None}
-        return [candidate for candidate in self._candidates if candidate.name not in failed]
+        return [c for c in self._candidates if c.name not in self._given_up]
 
-
-class _Call:
-    """One call of one candidate: passes its events on, all but ERROR, and keeps the record."""
-
-    def __init__(self, candidate: Candidate, model_call: float, idle_stream: float) -> None:
-        self._candidate = candidate
-        self._model_call = model_call
-        self._idle_stream = idle_stream
-        self._started = time.monotonic()
-        self._usage = Usage()
-        self._error: ProviderError | None = None
-        self.answered = False
-
-    def attempt(self) -> Attempt:
-        """The record of the call so far."""
-        return Attempt(
-            model=self._candidate.name,
-            answered=self.answered,
-            seconds=time.monotonic() - self._started,
-            usage=self._usage,
-            error=self._error,
-        )
-
-    def failure(self) -> ProviderError:
-        """Why the call did not answer; only after its events have ended without DONE."""
-        assert self._error is not None
-        return self._error
-
-    async def events(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
-        """The events up to and including DONE; after anything else, `failure()` says what."""
-        deadline = asyncio.get_running_loop().time() + self._model_call
-        stream = self._opened(request)
-        if stream is None:
+    async def _tried(
+        self, candidate: Candidate, request: ChatRequest, progress: Progress, *, last: bool
+    ) -> AsyncGenerator[ChatEvent, None]:
+        """The events of one candidate, which may be called more than once: in quick tries, with
+        another key, or after the wait that the vendor asked for."""
+        info = await candidate.info()
+        cause = _too_small(info, progress) or await unavailability(candidate.provider)
+        if cause is not None:
+            self._causes[candidate.name] = cause
             return
-        try:
-            while (event := await self._next(stream, deadline)) is not None:
-                if event.type is EventType.ERROR:
-                    self._error = event.error or self._failed(
-                        "failed without saying why", ErrorKind.SERVER
-                    )
-                    return
-                if event.usage is not None:
-                    self._usage = event.usage
-                self.answered = event.type is EventType.DONE
-                yield event
-                if self.answered:
-                    return
-        finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
+        request = replace(request, model=candidate.model)
+        if self._adapt is not None:
+            request = self._adapt(request, info)
+        keys = candidate.instances()
+        admission: Admission | None = None
+        for number in range(1, QUICK_TRIES + len(keys)):
+            admission = admission or await self._admitted(candidate, request.session)
+            if admission is None:
+                return
+            trial = Trial(self._terms, candidate.name, keys, admission, number=number, last=last)
+            async with aclosing(trial.events(request, info, progress)) as events:
+                async for event in events:
+                    yield event
+            if trial.error is None:
+                return
+            self._given_up.add(candidate.name)
+            self._causes[candidate.name] = f"{trial.error.kind}: {trial.error}"
+            if progress.final is not None or trial.pause is None:
+                return
+            admission = admission if trial.kept else None
+            await asyncio.sleep(trial.pause)
 
-    def _opened(self, request: ChatRequest) -> AsyncIterator[ChatEvent] | None:
-        """The answer's stream, or None with the error kept: a plug-in may raise at once."""
-        try:
-            return self._candidate.provider.chat(request)
-        except Exception as error:  # noqa: BLE001  # the turn goes on with the next candidate
-            self._error = self._broken(error)
-            return None
-
-    async def _next(self, stream: AsyncIterator[ChatEvent], deadline: float) -> ChatEvent | None:
-        """The next event, or None with the error kept. Never times the consumer, only the wait."""
-        now = asyncio.get_running_loop().time()
-        try:
-            # A stream that always has something ready would never notice its deadline.
-            if now >= deadline:
-                raise TimeoutError
-            async with asyncio.timeout_at(min(deadline, now + self._idle_stream)):
-                return await anext(stream)
-        except StopAsyncIteration:
-            self._error = self._failed(
-                "ended its stream before the answer was complete", ErrorKind.NETWORK
-            )
-        except TimeoutError:
-            over = deadline - now < self._idle_stream
-            self._error = self._failed(
-                f"took longer than {self._model_call:g} s"
-                if over
-                else f"was silent for {self._idle_stream:g} s",
-                ErrorKind.TIMEOUT,
-            )
-        except Exception as error:  # noqa: BLE001  # the turn goes on with the next candidate
-            self._error = self._broken(error)
+    async def _admitted(self, candidate: Candidate, session: str | None) -> Admission | None:
+        """A key that may be used now, or None with the cause noted."""
+        provider, model, keys = candidate.provider_name, candidate.model, candidate.instances()
+        health = self._terms.health
+        if health is None:
+            return Admission(provider, model, next(iter(keys)))
+        admission = await health.admit(provider, model, list(keys), session)
+        if isinstance(admission, Admission):
+            return admission
+        left = "being tried" if admission.probing else f"{admission.seconds:.0f} s left"
+        self._causes.setdefault(candidate.name, f"resting after {admission.reason}, {left}")
+        self._retry_in = min(admission.seconds, self._retry_in or admission.seconds)
         return None
 
-    def _broken(self, error: Exception) -> ProviderError:
-        if isinstance(error, ProviderError):
-            return error
-        return self._failed(f"broke ({_described(error)})", ErrorKind.SERVER)
 
-    def _failed(self, what: str, kind: ErrorKind) -> ProviderError:
-        name = self._candidate.name
-        return ProviderError(f"{name} {what}.", kind=kind, provider=name.partition("/")[0])
-
-
-def _described(error: Exception) -> str:
-    # The text of a foreign exception may quote a key or a person's message.
-    return str(error) if isinstance(error, SigilError) else type(error).__name__
+def _too_small(info: ModelInfo, progress: Progress) -> str | None:
+    """Why a model need not be tried with what was too long for another. Of one that nobody
+    knows it cannot be said."""
+    unknown = info == ModelInfo(info.id)
+    if not progress.longest or unknown or info.max_context_tokens > progress.longest:
+        return None
+    return "its context is no larger"

@@ -51,7 +51,7 @@ class FakeProvider:
 class ScriptedProvider:
     """Plays one turn of its script per call, in the order of the calls; see `Turn`.
 
-    A call after the last turn is an ERROR of kind `invalid_request`, which does not fail over.
+    A call after the last turn is an ERROR of kind `unavailable`.
     `requests` keeps what it was asked.
     """
 
@@ -75,7 +75,7 @@ class ScriptedProvider:
         if turn is None:
             turn = ProviderError(
                 f"the script of {self.name} has no turn for call {len(self.requests)}.",
-                kind=ErrorKind.INVALID_REQUEST,
+                kind=ErrorKind.UNAVAILABLE,
                 provider=self.name,
             )
         for event in _played(turn):

@@ -77,9 +77,12 @@ async def test_the_first_that_answers_is_the_answer() -> None:
 
 @pytest.mark.parametrize("kind", sorted(FAILING_OVER))
 async def test_failures_move_on(kind: ErrorKind) -> None:
-    models = chain(ScriptedProvider([failed(kind)], "a"), FakeProvider("b"))
+    models = chain(ScriptedProvider([failed(kind)] * 2, "a"), FakeProvider("b"))
     assert brief(await collected(models)) == ["ok", "usage", "done"]
-    assert [(a.model, a.error_kind) for a in models.attempts] == [("a/m", kind), ("b/m", None)]
+    calls = [("a/m", kind), ("b/m", None)]
+    if kind in {ErrorKind.NETWORK, ErrorKind.OVERLOADED}:  # perhaps over in a moment
+        calls.insert(0, calls[0])
+    assert [(a.model, a.error_kind) for a in models.attempts] == calls
 
 
 @pytest.mark.parametrize(
@@ -141,9 +144,9 @@ async def test_a_provider_that_raises_before_it_streams_moves_on_as_well() -> No
 
 async def test_when_all_fail_one_error_names_each() -> None:
     models = chain(
-        ScriptedProvider([failed(ErrorKind.OVERLOADED)], "a"),
+        ScriptedProvider([failed(ErrorKind.OVERLOADED)] * 2, "a"),
         FakeProvider("b", available=False),
-        ScriptedProvider([[HALF]], "c"),
+        ScriptedProvider([[HALF, error_event()]], "c"),
     )
     events = await collected(models)
     assert brief(events) == ["Hal", "error"]
@@ -151,7 +154,7 @@ async def test_when_all_fail_one_error_names_each() -> None:
     assert isinstance(error, AllProvidersUnavailable)
     assert list(error.causes) == ["a/m", "b/m", "c/m"]
     assert "overloaded" in error.causes["a/m"]
-    assert [a.model for a in models.attempts] == ["a/m", "c/m"]
+    assert [a.model for a in models.attempts] == ["a/m", "a/m", "c/m"]
 
 
 async def test_a_candidate_is_tried_once_in_a_turn() -> None:

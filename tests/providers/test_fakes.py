@@ -37,6 +37,6 @@ async def test_the_script_is_played_in_order() -> None:
         await collected(scripted)
     (event,) = await collected(scripted)
     assert event.error is not None
-    assert event.error.kind is ErrorKind.INVALID_REQUEST
+    assert event.error.kind is ErrorKind.UNAVAILABLE
     assert "call 5" in str(event.error)
     assert len(scripted.requests) == 5

@@ -1,0 +1,91 @@
+"""Makes of a turn's request what one model can take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from sigil.providers.base import ChatRequest, Message, ModelInfo, ToolDefinition
+from sigil.sessions import window
+
+# On the careful side: English has about four bytes a token, other scripts about three.
+BYTES_PER_TOKEN = 3
+# Vendors scale pictures down to about this many tokens each.
+TOKENS_PER_IMAGE = 1_600
+TOKENS_PER_MESSAGE = 8
+
+BLIND_TEXT = "(a picture that this model cannot see)"
+
+
+def adapt(request: ChatRequest, info: ModelInfo) -> ChatRequest:
+    """The request without what the model cannot do, and within its limits.
+
+    Pictures become a note, tools and their calls become text, the answer's bound is lowered to
+    the model's, and the oldest messages are left out until the rest fits its context. The
+    newest message stays whole: if it alone is too long, the vendor says so and a model with a
+    larger context may answer.
+    """
+    messages = list(request.messages)
+    if not info.tools:
+        messages = [_told(message) for message in messages]
+    if not info.vision:
+        messages = [_blind(message) for message in messages]
+    # An answer may take half of a small context at most.
+    max_tokens = min(request.max_tokens, info.max_output_tokens, info.max_context_tokens // 2)
+    request = replace(
+        request,
+        tools=request.tools if info.tools else (),
+        max_tokens=max(1, max_tokens),
+        stream=request.stream and info.streaming,
+    )
+    room = info.max_context_tokens - request.max_tokens - _overhead(request)
+    return replace(request, messages=tuple(_fitted(messages, room)))
+
+
+def _fitted(messages: Sequence[Message], room: int) -> list[Message]:
+    if _tokens(messages) <= room:
+        return list(messages)
+    return window(messages, room, _tokens) or window(messages, 1) or list(messages[-1:])
+
+
+def _overhead(request: ChatRequest) -> int:
+    return _text_tokens(request.system_prompt or "") + sum(map(_tool_tokens, request.tools))
+
+
+def _tool_tokens(tool: ToolDefinition) -> int:
+    return _text_tokens(tool.name + tool.description + json.dumps(dict(tool.parameters)))
+
+
+def _tokens(messages: Iterable[Message]) -> int:
+    return sum(
+        TOKENS_PER_MESSAGE
+        + _text_tokens(message.content)
+        + TOKENS_PER_IMAGE * len(message.images)
+        + sum(
+            _text_tokens(call.name + json.dumps(dict(call.arguments)))
+            for call in message.tool_calls
+        )
+        for message in messages
+    )
+
+
+def _text_tokens(text: str) -> int:
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
+
+
+def _blind(message: Message) -> Message:
+    if not message.images:
+        return message
+    notes = "\n".join([BLIND_TEXT] * len(message.images))
+    return replace(message, images=(), content=f"{message.content}\n{notes}".strip())
+
+
+def _told(message: Message) -> Message:
+    """A tool's call or result in words, for a model that knows no tools."""
+    if message.role == "tool":
+        return Message(role="user", content=f"(a tool's result) {message.content}")
+    if not message.tool_calls:
+        return message
+    calls = [f"(called {c.name} with {json.dumps(dict(c.arguments))})" for c in message.tool_calls]
+    return Message(role="assistant", content="\n".join(filter(None, [message.content, *calls])))

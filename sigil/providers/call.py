@@ -1,0 +1,164 @@
+"""One call of one model, with its deadlines and its record."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+
+from sigil.errors import ErrorKind, ProviderError, SigilError
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, Provider, Usage
+
+# A vendor that refuses in these ways has done no work that it could charge for.
+_NEVER_BILLED = frozenset(
+    {
+        ErrorKind.AUTH,
+        ErrorKind.BILLING,
+        ErrorKind.RATE_LIMITED,
+        ErrorKind.OVERLOADED,
+        ErrorKind.UNAVAILABLE,
+        ErrorKind.INVALID_REQUEST,
+        ErrorKind.CONTEXT_TOO_LONG,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of one model, `seconds` long, at `cost` micro-dollars, with the key of this
+    fingerprint. Not answered and no error: it was cancelled."""
+
+    model: str
+    answered: bool
+    seconds: float
+    usage: Usage
+    error: ProviderError | None = None
+    cost: int = 0
+    key: str = ""
+
+    @property
+    def error_kind(self) -> ErrorKind | None:
+        """The class of the failure, if it failed."""
+        return None if self.error is None else self.error.kind
+
+
+class Call:
+    """Passes a model's events on, all but ERROR, and keeps what came of the call.
+
+    `name` is the full `provider/model`. More than `model_call` seconds in all or `idle_stream`
+    seconds of silence end it.
+    """
+
+    def __init__(
+        self, name: str, provider: Provider, *, model_call: float, idle_stream: float
+    ) -> None:
+        self._name = name
+        self._provider = provider
+        self._model_call = model_call
+        self._idle_stream = idle_stream
+        self._started = time.monotonic()
+        self._usage: Usage | None = None
+        self.answered = False
+        self.error: ProviderError | None = None
+        self.said = 0
+
+    def usage(self) -> Usage | None:
+        """What the vendor counted; None if it did not say although it may have worked."""
+        error = self.error
+        if self._usage is not None or self.said or error is None:
+            return self._usage
+        refused = error.status is not None and error.status >= 400
+        if refused or not error.reached or error.kind in _NEVER_BILLED:
+            return Usage()
+        return None
+
+    def attempt(self, *, cost: int, key: str) -> Attempt:
+        """The record of the call so far."""
+        return Attempt(
+            model=self._name,
+            answered=self.answered,
+            seconds=time.monotonic() - self._started,
+            usage=self._usage or Usage(),
+            error=self.error,
+            cost=cost,
+            key=key,
+        )
+
+    async def events(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
+        """The events up to and including DONE; after anything else, `error` says what."""
+        deadline = asyncio.get_running_loop().time() + self._model_call
+        stream = self._opened(request)
+        if stream is None:
+            return
+        try:
+            while (event := await self._next(stream, deadline)) is not None:
+                if event.type is EventType.ERROR:
+                    self.error = event.error or self._failed(
+                        "failed without saying why", ErrorKind.SERVER
+                    )
+                    return
+                self._note(event)
+                yield event
+                if self.answered:
+                    return
+        finally:
+            close = getattr(stream, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _note(self, event: ChatEvent) -> None:
+        if event.type is EventType.TEXT_DELTA:
+            self.said += len(event.text.encode("utf-8", "surrogatepass"))
+        elif event.usage is not None:
+            self._usage = event.usage
+        elif event.tool_call is not None:
+            self.said += len(repr(event.tool_call).encode("utf-8", "surrogatepass"))
+        self.answered = event.type is EventType.DONE
+
+    def _opened(self, request: ChatRequest) -> AsyncIterator[ChatEvent] | None:
+        """The answer's stream, or None with the error kept: a plug-in may raise at once."""
+        try:
+            return self._provider.chat(request)
+        except Exception as error:  # noqa: BLE001  # the turn goes on with the next candidate
+            self.error = self._broken(error)
+            return None
+
+    async def _next(self, stream: AsyncIterator[ChatEvent], deadline: float) -> ChatEvent | None:
+        """The next event, or None with the error kept. Never times the consumer, only the wait."""
+        now = asyncio.get_running_loop().time()
+        try:
+            # A stream that always has something ready would never notice its deadline.
+            if now >= deadline:
+                raise TimeoutError
+            async with asyncio.timeout_at(min(deadline, now + self._idle_stream)):
+                return await anext(stream)
+        except StopAsyncIteration:
+            self.error = self._failed(
+                "ended its stream before the answer was complete", ErrorKind.NETWORK
+            )
+        except TimeoutError:
+            over = deadline - now < self._idle_stream
+            self.error = self._failed(
+                f"took longer than {self._model_call:g} s"
+                if over
+                else f"was silent for {self._idle_stream:g} s",
+                ErrorKind.TIMEOUT,
+            )
+        except Exception as error:  # noqa: BLE001  # the turn goes on with the next candidate
+            self.error = self._broken(error)
+        return None
+
+    def _broken(self, error: Exception) -> ProviderError:
+        if isinstance(error, ProviderError):
+            return error
+        return self._failed(f"broke ({described(error)})", ErrorKind.SERVER)
+
+    def _failed(self, what: str, kind: ErrorKind) -> ProviderError:
+        name = self._name
+        return ProviderError(f"{name} {what}.", kind=kind, provider=name.partition("/")[0])
+
+
+def described(error: Exception) -> str:
+    """What may be shown: the text of a foreign exception may quote a key or a message."""
+    return str(error) if isinstance(error, SigilError) else type(error).__name__

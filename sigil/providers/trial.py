@@ -1,0 +1,198 @@
+"""One try of one model: paid for, called, settled, and reported to the other workers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sigil.errors import BudgetExceeded, ErrorKind, PriceUnknown, ProviderError, StoreError
+from sigil.providers.base import (
+    ChatEvent,
+    ChatRequest,
+    EventType,
+    Hold,
+    Meter,
+    ModelInfo,
+    Provider,
+)
+from sigil.providers.call import Attempt, Call
+from sigil.stores.base import Admission
+
+if TYPE_CHECKING:
+    from sigil.providers.health import Health
+
+log = structlog.get_logger(__name__)
+
+QUICK_TRIES = 2
+# A person waits at most this long because a vendor asks for it, and only for the last hope.
+LONGEST_WAIT_S = 60.0
+
+_QUICK_PAUSE_S = (0.2, 0.6)
+_SPEAKS = frozenset({EventType.TEXT_DELTA, EventType.TOOL_CALL})
+# The same request would get the same answer from any other model.
+_FINAL_KINDS = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.FILTERED})
+# What may be over in a moment.
+_QUICK_KINDS = frozenset({ErrorKind.NETWORK, ErrorKind.OVERLOADED})
+# What another key of the same vendor may not share.
+_KEY_KINDS = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.BILLING})
+_WAITED_FOR = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED})
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is the same for all tries of a chain: deadlines in seconds, who is asked before a
+    call and told after it, and where the record goes."""
+
+    model_call: float
+    idle_stream: float
+    health: Health | None
+    meter: Meter | None
+    record: Callable[[Attempt], None]
+
+
+@dataclass(slots=True)
+class Progress:
+    """What one `chat` of a chain has come to. `longest` is the largest context (tokens) that was
+    too short for the request, `too_long` the error that said so."""
+
+    spoke: bool = False
+    answered: bool = False
+    final: ProviderError | None = None
+    too_long: ProviderError | None = None
+    longest: int = 0
+
+
+class Trial:
+    """One try with the key that was admitted; `number` counts those of one candidate from 1.
+
+    Afterwards `error` says why there was no answer, and `pause` in how many seconds the same
+    candidate may be tried again (None: not in this turn); `kept` tells that the admission still
+    stands for that. `last` means that nobody else is left to be tried.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        name: str,
+        keys: Mapping[str, Provider],
+        admission: Admission,
+        *,
+        number: int,
+        last: bool,
+    ) -> None:
+        self._terms = terms
+        self._name = name
+        self._keys = keys
+        self._admission = admission
+        self._number = number
+        self._last = last
+        self._call = Call(
+            name,
+            keys[admission.key],
+            model_call=terms.model_call,
+            idle_stream=terms.idle_stream,
+        )
+        self.error: ProviderError | None = None
+        self.pause: float | None = None
+        self.kept = False
+
+    async def events(
+        self, request: ChatRequest, info: ModelInfo, progress: Progress
+    ) -> AsyncGenerator[ChatEvent, None]:
+        """The call's events, after a RESTART if an earlier try had spoken."""
+        hold = await self._reserved(request, info, progress)
+        if hold is None:
+            return
+        try:
+            async with self._probing():
+                if progress.spoke:
+                    progress.spoke = False
+                    yield ChatEvent(EventType.RESTART)
+                paid = replace(request, max_tokens=hold.max_tokens)
+                async with aclosing(self._call.events(paid)) as events:
+                    async for event in events:
+                        progress.spoke = progress.spoke or event.type in _SPEAKS
+                        progress.answered = self._call.answered
+                        yield event
+        finally:
+            self._judge(info, progress)
+            # Also when the turn is cancelled: what was spent is spent.
+            await asyncio.shield(self._closed(hold))
+
+    async def _reserved(
+        self, request: ChatRequest, info: ModelInfo, progress: Progress
+    ) -> Hold | None:
+        """The money for the call, or None with the error kept."""
+        if self._terms.meter is None:
+            return Hold("", 0, request.max_tokens)
+        try:
+            return await self._terms.meter.reserve(self._name, request, info)
+        except BudgetExceeded as error:
+            self.error = progress.final = error
+        except PriceUnknown as error:
+            self.error = error
+        if self._terms.health is not None:
+            await self._terms.health.release(self._admission)
+        return None
+
+    def _probing(self) -> AbstractAsyncContextManager[None]:
+        health = self._terms.health
+        return nullcontext() if health is None else health.probing(self._admission)
+
+    def _judge(self, info: ModelInfo, progress: Progress) -> None:
+        """What the end of the call means for the tries to come."""
+        error = self.error = self._call.error
+        if error is None:
+            return
+        if error.kind in _FINAL_KINDS or isinstance(error, BudgetExceeded):
+            progress.final = error
+        elif error.kind is ErrorKind.CONTEXT_TOO_LONG:
+            progress.too_long = error
+            progress.longest = max(progress.longest, info.max_context_tokens)
+        else:
+            self._plan(error)
+
+    def _plan(self, error: ProviderError) -> None:
+        """Whether and when the same candidate is tried again in this turn."""
+        wait = error.retry_after
+        if error.kind in _KEY_KINDS and self._number < len(self._keys):
+            self.pause = 0.0
+        elif self._number >= QUICK_TRIES:
+            return
+        elif error.kind in _WAITED_FOR and wait is not None:
+            if self._last and wait <= LONGEST_WAIT_S:
+                self.pause = wait + random.uniform(*_QUICK_PAUSE_S)  # noqa: S311  # jitter
+        elif error.kind in _QUICK_KINDS and (self._last or not self._call.said):
+            # Once it has spoken the next model starts over, if there is one.
+            self.pause = random.uniform(*_QUICK_PAUSE_S)  # noqa: S311  # jitter
+            self.kept = True
+
+    async def _closed(self, hold: Hold) -> None:
+        """Settles and reports. A store that is away now must not cost a good answer: what was
+        reserved is then settled at its worst case when it expires."""
+        call = self._call
+        cost = 0
+        try:
+            if self._terms.meter is not None:
+                cost = await self._terms.meter.settle(
+                    hold, self._name, call.usage(), said=call.said, complete=call.answered
+                )
+            await self._reported()
+        except StoreError as error:
+            log.warning("a model call was not settled", model=self._name, reason=str(error))
+        self._terms.record(call.attempt(cost=cost, key=self._admission.key))
+
+    async def _reported(self) -> None:
+        health = self._terms.health
+        if health is None or self.kept:
+            return
+        if self._call.answered or self.error is not None:
+            await health.report(self._admission, self.error)
+        else:
+            await health.release(self._admission)
