@@ -23,7 +23,9 @@ __all__ = [
     "FakeProvider",
     "MemoryChannel",
     "ScriptedProvider",
+    "end_cooldowns",
     "expire_leases",
+    "expire_probes",
     "fake_stores",
     "make_due",
     "settle",
@@ -55,6 +57,18 @@ for _, lane in ipairs(redis.call('ZRANGE', due, 0, -1)) do
 end
 """
 
+# ARGV: prefix, what in a state (see `lua/admit.lua`) to replace, by what. All that is known of
+# models is of an earlier time.
+_AGE = """
+for _, name in ipairs(redis.call('ZRANGE', ARGV[1] .. 'health', 0, -1)) do
+  local key = ARGV[1] .. name
+  local known = redis.call('HGETALL', key)
+  for at = 1, #known, 2 do
+    redis.call('HSET', key, known[at], (string.gsub(known[at + 1], ARGV[2], ARGV[3])))
+  end
+end
+"""
+
 
 def fake_stores() -> Stores:
     """Every store over fakeredis, empty; of the same type as the real ones."""
@@ -72,6 +86,16 @@ async def expire_leases(stores: Stores) -> None:
 async def make_due(stores: Stores) -> None:
     """Lets every due time (parking, coalescing, being put off) be reached now."""
     await _run(stores, _MAKE_DUE)
+
+
+async def end_cooldowns(stores: Stores) -> None:
+    """Lets the time of every cooldown be over now: what rested waits for its probe."""
+    await _run(stores, _AGE, "^%d+", "0")
+
+
+async def expire_probes(stores: Stores) -> None:
+    """Lets every probe be overdue now, as if the process that made it had died."""
+    await _run(stores, _AGE, "^(%d+) %d+", "%1 0")
 
 
 async def settle(gateway: Gateway) -> None:
@@ -94,8 +118,8 @@ async def settle(gateway: Gateway) -> None:
     raise AssertionError(f"lanes are still not empty after {MOST_ROUNDS} rounds: {lanes[:3]}")
 
 
-async def _run(stores: Stores, script: str) -> None:
+async def _run(stores: Stores, script: str, *args: str) -> None:
     client = stores.backend
     assert isinstance(client, Client)
     with client.guard():
-        await client.redis.eval(script, 0, client.keys.prefix)
+        await client.redis.eval(script, 0, client.keys.prefix, *args)
