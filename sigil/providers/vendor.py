@@ -7,13 +7,13 @@ import json
 import re
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from sigil.errors import ConfigError, ErrorKind, ProviderError
-from sigil.providers.base import Image, Message, Native
+from sigil.providers.base import Image, Message, Native, ToolDefinition
 
 NO_KEY = "none"
 """Stands for the key where there is none: SDKs insist on one, and such a server ignores it."""
@@ -48,6 +48,8 @@ _MAX_REQUEST_ID = 128
 _MAX_RETRY_AFTER = 24 * 3600.0
 _MAX_TOKENS = 1_000_000_000
 _MAX_NATIVE = 256 * 1024
+_MAX_NAME = 64
+_NO_NAME_CHARACTERS = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 def kind_of(status: int, message: str) -> ErrorKind:
@@ -182,3 +184,30 @@ def replayed(message: Message, api: str, model: str) -> Any:
         return json.loads(kept.content)
     except ValueError:
         return None
+
+
+class ToolNames:
+    """The names of a request's tools as every vendor takes them: letters, digits, `_` and `-`, 64
+    at most. A name that has to change and would be another's gets a number."""
+
+    def __init__(self, tools: Iterable[ToolDefinition]) -> None:
+        self._names: dict[str, str] = {}
+        for tool in tools:
+            self.wire(tool.name)
+
+    def wire(self, name: str) -> str:
+        """The name that the vendor is given."""
+        known = next((wire for wire, own in self._names.items() if own == name), None)
+        if known is not None:
+            return known
+        wire = plain = _NO_NAME_CHARACTERS.sub("_", name)[:_MAX_NAME] or "_"
+        number = 1
+        while wire in self._names:
+            number += 1
+            wire = f"{plain[: _MAX_NAME - len(str(number)) - 1]}_{number}"
+        self._names[wire] = name
+        return wire
+
+    def own(self, wire: str) -> str:
+        """The tool's own name; a name that was never given is returned as it is."""
+        return self._names.get(wire, wire)
