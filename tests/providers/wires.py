@@ -1,0 +1,50 @@
+"""The form in which a vendor speaks, as text on the wire: good answers, and refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+# What a fault may do to an answer that is otherwise good.
+GOOD, EMPTY, FILTERED = "good", "empty", "filtered"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error as the vendor words it. `{key}` in the message gives way to the caller's key."""
+
+    status: int
+    word: str
+    message: str
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One API. Texts of a stream are `opening`, a `word` each, then `closing`.
+
+    `whole` is an answer that is not streamed; `closing` and `whole` take how it ends.
+    `refused` is the body of an error and `broken` an error as an event of a stream. `own` has
+    the vendor's words for what it refuses, by the name of the fault.
+    """
+
+    name: str
+    path: str
+    key_header: Callable[[str], tuple[str, str]]
+    request_id_header: str
+    opening: str
+    word: Callable[[str], str]
+    closing: Callable[[str], str]
+    whole: Callable[[str, str], Json]
+    refused: Callable[[Refusal], Json]
+    broken: Callable[[Refusal], str]
+    overloaded: Refusal
+    own: Mapping[str, Refusal]
+
+
+def sse(data: Json, event: str | None = None) -> str:
+    head = "" if event is None else f"event: {event}\n"
+    return f"{head}data: {json.dumps(data)}\n\n"
