@@ -72,6 +72,8 @@ config_app = typer.Typer(
     name="config", help="Check, show and start configurations.", no_args_is_help=True
 )
 app.add_typer(config_app)
+providers_app = typer.Typer(name="providers", help="Show the model vendors, and what rests.")
+app.add_typer(providers_app)
 
 SeenAs = Annotated[str | None, typer.Option("--role", help="As this role sees it; default: all.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -266,6 +268,29 @@ def _version(as_json: Json = False) -> None:
     from sigil.cli import version as command
 
     raise typer.Exit(command.run(as_json=as_json))
+
+
+@providers_app.callback(invoke_without_command=True)
+def _providers(ctx: typer.Context, as_json: Json = False) -> None:
+    """Show the model vendors, their keys by fingerprint, and which of their models rest."""
+    if ctx.invoked_subcommand is None:
+        from sigil.cli import providers as command
+
+        raise typer.Exit(command.show(ctx.obj.settings("agent"), as_json=as_json))
+
+
+@providers_app.command("reset")
+def _providers_reset(
+    ctx: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="[PROVIDER[/MODEL]]", help="Whose; default: all.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Forget cooldowns, so that what rests is called again at once."""
+    from sigil.cli import providers as command
+
+    raise typer.Exit(command.reset(ctx.obj.settings("routing"), name, as_json=as_json))
 
 
 @config_app.command("check")

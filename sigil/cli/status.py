@@ -1,25 +1,31 @@
-"""`sigil status`: what was accepted, and how it ended."""
+"""`sigil status`: what was accepted and how it ended, and which models rest."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from sigil.cli import backend, output
+from sigil.cli import backend, output, providers
 from sigil.config import Settings
 from sigil.lanes import Outcome
+from sigil.stores.base import Cooldown
 
 ENDED = tuple(outcome.value for outcome in Outcome)
 
 
 def run(settings: Settings, *, verify: bool, as_json: bool) -> int:
     """Prints the counts per day (UTC). 1 if a recount was asked for and does not balance."""
-    days, recount = asyncio.run(_read(settings, verify=verify))
+    days, resting, recount = asyncio.run(_read(settings, verify=verify))
     if as_json:
-        output.as_json({"days": days} | ({} if recount is None else {"verify": recount}))
+        data = {"days": days, "resting": [asdict(cooldown) for cooldown in resting]}
+        output.as_json(data | ({} if recount is None else {"verify": recount}))
     else:
         _show(days)
+        if resting:
+            output.line("")
+            providers.show_resting(resting)
         if recount is not None:
             _show_recount(recount)
     return 0 if recount is None or recount["balanced"] else 1
@@ -27,11 +33,13 @@ def run(settings: Settings, *, verify: bool, as_json: bool) -> int:
 
 async def _read(
     settings: Settings, *, verify: bool
-) -> tuple[dict[str, dict[str, int]], Mapping[str, Any] | None]:
+) -> tuple[dict[str, dict[str, int]], Sequence[Cooldown], Mapping[str, Any] | None]:
     async with backend.stores(settings) as stores:
         counts = await stores.lanes.counts()
+        resting = await stores.health.resting()
         recount = await stores.lanes.verify() if verify else None
-    return {day: with_open(counts[day]) for day in sorted(counts, reverse=True)}, recount
+    days = {day: with_open(counts[day]) for day in sorted(counts, reverse=True)}
+    return days, resting, recount
 
 
 def with_open(counts: Mapping[str, int]) -> dict[str, int]:

@@ -44,6 +44,7 @@ def fingerprint(provider: str, key: str) -> str:
 
     It belongs to the provider, so that it does not tell who else is given the same key.
     """
+    key = key.strip()
     if not key:
         return ""
     return hashlib.sha256(f"{provider}\0{key}".encode()).hexdigest()[:12]

@@ -1,7 +1,9 @@
-"""What Prometheus is told: how messages ended, how many wait, how long each stage takes."""
+"""What Prometheus is told: how messages ended, how many wait, how long each stage takes, which
+models rest."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
@@ -17,18 +19,22 @@ from sigil.metrics import BUCKETS_S, STAGES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sigil.stores.base import Stores
+    from sigil.stores.base import Cooldown, Stores
 
 OUTCOMES = ("accepted", "duplicate", "answered", "refused", "stopped", "dead")
 _ENDS = ("answered", "refused", "stopped", "dead")
+# Names of models can come from people's choices; the metrics stay readable all the same.
+_MOST_RESTING = 100
 
 
 async def exposition(stores: Stores) -> tuple[bytes, str]:
     """The body of `/metrics` and its content type. Raises `StoreError`."""
     days = await stores.lanes.counts()
     times = await stores.counters.read()
+    resting = await stores.health.resting()
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot([_messages(days), _waiting(days), _stages(times)]))
+    families = (_messages(days), _waiting(days), _stages(times), *_health(resting))
+    registry.register(_Snapshot(families))
     return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
@@ -77,3 +83,32 @@ def _stages(times: Mapping[str, int]) -> Metric:
             buckets.append((bound, total))
         family.add_metric([stage], buckets, sum_value=times.get(f"{stage}:us", 0) / 1_000_000)
     return family
+
+
+def _health(resting: Iterable[Cooldown]) -> Iterator[Metric]:
+    """Keys are not told apart: of those that rest for one reason, the longest."""
+    seconds: dict[tuple[str, str, str], float] = {}
+    keys: Counter[tuple[str, str]] = Counter()
+    for cooldown in resting:
+        model = (cooldown.provider, cooldown.model)
+        if model not in keys and len(keys) == _MOST_RESTING:
+            continue
+        keys[model] += 1
+        labels = (*model, cooldown.reason)
+        seconds[labels] = max(cooldown.seconds, seconds.get(labels, 0.0))
+    cooldowns = GaugeMetricFamily(
+        "sigil_provider_cooldown_seconds",
+        "How long a model still rests; 0: it waits for its probe",
+        labels=["provider", "model", "reason"],
+    )
+    for labels, left in seconds.items():
+        cooldowns.add_metric(labels, left)
+    yield cooldowns
+    count = GaugeMetricFamily(
+        "sigil_provider_keys_resting",
+        "Keys under which a model rests or waits for its probe",
+        labels=["provider", "model"],
+    )
+    for model, number in keys.items():
+        count.add_metric(model, number)
+    yield count

@@ -44,6 +44,14 @@ class FakeLanes:
         return {"balanced": self.balanced, "days": {}, "problems": ["one is lost"]}
 
 
+class FakeHealth:
+    def __init__(self) -> None:
+        self.known = []
+
+    async def resting(self):
+        return self.known
+
+
 class FakeBackend:
     closed = False
 
@@ -63,6 +71,7 @@ def fake_redis(monkeypatch):
 
     class FakeStores:
         lanes = FakeLanes(balanced=True)
+        health = FakeHealth()
         backend = FakeBackend()
 
     monkeypatch.setenv("SIGIL_REDIS__URL", "redis://127.0.0.1:1/0")

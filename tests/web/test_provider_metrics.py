@@ -1,0 +1,40 @@
+"""What `/metrics` says of models that rest."""
+
+from sigil.testing import end_cooldowns
+from sigil.web.prometheus import exposition
+
+
+async def rest(stores, provider, model, key, reason, seconds):
+    admission = await stores.health.admit(provider, model, [key], None, "a-token")
+    await stores.health.failed(admission, reason, (seconds,))
+
+
+async def lines(stores):
+    body, _ = await exposition(stores)
+    found = [line for line in body.decode().splitlines() if line.startswith("sigil_provider")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in found)}
+
+
+async def test_models_that_rest_are_told_without_their_keys(stores):
+    assert await lines(stores) == {}
+    await rest(stores, "openai", "gpt-x", "key-a", "rate_limited", 30)
+    await rest(stores, "openai", "gpt-x", "key-b", "rate_limited", 600)
+    await rest(stores, "openai", "gpt-x", "key-c", "auth", 900)
+    await rest(stores, "local", 'a "model"', "", "network", 60)
+    told = await lines(stores)
+    limited = 'sigil_provider_cooldown_seconds{model="gpt-x",provider="openai",reason='
+    assert 590 < told[f'{limited}"rate_limited"}}'] <= 600
+    assert 890 < told[f'{limited}"auth"}}'] <= 900
+    assert told['sigil_provider_keys_resting{model="gpt-x",provider="openai"}'] == 3
+    assert told[r'sigil_provider_keys_resting{model="a \"model\"",provider="local"}'] == 1
+    assert not [name for name in told if "key-" in name]
+    await end_cooldowns(stores)
+    assert (await lines(stores))[f'{limited}"auth"}}'] == 0
+    await stores.health.reset()
+    assert await lines(stores) == {}
+
+
+async def test_the_number_of_series_is_bounded(stores):
+    for number in range(120):
+        await rest(stores, "openai", f"model-{number}", "", "server", 30)
+    assert len(await lines(stores)) == 200
