@@ -173,11 +173,17 @@ class Provider(Protocol):
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Money set aside for one call: `amount` in micro-dollars, and the answer's bound that it
-    pays for. An empty `id`: nothing had to be set aside."""
+    pays for. An empty `id`: nothing had to be set aside.
+
+    `input_tokens` bounds what the request can be counted as. `unseen`: the answer may have cost
+    more than can be told from what came of it (thoughts, calls of tools that are half written).
+    """
 
     id: str
     amount: int
     max_tokens: int
+    input_tokens: int = 0
+    unseen: bool = False
 
 
 class Meter(Protocol):

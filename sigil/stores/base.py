@@ -130,6 +130,10 @@ class AuditStore(Protocol):
     async def recent(self, limit: int = 100) -> list[str]: ...
 
 
+MOST_MICRO_USD = 10**12
+"""The largest amount in a budget: a million dollars."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """What one scope may spend per hour and per day (UTC), in micro-dollars; None: no limit.
@@ -180,7 +184,7 @@ class BudgetStore(Protocol):
         self, id: str, limits: Sequence[Limit], want: int, least: int, *, ttl: float
     ) -> int | Refused:
         """Sets aside as much of `want` as every scope has room for, if that is at least
-        `least`; all scopes or none. The same `id` gets the same answer again. After `ttl`
+        `least`; all scopes or none. The same `id` is granted the same again. After `ttl`
         seconds without `settle` it counts as spent."""
         ...
 

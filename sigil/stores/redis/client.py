@@ -22,7 +22,11 @@ from sigil.stores.redis import sentinel
 from sigil.stores.redis.batch import Batcher
 from sigil.stores.redis.keys import Keys
 
-_WITH_EFFECTS = frozenset({"push", "commit", "show"})
+# What some scripts share beyond the prelude.
+_SHARED = {
+    **dict.fromkeys(("push", "commit", "show"), "_effects"),
+    **dict.fromkeys(("reserve", "settle", "expire", "spending", "subjects"), "_budgets"),
+}
 _BLOCKING_CONNECTIONS = 512
 
 
@@ -30,7 +34,7 @@ _BLOCKING_CONNECTIONS = 512
 def script_text(name: str) -> str:
     """The text of a named script, with what all scripts share in front."""
     folder = resources.files("sigil.stores") / "lua"
-    parts = ["_prelude"] + (["_effects"] if name in _WITH_EFFECTS else []) + [name]
+    parts = ["_prelude"] + ([_SHARED[name]] if name in _SHARED else []) + [name]
     return "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
 
 

@@ -1,5 +1,6 @@
 """Every Redis key has its name here. Parts from outside are percent-encoded, so that no two
-inputs share a key. The keys of items and lanes have their twins in `lua/_prelude.lua`.
+inputs share a key. The keys of items and lanes have their twins in `lua/_prelude.lua`;
+`lua/_budgets.lua` names windows.
 """
 
 from __future__ import annotations
@@ -85,6 +86,18 @@ class Keys:
 
     def usage(self, scope: str, subject: str, day: str) -> str:
         return self._key("usage", scope, subject, day)
+
+    # money
+    def budget(self, scope: str, subject: str) -> str:
+        """`lua/_budgets.lua` adds the window: `:hour:2026-11-22T23`, `:day:2026-11-22`."""
+        return self._key("budget", scope, subject)
+
+    def budget_hold(self, id: str) -> str:
+        return self._key("budget-hold", id)
+
+    def budget_subjects(self, scope: str) -> str:
+        """`lua/_budgets.lua` adds the day."""
+        return self._key("budget-subjects", scope)
 
     # models
     def healths(self) -> str:
