@@ -1,0 +1,257 @@
+"""Google's Gemini API, and servers that speak it.
+
+The official SDK is imported, in a thread, when the first call is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic import SecretStr
+
+from sigil.errors import ConfigError, ErrorKind, ProviderError
+from sigil.providers import catalogue
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
+from sigil.providers.google_answer import Answer
+from sigil.providers.google_client import build, error_in, leaving, request_id_of
+from sigil.providers.google_errors import refusal
+from sigil.providers.google_models import listed
+from sigil.providers.google_request import configured, conversation
+from sigil.providers.vendor import checked_key, failed, host_of
+
+if TYPE_CHECKING:
+    from google import genai
+    from google.genai import types
+    from httpx2 import AsyncClient, Response
+
+_OFFICIAL_URL = "https://generativelanguage.googleapis.com"
+_API_VERSION = "v1"
+_VERSION = re.compile(r"v\d+(?:(?:alpha|beta|main)\d*)?")
+_MODEL = re.compile(r"(?:models/|tunedModels/)?\w[\w.:@-]*", re.ASCII)
+_LEVELS = ("minimal", "low", "medium", "high", "xhigh")
+_REFRESH_TIMEOUT = 30.0
+
+
+class GoogleProvider:
+    """One account with the Gemini API, or one server at `base_url` that speaks it.
+
+    `api_version` is the first part of its paths, `v1` unless set (emulators often serve
+    `v1beta`). `thinking` is how much its models think before they answer: a level (`minimal`,
+    `low`, `medium`, `high`, `xhigh`), a budget in tokens, -1 for what the model finds right, 0
+    for not at all; which of them a model takes is up to the model. `read_timeout` is in seconds.
+    Raises `ConfigError` for a missing or malformed key, address or option.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        name: str = "google",
+        read_timeout: float = 300.0,
+        api_version: str | None = None,
+        thinking: int | str | None = None,
+    ) -> None:
+        self.name = name
+        self._base_url = base_url or _OFFICIAL_URL
+        self._host = host_of(name, self._base_url)
+        self._key = SecretStr(checked_key(name, api_key, base_url))
+        self._api_version = _checked_version(name, api_version)
+        self._thinking = _checked_thinking(name, thinking)
+        self._read_timeout = read_timeout
+        self._catalogue = catalogue.Catalogue(catalogue.GOOGLE)
+        # The SDK's client is kept beside its `aio`, which ends when it does.
+        self._client: genai.Client | None = None
+        self._http: AsyncClient | None = None
+        self._connecting = asyncio.Lock()
+
+    async def available(self) -> bool:
+        """Always: what is configured can be tried."""
+        return True
+
+    async def list_models(self) -> list[ModelInfo]:
+        """What the vendor said last, or else what is built in."""
+        return list(self._catalogue.models)
+
+    def model_info(self, model: str) -> ModelInfo:
+        """What a model can do, with or without `models/` before its name; of one that is not
+        in the catalogue little is expected."""
+        return self._catalogue.find(model)
+
+    async def refresh_models(self) -> list[ModelInfo]:
+        """Asks the vendor, within 30 s, which models there are. Raises `ProviderError`."""
+        try:
+            async with asyncio.timeout(_REFRESH_TIMEOUT):
+                found = await listed(await self._connected(), self._catalogue.find)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
+            raise self._translated(error, None) from None
+        if not found:
+            raise self._failed(ErrorKind.SERVER, "the vendor listed no models")
+        self._catalogue.replace(found)
+        return await self.list_models()
+
+    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        """Streams one answer; complete only with the vendor's `finishReason`."""
+        answer = Answer(request.model, self._failed)
+        failure: ProviderError | None = None
+        try:
+            async with aclosing(self._texts(request, answer)) as texts:
+                async for text in texts:
+                    yield ChatEvent(EventType.TEXT_DELTA, text=text)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
+            failure = self._translated(error, answer.request_id)
+        for event in answer.end(failure):
+            yield event
+
+    async def aclose(self) -> None:
+        """Closes the pooled connections; a later call opens new ones."""
+        client, self._client = self._client, None
+        http, self._http = self._http, None
+        if client is not None:
+            client.close()
+        if http is not None:
+            await http.aclose()
+
+    async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str, None]:
+        models = (await self._connected()).aio.models
+        arguments = self._arguments(request)
+        responses: list[Response] = []
+        if not request.stream:
+            with leaving(responses):
+                whole = await models.generate_content(**arguments)
+            answer.request_id = request_id_of(responses)
+            if not whole.candidates and (error := error_in(responses)) is not None:
+                raise _ErrorBody(error)
+            if text := answer.take_whole(whole):
+                yield text
+            return
+        opened = await models.generate_content_stream(**arguments)
+        chunks = cast("AsyncGenerator[types.GenerateContentResponse, None]", opened)
+        try:
+            with leaving(responses):
+                chunk = await anext(chunks, None)
+            answer.request_id = request_id_of(responses)
+            while chunk is not None:
+                if text := answer.take(chunk):
+                    yield text
+                chunk = await anext(chunks, None)
+        finally:
+            for response in responses:
+                await response.aclose()
+            await chunks.aclose()
+
+    def _arguments(self, request: ChatRequest) -> dict[str, Any]:
+        """Raises `ProviderError` for what cannot even be sent."""
+        if not _MODEL.fullmatch(request.model) or ".." in request.model:
+            raise self._failed(ErrorKind.UNAVAILABLE, "no model can have this name")
+        try:
+            contents = conversation(request)
+            config = configured(request, self._thinking_of(request.model))
+        except Exception as error:  # noqa: BLE001  # its text would quote the conversation
+            what = f"the request cannot be written ({type(error).__name__})"
+            raise self._failed(ErrorKind.INVALID_REQUEST, what) from None
+        if not contents:
+            raise self._failed(ErrorKind.INVALID_REQUEST, "the request says nothing")
+        return {"model": request.model, "contents": contents, "config": config}
+
+    def _thinking_of(self, model: str) -> types.ThinkingConfig | None:
+        """What is configured, but not for a model that is known not to think: it would refuse."""
+        from google.genai import types
+
+        info = self.model_info(model)
+        if not self._thinking or not (info.thinking or info == ModelInfo(model)):
+            return None
+        return types.ThinkingConfig(**self._thinking)
+
+    async def _connected(self) -> genai.Client:
+        async with self._connecting:
+            if self._client is None:
+                # The import takes 0.7 s; the loop has other streams to serve meanwhile.
+                client, self._http = await asyncio.to_thread(
+                    build,
+                    self._key.get_secret_value(),
+                    self._base_url,
+                    self._api_version,
+                    self._read_timeout,
+                )
+                self._client = client
+            return self._client
+
+    def _translated(self, error: Exception, request_id: str | None) -> ProviderError:
+        """The error in Sigil's terms. The original is not kept as its cause: it holds the
+        request with its key, and a vendor's text that may quote it."""
+        import httpx2
+        from google.genai import errors
+
+        if isinstance(error, ProviderError):
+            return error
+        cause = type(error).__name__
+        unreached = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+        reached = not isinstance(error, unreached)
+        if isinstance(error, (httpx2.TimeoutException, TimeoutError)):
+            what = f"{self._host} did not answer"
+            return self._failed(ErrorKind.TIMEOUT, what, request_id, reached=reached)
+        if isinstance(error, (httpx2.TransportError, OSError)):
+            what = f"the connection to {self._host} failed ({cause})"
+            return self._failed(ErrorKind.NETWORK, what, request_id, reached=reached)
+        if isinstance(error, errors.APIError):
+            return self._refused(error.details, error.response, request_id)
+        if isinstance(error, _ErrorBody):
+            return self._refused(error.body, None, request_id)
+        return self._failed(ErrorKind.SERVER, f"the answer is malformed ({cause})", request_id)
+
+    def _refused(self, body: object, response: Any, request_id: str | None) -> ProviderError:
+        """What an error object means; it may come in the middle of a success."""
+        status = getattr(response, "status_code", None)
+        said = refusal(body, status, getattr(response, "headers", None) or {})
+        return failed(
+            self.name,
+            self._key.get_secret_value(),
+            said.kind,
+            said.message,
+            status=said.status,
+            request_id=said.request_id or request_id,
+            wait=said.wait,
+        )
+
+    def _failed(
+        self, kind: ErrorKind, what: str, request_id: str | None = None, *, reached: bool = True
+    ) -> ProviderError:
+        secret = self._key.get_secret_value()
+        return failed(self.name, secret, kind, what, request_id=request_id, reached=reached)
+
+
+class _ErrorBody(Exception):
+    """An error object where an answer was due, under a status of success."""
+
+    def __init__(self, body: object) -> None:
+        super().__init__()
+        self.body = body
+
+
+def _checked_version(name: str, version: object) -> str:
+    if version is None:
+        return _API_VERSION
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise ConfigError(
+            f"providers.{name}.options.api_version is not a version.", hint="Write it as v1beta."
+        )
+    return version
+
+
+def _checked_thinking(name: str, thinking: object) -> dict[str, Any]:
+    """The SDK's names for what is configured; empty if nothing is."""
+    if thinking is None:
+        return {}
+    if isinstance(thinking, str) and thinking.lower() in _LEVELS:
+        return {"thinking_level": thinking.upper()}
+    if isinstance(thinking, int) and not isinstance(thinking, bool) and thinking >= -1:
+        return {"thinking_budget": thinking}
+    raise ConfigError(
+        f"providers.{name}.options.thinking is neither a level nor a budget.",
+        hint=f"Write {', '.join(_LEVELS)}, or a number of tokens (-1: the model decides).",
+    )
