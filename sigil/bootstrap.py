@@ -57,13 +57,13 @@ def build(
     def agent() -> Agent:
         from sigil.agent.turn import Agent
 
-        registry = _registry(settings, providers or {})
-        registries.append(registry)
-        return Agent(stores, workspaces, router, registry, settings)
+        models = registry(settings, providers, stores)
+        registries.append(models)
+        return Agent(stores, workspaces, router, models, settings)
 
     async def close() -> None:
-        for registry in registries:
-            await registry.aclose()
+        for models in registries:
+            await models.aclose()
         await asyncio.shield(stores.backend.close())
 
     return Gateway(
@@ -94,7 +94,7 @@ def check_channels(settings: Settings) -> None:
 
 def check_models(settings: Settings) -> None:
     """Raises `ConfigError` for providers or models that no turn could use."""
-    _registry(settings, {})
+    registry(settings)
 
 
 def _stores(settings: Settings) -> Stores:
@@ -145,16 +145,24 @@ def _channels(settings: Settings, stores: Stores, given: Mapping[str, Channel]) 
     return router
 
 
-def _registry(settings: Settings, given: Mapping[str, Provider]) -> ProviderRegistry:
+def registry(
+    settings: Settings,
+    given: Mapping[str, Provider] | None = None,
+    stores: Stores | None = None,
+) -> ProviderRegistry:
+    """The configured providers and models, and those given. With stores it knows which models
+    rest. Opens no connection and imports no SDK. Raises `ConfigError`."""
+    from sigil.providers.health import Health
     from sigil.providers.registry import ProviderRegistry, load
 
-    _refuse_dollar_limits(settings)
-    registry = ProviderRegistry()
-    for name, provider_settings in settings.providers.items():
-        if name not in given:
-            registry.register(name, load(name, _with_hint(name, provider_settings, settings)))
-    for name, provider in given.items():
-        registry.register(name, provider)
+    given = given or {}
+    health = None if stores is None else Health(stores.health, settings.models.cooldowns)
+    registry = ProviderRegistry(health)
+    for name, configured in settings.providers.items():
+        provider = given.get(name) or load(name, _with_hint(name, configured, settings))
+        registry.register(name, provider, models=configured.models)
+    for name in given.keys() - settings.providers.keys():
+        registry.register(name, given[name])
     try:
         registry.set_default(settings.models.default)
         registry.set_failover(settings.models.failover)
@@ -170,13 +178,3 @@ def _with_hint(name: str, provider: ProviderSettings, settings: Settings) -> Pro
     if name != "echo" or settings.models.default.partition("/")[0] != "echo":
         return provider
     return provider.model_copy(update={"options": {"hint": True, **provider.options}})
-
-
-def _refuse_dollar_limits(settings: Settings) -> None:
-    """A limit that nobody enforces is worse than none: people rely on it."""
-    for name in ("max_hour_usd", "max_day_usd"):
-        if getattr(settings.budgets, name) is not None:
-            raise ConfigError(
-                f"budgets.{name}: this version knows no prices and cannot enforce it.",
-                hint="Remove it; budgets.max_session_tokens is enforced.",
-            )

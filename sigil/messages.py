@@ -60,7 +60,10 @@ def _check_time(value: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that came with a message or goes out with one; `size` is in bytes."""
+    """A file that came with a message or goes out with one; `size` is in bytes.
+
+    `url` may reach a model's vendor, so that it holds no credential.
+    """
 
     url: str
     name: str = "file"

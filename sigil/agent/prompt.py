@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sigil.messages import InboundMessage
+from sigil.providers.base import Image
 
 if TYPE_CHECKING:
     from sigil.config import Settings
@@ -30,6 +31,17 @@ def user_text(messages: Sequence[InboundMessage]) -> str:
     where = first.channel_type if first.is_direct else f"{first.channel_type} group"
     body = "\n".join(_body(message) for message in messages)
     return f"[{where}, {name}]\n{body}"
+
+
+def pictures(messages: Sequence[InboundMessage]) -> tuple[Image, ...]:
+    """The attached pictures that a model's vendor can be given."""
+    return tuple(
+        Image(attachment.url, attachment.mime_type)
+        for message in messages
+        for attachment in message.attachments
+        if attachment.mime_type.startswith("image/")
+        and attachment.url.startswith(("https://", "data:image/"))
+    )
 
 
 def _body(message: InboundMessage) -> str:

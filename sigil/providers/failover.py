@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sigil.errors import AllProvidersUnavailable
@@ -25,7 +25,7 @@ from sigil.providers.base import (
 )
 from sigil.providers.call import Attempt, described
 from sigil.providers.trial import QUICK_TRIES, Progress, Terms, Trial
-from sigil.stores.base import Admission
+from sigil.stores.base import Admission, Cooldown
 
 if TYPE_CHECKING:
     from sigil.providers.health import Health
@@ -38,13 +38,12 @@ Adapt = Callable[[ChatRequest, ModelInfo], ChatRequest]
 class Candidate:
     """One model of a chain; `name` is its full `provider/model`.
 
-    `keys` are the provider's instances by the fingerprint of their key, if it has several;
+    `instances` are those of the provider by the fingerprint of their key, at least one;
     `describe` may correct what the provider says that the model can do.
     """
 
     name: str
-    provider: Provider
-    keys: Mapping[str, Provider] = field(default_factory=dict)
+    instances: Mapping[str, Provider]
     describe: Callable[[ModelInfo], ModelInfo] | None = None
 
     @property
@@ -57,9 +56,10 @@ class Candidate:
         """The name under which the provider is registered."""
         return self.name.partition("/")[0]
 
-    def instances(self) -> Mapping[str, Provider]:
-        """The provider's instances by fingerprint; a provider with one key has just itself."""
-        return self.keys or {"": self.provider}
+    @property
+    def provider(self) -> Provider:
+        """The provider with its first key."""
+        return next(iter(self.instances.values()))
 
     async def info(self) -> ModelInfo:
         """What the model can do."""
@@ -73,6 +73,12 @@ async def unavailability(provider: Provider) -> str | None:
         return None if await provider.available() else "not available"
     except Exception as error:  # noqa: BLE001  # a provider that breaks is one that is not there
         return f"its availability check failed ({described(error)})"
+
+
+def resting(cooldown: Cooldown) -> str:
+    """A cooldown as a cause, in words."""
+    left = "being tried" if cooldown.probing else f"{cooldown.seconds:.0f} s left"
+    return f"resting after {cooldown.reason}, {left}"
 
 
 class FailoverProvider:
@@ -156,13 +162,19 @@ class FailoverProvider:
         request = replace(request, model=candidate.model)
         if self._adapt is not None:
             request = self._adapt(request, info)
-        keys = candidate.instances()
         admission: Admission | None = None
-        for number in range(1, QUICK_TRIES + len(keys)):
+        for number in range(1, QUICK_TRIES + len(candidate.instances)):
             admission = admission or await self._admitted(candidate, request.session)
             if admission is None:
                 return
-            trial = Trial(self._terms, candidate.name, keys, admission, number=number, last=last)
+            trial = Trial(
+                self._terms,
+                candidate.name,
+                candidate.instances,
+                admission,
+                number=number,
+                last=last,
+            )
             async with aclosing(trial.events(request, info, progress)) as events:
                 async for event in events:
                     yield event
@@ -177,15 +189,14 @@ class FailoverProvider:
 
     async def _admitted(self, candidate: Candidate, session: str | None) -> Admission | None:
         """A key that may be used now, or None with the cause noted."""
-        provider, model, keys = candidate.provider_name, candidate.model, candidate.instances()
+        provider, model, keys = candidate.provider_name, candidate.model, candidate.instances
         health = self._terms.health
         if health is None:
             return Admission(provider, model, next(iter(keys)))
         admission = await health.admit(provider, model, list(keys), session)
         if isinstance(admission, Admission):
             return admission
-        left = "being tried" if admission.probing else f"{admission.seconds:.0f} s left"
-        self._causes.setdefault(candidate.name, f"resting after {admission.reason}, {left}")
+        self._causes.setdefault(candidate.name, resting(admission))
         self._retry_in = min(admission.seconds, self._retry_in or admission.seconds)
         return None
 

@@ -6,10 +6,11 @@ the workspace's override, the default, then the failover chain; each name at mos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pydantic import SecretStr
 
@@ -19,8 +20,15 @@ from sigil.errors import (
     ConfigError,
     ProviderNotFound,
 )
-from sigil.providers.base import Provider
-from sigil.providers.failover import Candidate, FailoverProvider, unavailability
+from sigil.providers import catalogue
+from sigil.providers.base import Meter, ModelInfo, Provider
+from sigil.providers.call import Attempt
+from sigil.providers.failover import Adapt, Candidate, FailoverProvider, resting, unavailability
+from sigil.providers.health import fingerprint
+
+if TYPE_CHECKING:
+    from sigil.config.models import ModelOverride
+    from sigil.providers.health import Health
 
 PROVIDERS: dict[str, str] = {
     "echo": "sigil.providers.echo:EchoProvider",
@@ -36,6 +44,8 @@ class ProviderSettings(Protocol):
     def type(self) -> str | None: ...
     @property
     def api_key(self) -> SecretStr | None: ...
+    @property
+    def api_keys(self) -> Sequence[SecretStr]: ...
     @property
     def base_url(self) -> str | None: ...
     @property
@@ -96,27 +106,68 @@ def split_name(full_name: str) -> tuple[str, str]:
     return provider, model
 
 
-class ProviderRegistry:
-    """The providers of this process and the order in which their models are tried."""
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """A provider's instances by the fingerprint of their key, and what is configured of its
+    models."""
 
-    def __init__(self) -> None:
-        self._providers: dict[str, Provider] = {}
+    instances: Mapping[str, Provider]
+    models: Mapping[str, ModelOverride] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Provider:
+        return next(iter(self.instances.values()))
+
+
+class ProviderRegistry:
+    """The providers of this process and the order in which their models are tried.
+
+    With `health` a model that rests, because a call of any worker has failed, is passed over.
+    """
+
+    def __init__(self, health: Health | None = None) -> None:
+        self._health = health
+        self._providers: dict[str, _Registered] = {}
         self._default: str | None = None
         self._overrides: dict[str, str] = {}
         self._failover: tuple[str, ...] = ()
 
-    def register(self, name: str, provider: Provider) -> None:
-        """Makes a provider known; a name that is taken is replaced. No `/` in names."""
+    def register(
+        self,
+        name: str,
+        provider: Provider | Mapping[str, Provider],
+        *,
+        models: Mapping[str, ModelOverride] | None = None,
+    ) -> None:
+        """Makes a provider known; a name that is taken is replaced. No `/` in names.
+
+        One with several keys is given as its instances, each with one key, by fingerprint.
+        `models` is what is known better of its models than it knows itself.
+        """
         if not name or "/" in name:
             raise ConfigError(f"{name!r} cannot be a provider's name.")
-        self._providers[name] = provider
+        instances = provider if isinstance(provider, Mapping) else {"": provider}
+        self._providers[name] = _Registered(instances, models or {})
 
     def get(self, name: str) -> Provider:
-        """Raises `ProviderNotFound`, which lists the names that there are."""
-        try:
-            return self._providers[name]
-        except KeyError:
-            raise ProviderNotFound(self._unknown(name), provider=name) from None
+        """The provider, with its first key. Raises `ProviderNotFound`, which lists the names
+        that there are."""
+        return self._registered(name).first
+
+    def instances(self, name: str) -> Mapping[str, Provider]:
+        """The provider's instances by the fingerprint of their key. Raises `ProviderNotFound`."""
+        return self._registered(name).instances
+
+    async def list_models(self, name: str) -> list[ModelInfo]:
+        """A provider's models as it knows them, with what is configured over it."""
+        registered = self._registered(name)
+        known = await registered.first.list_models()
+        return [catalogue.overridden(info, registered.models) for info in known]
+
+    async def info(self, model: str) -> ModelInfo:
+        """What `provider/model` can do. Raises `ConfigError` or `ProviderNotFound`."""
+        provider, _ = split_name(model)
+        return await self._candidate(model, self._registered(provider)).info()
 
     def names(self) -> list[str]:
         """The registered names, sorted."""
@@ -147,31 +198,52 @@ class ProviderRegistry:
         """
         candidates, causes = self._candidates(request)
         for candidate in candidates:
-            cause = await unavailability(candidate.provider)
+            cause = await unavailability(candidate.provider) or await self._rest(candidate)
             if cause is None:
                 return candidate.provider, candidate.model
             causes[candidate.name] = cause
         raise AllProvidersUnavailable(causes)
 
     def chain(
-        self, request: ModelRequest, *, model_call: float = 300.0, idle_stream: float = 90.0
+        self,
+        request: ModelRequest,
+        *,
+        model_call: float = 300.0,
+        idle_stream: float = 90.0,
+        meter: Meter | None = None,
+        adapt: Adapt | None = None,
     ) -> FailoverProvider:
         """All candidates of one turn as one provider; `route` says what it raises.
 
         Whether a candidate is available is asked right before it is tried. `model_call` and
-        `idle_stream` are seconds.
+        `idle_stream` are seconds; `FailoverProvider` says what the others are for.
         """
         candidates, causes = self._candidates(request)
         return FailoverProvider(
-            candidates, model_call=model_call, idle_stream=idle_stream, causes=causes
+            candidates,
+            model_call=model_call,
+            idle_stream=idle_stream,
+            causes=causes,
+            health=self._health,
+            meter=meter,
+            adapt=adapt,
         )
 
     async def aclose(self) -> None:
         """Closes every provider that holds connections."""
-        for provider in self._providers.values():
-            close = getattr(provider, "aclose", None)
-            if close is not None:
-                await close()
+        for registered in self._providers.values():
+            for provider in registered.instances.values():
+                close = getattr(provider, "aclose", None)
+                if close is not None:
+                    await close()
+
+    async def _rest(self, candidate: Candidate) -> str | None:
+        if self._health is None:
+            return None
+        cooldown = await self._health.look(
+            candidate.provider_name, candidate.model, list(candidate.instances)
+        )
+        return None if cooldown is None else resting(cooldown)
 
     def _candidates(self, request: ModelRequest) -> tuple[list[Candidate], dict[str, str]]:
         """The candidates in order, and why each of the others is passed over."""
@@ -183,14 +255,24 @@ class ProviderRegistry:
         causes: dict[str, str] = {}
         for name in dict.fromkeys(name for name in names if name is not None):
             provider_name, _ = split_name(name)
-            provider = self._providers.get(provider_name)
+            registered = self._providers.get(provider_name)
             if name in request.exclude:
                 causes[name] = "excluded"
-            elif provider is None:
+            elif registered is None:
                 causes[name] = self._unknown(provider_name)
             else:
-                candidates.append(Candidate(name, provider))
+                candidates.append(self._candidate(name, registered))
         return candidates, causes
+
+    def _candidate(self, name: str, registered: _Registered) -> Candidate:
+        describe = partial(catalogue.overridden, overrides=registered.models)
+        return Candidate(name, registered.instances, describe if registered.models else None)
+
+    def _registered(self, name: str) -> _Registered:
+        try:
+            return self._providers[name]
+        except KeyError:
+            raise ProviderNotFound(self._unknown(name), provider=name) from None
 
     def _checked(self, model: str) -> str:
         provider, _ = split_name(model)
@@ -203,8 +285,9 @@ class ProviderRegistry:
         return f"no provider named {name!r} is configured (there are: {known})"
 
 
-def load(name: str, settings: ProviderSettings | None = None) -> Provider:
-    """Builds one provider of the configuration; needs no running loop and opens no connection.
+def load(name: str, settings: ProviderSettings | None = None) -> dict[str, Provider]:
+    """Builds one provider of the configuration, an instance for each of its keys by the key's
+    fingerprint; needs no running loop and opens no connection.
 
     `type` is a name in `PROVIDERS` (the default: the provider's own name) or
     `package.module:Class`. The class is called with `api_key`, `base_url` and the options as
@@ -218,16 +301,25 @@ def load(name: str, settings: ProviderSettings | None = None) -> Provider:
             hint=f"Choose one of {', '.join(sorted(PROVIDERS))}, or package.module:Class.",
         )
     arguments: dict[str, Any] = dict(settings.options) if settings else {}
-    key = settings.api_key if settings else None
-    arguments["api_key"] = None if key is None else key.get_secret_value()
     arguments["base_url"] = settings.base_url if settings else None
     if kind in PROVIDERS:
         arguments["name"] = name
     factory = _class(name, path)
     try:
-        return cast(Provider, factory(**arguments))
+        return {
+            fingerprint(name, key or ""): cast(Provider, factory(api_key=key, **arguments))
+            for key in _keys(settings)
+        }
     except TypeError as error:
         raise ConfigError(f"providers.{name}.options: {error}.") from None
+
+
+def _keys(settings: ProviderSettings | None) -> list[str | None]:
+    """Every key once, in order; None for a provider without one."""
+    if settings is None:
+        return [None]
+    given = [settings.api_key, *settings.api_keys]
+    return list(dict.fromkeys(key.get_secret_value() for key in given if key)) or [None]
 
 
 def _class(name: str, path: str) -> Any:

@@ -30,7 +30,7 @@ def error_event(kind: ErrorKind = ErrorKind.SERVER) -> ChatEvent:
 
 
 def chain(*providers: object, **limits: float) -> FailoverProvider:
-    return FailoverProvider([Candidate(f"{p.name}/m", p) for p in providers], **limits)
+    return FailoverProvider([Candidate(f"{p.name}/m", {"": p}) for p in providers], **limits)
 
 
 async def collected(provider: FailoverProvider) -> list[ChatEvent]:
@@ -161,7 +161,7 @@ async def test_a_candidate_is_tried_once_in_a_turn() -> None:
     broken = ScriptedProvider([failed(), "never"], "a")
     working = FakeProvider("b")
     models = FailoverProvider(
-        [Candidate("a/m", broken), Candidate("a/m", broken), Candidate("b/m", working)]
+        [Candidate(f"{p.name}/m", {"": p}) for p in (broken, broken, working)]
     )
     for _ in range(2):
         assert brief(await collected(models)) == ["ok", "usage", "done"]
@@ -177,7 +177,9 @@ async def test_it_is_available_while_one_candidate_is() -> None:
 
 async def test_models_are_listed_under_their_full_names() -> None:
     known = FakeProvider("a")
-    models = FailoverProvider([Candidate("a/model", known), Candidate("a/other", known)])
+    models = FailoverProvider(
+        [Candidate("a/model", {"": known}), Candidate("a/other", {"": known})]
+    )
     listed = await models.list_models()
     assert [(model.id, model.tools) for model in listed] == [("a/model", True), ("a/other", False)]
 
