@@ -21,7 +21,7 @@ from sigil.providers.google_client import build, error_in, leaving, request_id_o
 from sigil.providers.google_errors import refusal
 from sigil.providers.google_models import listed
 from sigil.providers.google_request import configured, conversation
-from sigil.providers.vendor import checked_key, failed, host_of
+from sigil.providers.vendor import ToolNames, checked_key, failed, host_of
 
 if TYPE_CHECKING:
     from google import genai
@@ -84,22 +84,25 @@ class GoogleProvider:
 
     async def refresh_models(self) -> list[ModelInfo]:
         """Asks the vendor, within 30 s, which models there are. Raises `ProviderError`."""
+        found: list[ModelInfo] = []
+        failure = self._failed(ErrorKind.SERVER, "the vendor listed no models")
         try:
             async with asyncio.timeout(_REFRESH_TIMEOUT):
                 found = await listed(await self._connected(), self._catalogue.find)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
-            raise self._translated(error, None) from None
+            failure = self._translated(error, None)
         if not found:
-            raise self._failed(ErrorKind.SERVER, "the vendor listed no models")
+            raise failure
         self._catalogue.replace(found)
         return await self.list_models()
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """Streams one answer; complete only with the vendor's `finishReason`."""
-        answer = Answer(request.model, self._failed)
+        names = ToolNames(request.tools)
+        answer = Answer(request.model, names, self._failed)
         failure: ProviderError | None = None
         try:
-            async with aclosing(self._texts(request, answer)) as texts:
+            async with aclosing(self._texts(request, names, answer)) as texts:
                 async for text in texts:
                     yield ChatEvent(EventType.TEXT_DELTA, text=text)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
@@ -116,9 +119,11 @@ class GoogleProvider:
         if http is not None:
             await http.aclose()
 
-    async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str, None]:
+    async def _texts(
+        self, request: ChatRequest, names: ToolNames, answer: Answer
+    ) -> AsyncGenerator[str, None]:
         models = (await self._connected()).aio.models
-        arguments = self._arguments(request)
+        arguments = self._arguments(request, names)
         responses: list[Response] = []
         if not request.stream:
             with leaving(responses):
@@ -144,19 +149,20 @@ class GoogleProvider:
                 await response.aclose()
             await chunks.aclose()
 
-    def _arguments(self, request: ChatRequest) -> dict[str, Any]:
+    def _arguments(self, request: ChatRequest, names: ToolNames) -> dict[str, Any]:
         """Raises `ProviderError` for what cannot even be sent."""
         if not _MODEL.fullmatch(request.model) or ".." in request.model:
             raise self._failed(ErrorKind.UNAVAILABLE, "no model can have this name")
+        what = "the request says nothing"
         try:
-            contents = conversation(request)
-            config = configured(request, self._thinking_of(request.model))
+            contents = conversation(request, names)
+            config = configured(request, names, self._thinking_of(request.model))
         except Exception as error:  # noqa: BLE001  # its text would quote the conversation
             what = f"the request cannot be written ({type(error).__name__})"
-            raise self._failed(ErrorKind.INVALID_REQUEST, what) from None
-        if not contents:
-            raise self._failed(ErrorKind.INVALID_REQUEST, "the request says nothing")
-        return {"model": request.model, "contents": contents, "config": config}
+        else:
+            if contents:
+                return {"model": request.model, "contents": contents, "config": config}
+        raise self._failed(ErrorKind.INVALID_REQUEST, what)
 
     def _thinking_of(self, model: str) -> types.ThinkingConfig | None:
         """What is configured, but not for a model that is known not to think: it would refuse."""

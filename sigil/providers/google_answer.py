@@ -10,7 +10,7 @@ from uuid import uuid4
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.base import ChatEvent, EventType, ToolCall, Usage
 from sigil.providers.google_request import API
-from sigil.providers.vendor import count, native
+from sigil.providers.vendor import ToolNames, count, native
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -67,10 +67,12 @@ class Answer:
     The SDK checks the types of what it gives, but every field may be missing.
     """
 
-    def __init__(self, model: str, flaw: Flaw) -> None:
+    def __init__(self, model: str, names: ToolNames, flaw: Flaw) -> None:
         self._model = model
+        self._names = names
         self._make_flaw = flaw
         self._started = False
+        self._blank = False
         self._spoke = False
         self._finish_reason: str | None = None
         self._block_reason: str | None = None
@@ -83,6 +85,7 @@ class Answer:
     def take(self, chunk: types.GenerateContentResponse) -> str:
         """Adds a chunk of a stream and returns the text in it."""
         self._started = True
+        self._blank = self._blank or not chunk.model_fields_set - {"sdk_http_response"}
         self._id = self._id or chunk.response_id
         self.request_id = self.request_id or self._id
         self._take_usage(chunk.usage_metadata)
@@ -166,6 +169,9 @@ class Answer:
             raise self._flaw(ErrorKind.FILTERED, f"the request was filtered ({self._block_reason})")
         if not self._started:
             raise self._flaw(ErrorKind.SERVER, "the answer is malformed: it has no events")
+        if self._finish_reason is None and self._blank:
+            # The SDK passes over what it does not know, down to events with nothing in them.
+            raise self._flaw(ErrorKind.SERVER, "the answer is malformed: it has empty events")
         if self._finish_reason is None:
             raise self._flaw(ErrorKind.NETWORK, "the answer broke off before its end")
         kind = _FLAWS.get(self._finish_reason)
@@ -183,7 +189,7 @@ class Answer:
             raise self._flaw(ErrorKind.SERVER, "the model's tool call is malformed")
         # Older models give their calls no ids.
         made_up = f"call_{self._id or uuid4().hex}_{number}"
-        return ToolCall(call.id or made_up, call.name, arguments)
+        return ToolCall(call.id or made_up, self._names.own(call.name), arguments)
 
     def _flaw(self, kind: ErrorKind, what: str) -> ProviderError:
         return self._make_flaw(kind, what, self.request_id)

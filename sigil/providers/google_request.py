@@ -9,8 +9,8 @@ import re
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
-from sigil.providers.base import ChatRequest, Image, Message, ToolDefinition
-from sigil.providers.vendor import inline, replayed
+from sigil.providers.base import ChatRequest, Image, Message
+from sigil.providers.vendor import ToolNames, inline, replayed
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -23,39 +23,47 @@ API = "google"
 _SIGNS = re.compile(r"(?:models/)?gemini-(?:[3-9]|\d\d|(?:pro|flash)\b)")
 _UNSIGNED = b"skip_thought_signature_validator"
 
+Calls = dict[str, tuple[str, str | None]]
+"""The calls so far, by their ids: the names and the ids that the vendor knows them by."""
+
 
 def configured(
-    request: ChatRequest, thinking: types.ThinkingConfig | None
+    request: ChatRequest, names: ToolNames, thinking: types.ThinkingConfig | None
 ) -> types.GenerateContentConfig:
     """Everything about an answer but the conversation. One request is sent for it, and only
     one: functions are called by the caller, and what was cut off stays so."""
     from google.genai import types
 
+    declared = [
+        types.FunctionDeclaration(
+            name=names.wire(tool.name),
+            description=tool.description,
+            parameters_json_schema=dict(tool.parameters) or None,
+        )
+        for tool in request.tools
+    ]
     return types.GenerateContentConfig(
         system_instruction=request.system_prompt or None,
         temperature=request.temperature,
         max_output_tokens=request.max_tokens,
         thinking_config=thinking,
-        tools=[types.Tool(function_declarations=[_declared(tool) for tool in request.tools])]
-        if request.tools
-        else None,
+        tools=[types.Tool(function_declarations=declared)] if declared else None,
         automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
         automatic_continuation=False,
     )
 
 
-def conversation(request: ChatRequest) -> list[types.Content]:
+def conversation(request: ChatRequest, names: ToolNames) -> list[types.Content]:
     """The messages as turns of `user` and `model`; the results of one turn's calls are together,
     as the API demands. Messages that say nothing are left out, for it refuses those."""
     from google.genai import types
 
     turns: list[tuple[str, list[types.Part]]] = []
-    # The calls so far: their names, and the ids that the vendor knows them by.
-    calls: dict[str, tuple[str, str | None]] = {}
+    calls: Calls = {}
     previous = ""
     for message in request.messages:
         if message.role == "assistant":
-            turns.append(("model", _said(message, request.model, calls)))
+            turns.append(("model", _said(message, request.model, names, calls)))
         elif message.role == "user":
             turns.append(("user", [*map(_picture, message.images), *_text(message.content)]))
         elif previous == "tool":
@@ -66,27 +74,15 @@ def conversation(request: ChatRequest) -> list[types.Content]:
     return [types.Content(role=role, parts=parts) for role, parts in turns if parts]
 
 
-def _declared(tool: ToolDefinition) -> types.FunctionDeclaration:
-    from google.genai import types
-
-    return types.FunctionDeclaration(
-        name=tool.name,
-        description=tool.description,
-        parameters_json_schema=dict(tool.parameters) or None,
-    )
-
-
-def _said(
-    message: Message, model: str, calls: dict[str, tuple[str, str | None]]
-) -> list[types.Part]:
-    parts = _replayed(message, model) or _neutral(message, model)
+def _said(message: Message, model: str, names: ToolNames, calls: Calls) -> list[types.Part]:
+    parts = _replayed(message, model, names) or _neutral(message, model, names)
     sent = [part.function_call for part in parts if part.function_call is not None]
     for call, known in zip(message.tool_calls, sent, strict=True):
-        calls[call.id] = (call.name, known.id)
+        calls[call.id] = (names.wire(call.name), known.id)
     return parts
 
 
-def _replayed(message: Message, model: str) -> list[types.Part] | None:
+def _replayed(message: Message, model: str, names: ToolNames) -> list[types.Part] | None:
     """The answer in Gemini's own form, if it was kept and has the same calls."""
     from google.genai import types
 
@@ -98,10 +94,10 @@ def _replayed(message: Message, model: str) -> list[types.Part] | None:
     except ValueError:
         return None
     sent = [part.function_call.name for part in parts if part.function_call is not None]
-    return parts if sent == [call.name for call in message.tool_calls] else None
+    return parts if sent == [names.wire(call.name) for call in message.tool_calls] else None
 
 
-def _neutral(message: Message, model: str) -> list[types.Part]:
+def _neutral(message: Message, model: str, names: ToolNames) -> list[types.Part]:
     from google.genai import types
 
     parts = _text(message.content)
@@ -111,7 +107,7 @@ def _neutral(message: Message, model: str) -> list[types.Part]:
         parts.append(
             types.Part(
                 function_call=types.FunctionCall(
-                    id=call.id, name=call.name, args=dict(call.arguments)
+                    id=call.id, name=names.wire(call.name), args=dict(call.arguments)
                 ),
                 thought_signature=_UNSIGNED if unsigned else None,
             )
@@ -119,7 +115,7 @@ def _neutral(message: Message, model: str) -> list[types.Part]:
     return parts
 
 
-def _result(message: Message, calls: dict[str, tuple[str, str | None]]) -> types.Part:
+def _result(message: Message, calls: Calls) -> types.Part:
     from google.genai import types
 
     answered = message.tool_call_id or ""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PROVIDERS: dict[str, str] = {
     "echo": "sigil.providers.echo:EchoProvider",
+    "google": "sigil.providers.google:GoogleProvider",
     "openai": "sigil.providers.openai:OpenAIProvider",
 }
 """Type of provider to its class, loaded on first use."""

@@ -33,7 +33,7 @@ _KINDS = {
 }
 _CONTEXT = re.compile(
     r"context[ _](?:length|window|size)|maximum context|input tokens? exceed|too many tokens"
-    r"|prompt is too long|input is too long",
+    r"|prompt is too long|input is too long|input token count",
     re.IGNORECASE,
 )
 _FLAGGED = re.compile(r"content[ _](?:filter|policy|management)|flagged|moderation", re.IGNORECASE)
