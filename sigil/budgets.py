@@ -204,10 +204,18 @@ async def known_scopes(store: BudgetStore, settings: Settings) -> list[Limit]:
     return limits
 
 
+def limits_dollars(settings: Settings) -> bool:
+    """Whether any limit in dollars is configured."""
+    return any(
+        section.max_hour_usd is not None or section.max_day_usd is not None
+        for section in _sections(settings)
+    )
+
+
 def check_prices(settings: Settings, prices: PriceBook) -> None:
     """Raises `ConfigError` naming every configured model without a price, if dollars are limited
     anywhere and an unknown price is to be refused."""
-    if settings.budgets.unknown_price == "allow" or not any(map(_limits, _sections(settings))):
+    if settings.budgets.unknown_price == "allow" or not limits_dollars(settings):
         return
     unknown = [f"{path} ({name})" for path, name in _models(settings) if prices.price(name) is None]
     if unknown:
@@ -218,7 +226,7 @@ def check_prices(settings: Settings, prices: PriceBook) -> None:
 
 
 def reset_text(window: str, seconds: float) -> str:
-    """When a window of the store's clock resets, in words."""
+    """When an `hour` or `day` resets of which so many seconds are left, in words."""
     if window == "day":
         return "at 00:00 UTC"
     minutes = max(1, ceil(seconds / 60))
@@ -265,10 +273,6 @@ def _micro(usd: float | None) -> int | None:
 
 def _in_dollars(limit: Limit) -> bool:
     return limit.hour is not None or limit.day is not None
-
-
-def _limits(section: DollarLimits) -> bool:
-    return section.max_hour_usd is not None or section.max_day_usd is not None
 
 
 def _sections(settings: Settings) -> Iterator[DollarLimits]:
