@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sigil.providers.health import Health
 
 PROVIDERS: dict[str, str] = {
+    "anthropic": "sigil.providers.anthropic:AnthropicProvider",
     "echo": "sigil.providers.echo:EchoProvider",
     "google": "sigil.providers.google:GoogleProvider",
     "openai": "sigil.providers.openai:OpenAIProvider",

@@ -1,0 +1,272 @@
+"""Anthropic's Messages API, and servers that speak it.
+
+The official SDK is imported, in a thread, when the first call is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from sigil.errors import ErrorKind, ProviderError
+from sigil.providers import catalogue
+from sigil.providers.anthropic_answer import Answer, ErrorBody
+from sigil.providers.anthropic_errors import refusal
+from sigil.providers.anthropic_models import listed
+from sigil.providers.anthropic_request import (
+    SAMPLING_VERSION,
+    Effort,
+    Json,
+    Options,
+    Thinking,
+    has_thoughts,
+    payload,
+)
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
+from sigil.providers.transport import http_client
+from sigil.providers.vendor import ToolNames, checked_key, failed, host_of
+
+if TYPE_CHECKING:
+    from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
+    from anthropic._streaming import ServerSentEvent
+
+_OFFICIAL_URL = "https://api.anthropic.com"
+_OFFICIAL_HOST = "api.anthropic.com"
+_MAX_ERROR_BODY = 64 * 1024
+_REFRESH_TIMEOUT = 30.0
+# Seconds that a server may take to end its body after the answer's end.
+_LINGER = 1.0
+
+
+class AnthropicProvider:
+    """One account with Anthropic, or one compatible server at `base_url`, which may need no key.
+
+    `prompt_caching` marks what the vendor should cache. `thinking` is a budget in tokens (at
+    least 1024, for models up to Claude Opus 4.6), `adaptive`, `disabled` or `between_tools`; by
+    default the model decides. `effort` is how hard newer models try, from `low` to `max`. With
+    `send_user_id` the vendor is told the request's opaque `user`. `read_timeout` is in seconds.
+    Raises `ConfigError` for a missing or malformed key, address or option.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        name: str = "anthropic",
+        read_timeout: float = 300.0,
+        prompt_caching: bool = True,
+        thinking: Thinking | None = None,
+        effort: Effort | None = None,
+        send_user_id: bool = False,
+    ) -> None:
+        self.name = name
+        # The SDK adds the version, which some put into the address, as other SDKs want it.
+        self._base_url = (base_url or _OFFICIAL_URL).rstrip("/").removesuffix("/v1")
+        self._host = host_of(name, self._base_url)
+        self._key = SecretStr(checked_key(name, api_key, base_url))
+        self._options = Options(name, prompt_caching, thinking, effort, send_user_id)
+        self._official = self._host == _OFFICIAL_HOST
+        self._read_timeout = read_timeout
+        # Under its own name it is Anthropic, if need be behind a proxy.
+        own = self._official or name == "anthropic"
+        self._catalogue = catalogue.Catalogue(catalogue.ANTHROPIC if own else ())
+        self._client: AsyncAnthropic | None = None
+        self._connecting = asyncio.Lock()
+
+    async def available(self) -> bool:
+        """Always: what is configured can be tried."""
+        return True
+
+    async def list_models(self) -> list[ModelInfo]:
+        """What the vendor said last, or else what is built in: Anthropic's models, and none under
+        another name, whose server only its owner knows."""
+        return list(self._catalogue.models)
+
+    def model_info(self, model: str) -> ModelInfo:
+        """What a model can do; of one that is not in the catalogue little is expected."""
+        return self._catalogue.find(model)
+
+    async def refresh_models(self) -> list[ModelInfo]:
+        """Asks the vendor, within 30 s, which models there are. Raises `ProviderError`."""
+        found: list[ModelInfo] = []
+        failure: ProviderError | None = None
+        try:
+            async with asyncio.timeout(_REFRESH_TIMEOUT):
+                found = await listed(await self._connected(), self._catalogue.find)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
+            failure = self._translated(error, None)
+        if failure is None and not found:
+            failure = self._failed(ErrorKind.SERVER, "the vendor listed no models")
+        if failure is not None:
+            raise failure
+        self._catalogue.replace(found)
+        return await self.list_models()
+
+    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        """Streams one answer; complete only with the vendor's `message_stop`."""
+        answer = Answer(request.model, ToolNames(request.tools), self._failed)
+        failure: ProviderError | None = None
+        try:
+            async with aclosing(self._texts(request, answer)) as texts:
+                async for text in texts:
+                    yield ChatEvent(EventType.TEXT_DELTA, text=text)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
+            failure = self._translated(error, answer.request_id)
+        for event in answer.end(failure):
+            yield event
+
+    async def aclose(self) -> None:
+        """Closes the pooled connections; a later call opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str, None]:
+        body = payload(request, self._options)
+        if not request.stream:
+            import httpx2
+
+            response = await self._posted(request, body, cast_to=httpx2.Response)
+            answer.request_id = response.headers.get("request-id")
+            if text := answer.take_whole(json.loads(response.content)):
+                yield text
+            return
+        from anthropic import AsyncStream
+
+        stream: AsyncStream[object] = await self._posted(
+            request, body, cast_to=object, stream=True, stream_cls=AsyncStream[object]
+        )
+        try:
+            answer.request_id = stream.response.headers.get("request-id")
+            if "json" in stream.response.headers.get("content-type", ""):
+                raise await self._not_a_stream(stream)
+            events = AsyncStream.raw_events(stream.response)
+            async for event in events:
+                # Newer events of the API may have no data that is JSON, but also no effect.
+                if event.data and (text := answer.take(json.loads(event.data))):
+                    yield text
+                if answer.ended:
+                    await _drain(events)
+                    break
+        finally:
+            await stream.close()
+
+    async def _posted(self, request: ChatRequest, body: Json, **how: Any) -> Any:
+        """The SDK's answer. As plain JSON: its models cost 10 µs a token, and check nothing."""
+        from anthropic import BadRequestError
+
+        client = await self._connected()
+        try:
+            return await _post(client, body, how)
+        except BadRequestError as error:
+            # Thoughts that do not fit what precedes them any more are refused, before any work;
+            # for instance when older messages had to be left out within a turn.
+            if "thinking" not in error.message or not has_thoughts(body):
+                raise
+        return await _post(client, payload(request, self._options, thoughts=False), how)
+
+    async def _connected(self) -> AsyncAnthropic:
+        async with self._connecting:
+            if self._client is None:
+                # The import takes 1.4 s; the loop has other streams to serve meanwhile.
+                self._client = await asyncio.to_thread(self._build_client)
+            return self._client
+
+    def _build_client(self) -> AsyncAnthropic:
+        from anthropic import AsyncAnthropic
+
+        key = self._key.get_secret_value()
+        http = http_client(self._read_timeout)
+        client = AsyncAnthropic(
+            api_key=key,
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=http.timeout,
+            http_client=http,
+            # Spans could hold what people wrote.
+            open_telemetry=False,
+        )
+        # The SDK would add headers from the environment. Its own for the key is a bearer token,
+        # which not all compatible servers read.
+        client._custom_headers = {} if self._official else {"x-api-key": key}
+        return client
+
+    async def _not_a_stream(self, stream: AsyncStream[object]) -> Exception:
+        body = bytearray()
+        async for part in stream.response.aiter_bytes():
+            body += part
+            if len(body) > _MAX_ERROR_BODY:
+                break
+        parsed = json.loads(body)
+        if isinstance(parsed, dict) and parsed.get("error"):
+            return ErrorBody(parsed)
+        return self._failed(ErrorKind.SERVER, "the answer is not a stream")
+
+    def _translated(self, error: Exception, request_id: str | None) -> ProviderError:
+        """The error in Sigil's terms. The original is not kept as its cause: it holds the
+        request with its key, and a vendor's text that may quote it."""
+        import anthropic
+        import httpx2
+
+        if isinstance(error, ProviderError):
+            return error
+        cause = error.__cause__ if isinstance(error, anthropic.APIConnectionError) else None
+        cause = cause or error
+        reached = not isinstance(
+            cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+        )
+        if isinstance(cause, (TimeoutError, anthropic.APITimeoutError, httpx2.TimeoutException)):
+            what, kind = f"{self._host} did not answer", ErrorKind.TIMEOUT
+        elif isinstance(cause, httpx2.DecodingError):
+            what, kind = "the answer is malformed (DecodingError)", ErrorKind.SERVER
+        elif isinstance(cause, (anthropic.APIConnectionError, httpx2.HTTPError)):
+            what = f"the connection to {self._host} failed ({type(cause).__name__})"
+            kind = ErrorKind.NETWORK
+        elif isinstance(error, (anthropic.APIStatusError, ErrorBody)):
+            return self._refused(error, request_id)
+        else:
+            what, kind = f"the answer is malformed ({type(error).__name__})", ErrorKind.SERVER
+        return self._failed(kind, what, request_id=request_id, reached=reached)
+
+    def _refused(self, error: APIStatusError | ErrorBody, request_id: str | None) -> ProviderError:
+        key = self._key.get_secret_value()
+        if isinstance(error, ErrorBody):
+            return refusal(self.name, key, error.body, request_id=request_id)
+        response = error.response
+        return refusal(
+            self.name, key, error.body, status=response.status_code, headers=response.headers
+        )
+
+    def _failed(
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        request_id: object = None,
+        reached: bool = True,
+    ) -> ProviderError:
+        key = self._key.get_secret_value()
+        return failed(self.name, key, kind, message, request_id=request_id, reached=reached)
+
+
+async def _post(client: AsyncAnthropic, body: Json, how: dict[str, Any]) -> Any:
+    options: Any = {}
+    if "temperature" in body:
+        options["headers"] = {"anthropic-version": SAMPLING_VERSION}
+    return await client.post("/v1/messages", body=body, options=options, **how)
+
+
+async def _drain(events: AsyncIterator[ServerSentEvent]) -> None:
+    """Reads to the end of the body, so that the connection can be used again."""
+    try:
+        async with asyncio.timeout(_LINGER):
+            async for _ in events:
+                pass
+    except Exception:  # noqa: BLE001  # the answer is complete, whatever comes after it
+        return
