@@ -93,6 +93,14 @@ async def test_after_the_cooldown_one_of_many_is_the_probe(stores, health):
     assert look.probing
 
 
+async def test_a_cooldown_is_over_when_its_time_has_come(health):
+    await health.failed(await admit(health), "server", (0.05,))
+    async with asyncio.timeout(10):
+        while isinstance(answer := await admit(health), Cooldown):
+            await asyncio.sleep(0.01)
+    assert answer.probe
+
+
 async def test_a_probe_that_is_answered_ends_it_all(stores, health):
     await rested(health)
     await end_cooldowns(stores)
