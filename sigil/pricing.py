@@ -2,7 +2,7 @@
 
 Money is whole micro-dollars, rounded up. Prices come from the configuration or else from the data
 inside genai-prices; nothing is fetched. The library is imported on first use, which takes half a
-second and 70 MB: only what spends or shows money needs it, and `PriceBook.load` takes it off the
+second and 15 MB: only what spends or shows money needs it, and `PriceBook.load` takes it off the
 event loop.
 """
 
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -23,8 +23,10 @@ from sigil.providers.base import Usage
 if TYPE_CHECKING:
     from genai_prices import types
 
-# Beyond what any call can have; within it the library's decimals are exact.
+# Beyond what any call can have.
 MOST_TOKENS = 10**12
+# Some list prices have 28 digits, as many as the default context keeps of a result.
+_EXACT = Context(prec=80)
 # A call that is reserved now may be settled, at the price of that time, this much later.
 _AHEAD = timedelta(days=1)
 _KNOWN_NAMES = 4096
@@ -99,8 +101,9 @@ class Price:
         counted = _counted(usage)
         if not (counted.input_tokens or counted.output_tokens):
             return 0
-        dollars = self._prices(at).calc_price(counted)["total_price"]
-        return int((dollars * _MICRO).to_integral_value(ROUND_CEILING))
+        with localcontext(_EXACT):
+            dollars = self._prices(at).calc_price(counted)["total_price"]
+            return int((dollars * _MICRO).to_integral_value(ROUND_CEILING))
 
     def worst(self, input_tokens: int, output_tokens: int, *, at: datetime | None = None) -> int:
         """The most that a call with at most these tokens can cost until a day later."""

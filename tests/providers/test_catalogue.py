@@ -1,0 +1,130 @@
+"""What is known of models, and what is configured over it."""
+
+import pytest
+
+from sigil.config.models import ModelOverride
+from sigil.providers import catalogue
+from sigil.providers.base import ModelInfo
+from sigil.providers.catalogue import ANTHROPIC, GOOGLE, OPENAI, Catalogue, find, overridden
+
+SMALL = ModelInfo("small", tools=True, max_context_tokens=1000, max_output_tokens=100)
+
+
+@pytest.mark.parametrize("models", [OPENAI, ANTHROPIC, GOOGLE])
+def test_every_entry_is_there_once_and_makes_sense(models):
+    ids = [info.id for info in models]
+    assert len(ids) == len(set(ids))
+    for info in models:
+        assert info.tools
+        assert info.vision
+        assert info.streaming
+        assert 4096 <= info.max_output_tokens < info.max_context_tokens
+
+
+def test_the_promised_models_are_built_in():
+    anthropic = {info.id for info in ANTHROPIC}
+    assert {"claude-opus-4-6", "claude-sonnet-4-5", "claude-opus-5-5"} <= anthropic
+    assert {"claude-sonnet-5-5", "claude-haiku-5-5"} <= anthropic
+    assert "gemini-3.8-flash" in {info.id for info in GOOGLE}
+
+
+@pytest.mark.parametrize(
+    ("models", "release", "model"),
+    [
+        (OPENAI, "gpt-5.5-2026-04-01", "gpt-5.5"),
+        (ANTHROPIC, "claude-sonnet-4-5-20250929", "claude-sonnet-4-5"),
+        (ANTHROPIC, "claude-opus-5-5@20260901", "claude-opus-5-5"),
+        (ANTHROPIC, "claude-haiku-4-5-latest", "claude-haiku-4-5"),
+        (GOOGLE, "gemini-3.8-flash-001", "gemini-3.8-flash"),
+        (GOOGLE, "models/gemini-3.8-flash", "gemini-3.8-flash"),
+        (GOOGLE, "gemini-2.5-flash-preview-09-2025", "gemini-2.5-flash"),
+        (GOOGLE, "gemini-2.5-pro-preview-05-06", "gemini-2.5-pro"),
+        (GOOGLE, "gemini-3.1-pro-preview-06-2026", "gemini-3.1-pro-preview"),
+        (GOOGLE, "gemini-3-flash-preview", "gemini-3-flash-preview"),
+    ],
+)
+def test_a_dated_release_can_do_what_its_model_can(models, release, model):
+    known = next(info for info in models if info.id == model)
+    found = find(models, release)
+    assert found.id == release
+    assert found.max_context_tokens == known.max_context_tokens
+    assert found.max_output_tokens == known.max_output_tokens
+    assert found.tools
+    assert found.thinking == known.thinking
+
+
+@pytest.mark.parametrize(
+    ("models", "model"),
+    [
+        (OPENAI, "gpt-5.5-audio"),
+        (OPENAI, "gpt-5.5-٢٠٢٦-04-01"),
+        (ANTHROPIC, "claude-sonnet-4-5-20250929-x"),
+        (ANTHROPIC, "claude-opus-9"),
+        (GOOGLE, "gemini-3.8-flash-tts"),
+        (GOOGLE, ""),
+        ((), "gpt-5.5"),
+    ],
+)
+def test_of_an_unknown_model_little_is_expected(models, model):
+    assert find(models, model) == ModelInfo(model)
+    assert not ModelInfo(model).tools
+
+
+def test_what_the_vendor_said_takes_the_place_of_what_is_built_in():
+    known = Catalogue((SMALL, ModelInfo("old", vision=True)))
+    assert known.models == (SMALL, ModelInfo("old", vision=True))
+    said = ModelInfo("small", max_context_tokens=2000)
+    known.replace([said, ModelInfo("new"), ModelInfo("new", tools=True)])
+    assert known.models == (said, ModelInfo("new", tools=True))
+    assert known.find("small-2026-11-22").max_context_tokens == 2000
+    # A name that the vendor does not list, such as an alias, may still be called.
+    assert known.find("old").vision
+    assert known.find("never") == ModelInfo("never")
+    known.replace([])
+    assert known.models == ()
+    assert known.find("small") == said
+
+
+def test_a_replaced_list_leaves_the_built_in_one_alone():
+    one, other = Catalogue(ANTHROPIC), Catalogue(ANTHROPIC)
+    one.replace([ModelInfo("claude-opus-5-5")])
+    assert other.models == ANTHROPIC
+    assert other.find("claude-opus-5-5").tools
+    assert catalogue.find(ANTHROPIC, "claude-opus-5-5").tools
+
+
+def test_what_is_configured_wins_by_exact_name_then_for_all_then_what_is_known():
+    overrides = {
+        "small": ModelOverride(vision=True, max_output_tokens=50),
+        "*": ModelOverride(thinking=True, max_output_tokens=10, tools=False),
+    }
+    assert overridden(SMALL, overrides) == ModelInfo(
+        "small",
+        tools=False,
+        vision=True,
+        thinking=True,
+        max_context_tokens=1000,
+        max_output_tokens=50,
+    )
+    other = overridden(ModelInfo("other"), overrides)
+    assert (other.vision, other.thinking, other.max_output_tokens) == (False, True, 10)
+    assert overridden(SMALL, {}) == SMALL
+    assert overridden(SMALL, {"Small": ModelOverride(vision=True)}) == SMALL
+
+
+def test_a_price_is_not_a_capability():
+    priced = ModelOverride.model_validate({"price": {"input": 1, "output": 2}})
+    assert overridden(SMALL, {"small": priced, "*": priced}) == SMALL
+
+
+def test_every_capability_can_be_overridden():
+    values = ModelInfo("m", True, True, False, True, 123, 45)
+    override = ModelOverride(
+        tools=True,
+        vision=True,
+        streaming=False,
+        thinking=True,
+        max_context_tokens=123,
+        max_output_tokens=45,
+    )
+    assert overridden(ModelInfo("m"), {"m": override}) == values
