@@ -262,6 +262,22 @@ def _doctor(ctx: typer.Context, role: SeenAs = None, as_json: Json = False) -> N
     raise typer.Exit(command.run(ctx.obj.config, role, as_json=as_json))
 
 
+@app.command("models")
+def _models(
+    ctx: typer.Context,
+    provider: Annotated[str | None, typer.Argument(help="Whose; default: all configured.")] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Ask the vendors instead of the built-in lists.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the models, what they can do and what they cost."""
+    from sigil.cli import models as command
+
+    settings_of = ctx.obj.settings
+    raise typer.Exit(command.run(settings_of, provider, refresh=refresh, as_json=as_json))
+
+
 @app.command("version")
 def _version(as_json: Json = False) -> None:
     """Print the version."""
