@@ -236,15 +236,16 @@ def reset_text(window: str, seconds: float) -> str:
 def _cost(price: Price, hold: Hold, usage: Usage | None, said: int, complete: bool) -> int:
     if usage == Usage() and said:
         usage = None  # there is an answer, so that this is no count
-    told = 0 if usage is None else price.cost(counted(usage))
+    counts = counted(usage or Usage())
+    told = price.cost(counts)
     if usage is not None and (complete or usage == Usage()):
         return told
-    output = hold.max_tokens if hold.unseen else min(said, hold.max_tokens)
-    if usage is None or not usage.input_tokens:
-        assumed = price.worst(hold.input_tokens, output)
+    seen = hold.max_tokens if hold.unseen else min(said, hold.max_tokens)
+    output = max(counts.output_tokens, seen)
+    if counts.input_tokens:
+        assumed = price.cost(replace(counts, output_tokens=output))
     else:
-        most = max(output, usage.output_tokens)
-        assumed = price.cost(counted(replace(usage, output_tokens=most)))
+        assumed = price.worst(hold.input_tokens, output)
     return max(told, min(assumed, hold.amount))
 
 
