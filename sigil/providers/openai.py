@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, and every server that speaks them: Ollama, vLLM, OpenRouter, …
+"""OpenAI, and every server that speaks its API: Ollama, vLLM, OpenRouter, …
 
 The official SDK is imported, in a thread, when the first call is made.
 """
@@ -7,56 +7,53 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from sigil.errors import ErrorKind, ProviderError
+from sigil.errors import ConfigError, ErrorKind, ProviderError
 from sigil.providers import catalogue
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, Message, ModelInfo
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
+from sigil.providers.compatible import COMPATIBLE, server_at
 from sigil.providers.openai_answer import Answer
-from sigil.providers.vendor import checked_key, clean, host_of, kind_of, retry_after
+from sigil.providers.openai_chat import ChatApi
+from sigil.providers.openai_errors import ErrorBody, Translator
+from sigil.providers.openai_models import listed
+from sigil.providers.openai_options import checked_options
+from sigil.providers.openai_request import Api
+from sigil.providers.openai_responses import ResponsesApi
+from sigil.providers.transport import http_client
+from sigil.providers.vendor import ToolNames, checked_key, host_of
 
 if TYPE_CHECKING:
-    from httpx2 import Response
     from openai import AsyncOpenAI, AsyncStream
-    from openai.types.chat import ChatCompletion, ChatCompletionChunk
-
-MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 
 _OFFICIAL_URL = "https://api.openai.com/v1"
 _OFFICIAL_HOST = "api.openai.com"
 _MAX_ERROR_BODY = 64 * 1024
-# Seconds, but for `read`, which is the caller's: chains have a stricter deadline of their own.
-_CONNECT_TIMEOUT, _WRITE_TIMEOUT, _POOL_TIMEOUT = 10.0, 30.0, 30.0
-_MAX_CONNECTIONS, _MAX_KEEPALIVE = 1000, 100
+_REFRESH_TIMEOUT = 30.0
+# How long the end of a complete answer may take, so that its connection can be used again.
+_DRAIN_TIMEOUT = 0.2
 
-# https://platform.openai.com/docs/guides/error-codes, and what compatible servers were seen with.
-_KIND_OF_CODE = {
-    "insufficient_quota": ErrorKind.BILLING,
-    "billing_hard_limit_reached": ErrorKind.BILLING,
-    "billing_not_active": ErrorKind.BILLING,
-    "rate_limit_exceeded": ErrorKind.RATE_LIMITED,
-    "rate_limit_error": ErrorKind.RATE_LIMITED,
-    "overloaded_error": ErrorKind.OVERLOADED,
-    "server_error": ErrorKind.SERVER,
-    "invalid_api_key": ErrorKind.AUTH,
-    "authentication_error": ErrorKind.AUTH,
-    "model_not_found": ErrorKind.UNAVAILABLE,
-    "context_length_exceeded": ErrorKind.CONTEXT_TOO_LONG,
-    "content_filter": ErrorKind.FILTERED,
-    "content_policy_violation": ErrorKind.FILTERED,
+_APIS: Mapping[str, type[ChatApi | ResponsesApi]] = {"chat": ChatApi, "responses": ResponsesApi}
+# OpenAI's models from gpt-5.4 on refuse tools in chat completions unless they stop thinking;
+# chat completions are what all other servers have, behind whatever proxy.
+_OF_OPENAI: Mapping[str, Any] = {
+    "api": "responses",
+    "max_tokens_field": "max_completion_tokens",
+    "user_field": "safety_identifier",
 }
+_OF_OTHERS: Mapping[str, Any] = {"api": "chat"}
 
 
 class OpenAIProvider:
-    """One account with OpenAI or one compatible server at `base_url`, which may need no key.
+    """One account with OpenAI or with one server that speaks its API.
 
-    `max_tokens_field` says how the answer's bound is called; by default OpenAI's own servers get
-    `max_completion_tokens` and others `max_tokens`. `read_timeout` is in seconds. Raises
-    `ConfigError` for a missing or malformed key or address.
+    The server is at `base_url`, and may then need no key; or it is the one that `server` (by
+    default `name`) names in `compatible.COMPATIBLE`; or it is OpenAI's own. `options` are those
+    of `Options`. Raises `ConfigError` for a missing or malformed key, address or option.
     """
 
     def __init__(
@@ -65,22 +62,30 @@ class OpenAIProvider:
         api_key: str | None = None,
         base_url: str | None = None,
         name: str = "openai",
-        organization: str | None = None,
-        project: str | None = None,
-        max_tokens_field: MaxTokensField | None = None,
-        read_timeout: float = 300.0,
+        server: str | None = None,
+        **options: Any,
     ) -> None:
         self.name = name
-        self._base_url = base_url or _OFFICIAL_URL
-        self._host = host_of(name, self._base_url)
-        self._key = SecretStr(checked_key(name, api_key, base_url))
-        self._organization = organization
-        self._project = project
-        self._official = f".{self._host}".endswith(f".{_OFFICIAL_HOST}")
-        self._max_tokens_field = max_tokens_field or (
-            "max_completion_tokens" if self._official else "max_tokens"
-        )
-        self._read_timeout = read_timeout
+        if server is not None and server not in COMPATIBLE:
+            raise ConfigError(
+                f"providers.{name}.options.server: {server!r} is not a known server.",
+                hint=f"Choose one of {', '.join(COMPATIBLE)}, or set base_url.",
+            )
+        known = COMPATIBLE.get(server or name) if base_url is None else server_at(base_url)
+        self._base_url = base_url or (known.base_url if known else _OFFICIAL_URL)
+        host = host_of(name, self._base_url)
+        # A known server's own address says whether it asks for a key; any other may not.
+        keyless = base_url or (known.base_url if known and not known.needs_key else None)
+        self._key = SecretStr(checked_key(name, api_key, keyless))
+        official = f".{host}".endswith(f".{_OFFICIAL_HOST}")
+        # Under its own name it is OpenAI, if need be behind a proxy.
+        self._openai = official or name == "openai"
+        wanted = _OF_OPENAI if official else {**_OF_OTHERS, **(known.options if known else {})}
+        self._options = checked_options(name, options).filled(wanted)
+        api = _APIS[self._options.api or "chat"]
+        self._api: Api = api(name, self._options, openai=self._openai)
+        self._translated = Translator(name, host, self._key, self._options.headers.values())
+        self._catalogue = catalogue.Catalogue(catalogue.OPENAI if self._openai else ())
         self._client: AsyncOpenAI | None = None
         self._connecting = asyncio.Lock()
 
@@ -89,23 +94,38 @@ class OpenAIProvider:
         return True
 
     async def list_models(self) -> list[ModelInfo]:
-        """OpenAI's models; none under another name, whose server only its owner knows."""
-        return list(catalogue.OPENAI) if self._is_openai() else []
+        """What the server said last; before that OpenAI's models, and none of another server,
+        which only its owner knows."""
+        return list(self._catalogue.models)
 
     def model_info(self, model: str) -> ModelInfo:
         """What a model can do; of one that is not in the catalogue little is expected."""
-        return catalogue.find(catalogue.OPENAI if self._is_openai() else (), model)
+        return self._catalogue.find(model)
+
+    async def refresh_models(self) -> list[ModelInfo]:
+        """Asks the server, within 30 s, which models there are. Raises `ProviderError`."""
+        try:
+            async with asyncio.timeout(_REFRESH_TIMEOUT):
+                client = await self._connected()
+                found = await listed(client, self._catalogue.find, openai=self._openai)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
+            raise self._translated(error, None) from None
+        self._catalogue.replace(found)
+        return found
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-        """Streams one answer; complete only with the vendor's `finish_reason`."""
-        answer = Answer(self.name)
+        """Streams one answer; complete only with the vendor's word that it has ended."""
+        call = _Call(self._translated)
+        names = ToolNames(request.tools)
+        answer = self._api.answer(request.model, names, call.failed)
         failure: ProviderError | None = None
         try:
-            async with aclosing(self._texts(request, answer)) as texts:
+            payload = self._api.payload(request, self.model_info(request.model), names)
+            async with aclosing(self._texts(payload, answer, call)) as texts:
                 async for text in texts:
                     yield ChatEvent(EventType.TEXT_DELTA, text=text)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
-            failure = self._translated(error, answer.request_id)
+            failure = self._translated(error, call.request_id)
         for event in answer.end(failure):
             yield event
 
@@ -115,30 +135,27 @@ class OpenAIProvider:
         if client is not None:
             await client.close()
 
-    def _is_openai(self) -> bool:
-        # Under its own name it is OpenAI, if need be behind a proxy.
-        return self._official or self.name == "openai"
-
-    async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str, None]:
-        create = (await self._connected()).chat.completions.create
-        payload = self._payload(request)
-        if not request.stream:
-            completion = cast("ChatCompletion", await create(**payload))
-            if refusal := getattr(completion, "error", None):
-                raise _ErrorBody(refusal)
-            if text := answer.take_whole(completion):
+    async def _texts(
+        self, payload: dict[str, Any], answer: Answer, call: _Call
+    ) -> AsyncGenerator[str, None]:
+        create = self._api.create(await self._connected())
+        created = await create(**payload)
+        if not payload.get("stream"):
+            call.request_id = getattr(created, "_request_id", None)
+            if text := answer.take_whole(created):
                 yield text
             return
-        payload["stream_options"] = {"include_usage": True}
-        created = await create(**payload, stream=True)
-        stream = cast("AsyncStream[ChatCompletionChunk]", created)
+        stream: AsyncStream[Any] = created
         try:
-            answer.request_id = stream.response.headers.get("x-request-id")
+            call.request_id = stream.response.headers.get("x-request-id")
             if "json" in stream.response.headers.get("content-type", ""):
-                raise await self._not_a_stream(stream)
-            async for chunk in stream:
-                if text := answer.take(chunk):
+                raise await _not_a_stream(stream)
+            async for event in stream:
+                if text := answer.take(event):
                     yield text
+                if answer.complete:
+                    break
+            await _drained(stream)
         finally:
             await stream.close()
 
@@ -150,162 +167,50 @@ class OpenAIProvider:
             return self._client
 
     def _build_client(self) -> AsyncOpenAI:
-        import httpx2
         from openai import AsyncOpenAI
 
-        timeout = httpx2.Timeout(
-            connect=_CONNECT_TIMEOUT,
-            read=self._read_timeout,
-            write=_WRITE_TIMEOUT,
-            pool=_POOL_TIMEOUT,
-        )
-        limits = httpx2.Limits(
-            max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_KEEPALIVE
-        )
+        options = self._options
+        http = http_client(options.read_timeout)
         client = AsyncOpenAI(
             api_key=self._key.get_secret_value(),
             base_url=self._base_url,
             max_retries=0,
-            timeout=timeout,
-            http_client=httpx2.AsyncClient(timeout=timeout, limits=limits),
+            timeout=http.timeout,
+            http_client=http,
         )
         # The SDK would take what is not given from the environment, and so from another account.
-        client.organization, client.project = self._organization, self._project
+        client.organization, client.project = options.organization, options.project
+        client._custom_headers = options.plain_headers()
         # It loads its resources on first access; that belongs in this thread too.
-        _ = client.chat.completions
+        self._api.create(client)
         return client
 
-    def _payload(self, request: ChatRequest) -> dict[str, Any]:
-        messages = [_wire_message(message) for message in request.messages]
-        if request.system_prompt:
-            messages.insert(0, {"role": "system", "content": request.system_prompt})
-        payload: dict[str, Any] = {
-            "model": request.model,
-            "messages": messages,
-            self._max_tokens_field: request.max_tokens,
-        }
-        # OpenAI's thinking models refuse a request that sets it.
-        if request.temperature is not None and not self.model_info(request.model).thinking:
-            payload["temperature"] = request.temperature
-        if request.tools:
-            payload["tools"] = [
-                {
-                    "type": "function",
-                    "function": {
-                        "name": tool.name,
-                        "description": tool.description,
-                        "parameters": tool.parameters or {"type": "object", "properties": {}},
-                    },
-                }
-                for tool in request.tools
-            ]
-        return payload
 
-    async def _not_a_stream(self, stream: AsyncStream[ChatCompletionChunk]) -> Exception:
-        body = bytearray()
-        async for part in stream.response.aiter_bytes():
-            body += part
-            if len(body) > _MAX_ERROR_BODY:
-                break
-        parsed = json.loads(body)
-        refusal = parsed.get("error") if isinstance(parsed, dict) else None
-        if refusal:
-            return _ErrorBody(refusal)
-        return self._error(ErrorKind.SERVER, "the answer is not a stream", None)
+class _Call:
+    """The request id of a call, as soon as it is known, for the errors that it ends in."""
 
-    def _translated(self, error: Exception, request_id: str | None) -> ProviderError:
-        """The error in Sigil's terms. The original is not kept as its cause: it holds the
-        request with its key, and a vendor's text that may quote it."""
-        import httpx2
-        import openai
+    def __init__(self, translated: Translator) -> None:
+        self._translated = translated
+        self.request_id: str | None = None
 
-        if isinstance(error, ProviderError):
-            return error
-        if isinstance(error, openai.APITimeoutError):
-            return self._error(ErrorKind.TIMEOUT, f"{self._host} did not answer", request_id)
-        if isinstance(error, (openai.APIConnectionError, httpx2.HTTPError)):
-            cause = type(error.__cause__ or error).__name__
-            return self._error(
-                ErrorKind.NETWORK, f"the connection to {self._host} failed ({cause})", request_id
-            )
-        if isinstance(error, openai.APIStatusError):
-            return self._refused(error.body, error.message, request_id, error.response)
-        if isinstance(error, openai.APIError):
-            return self._refused(error.body, error.message, request_id)
-        if isinstance(error, _ErrorBody):
-            return self._refused(error.body, "the answer is an error", request_id)
-        what = type(error).__name__
-        return self._error(ErrorKind.SERVER, f"the answer is malformed ({what})", request_id)
-
-    def _refused(
-        self,
-        body: object,
-        message: str,
-        request_id: str | None,
-        response: Response | None = None,
-    ) -> ProviderError:
-        """What an error object means; without a response it came in the middle of a success."""
-        fields = body if isinstance(body, dict) else {"message": body}
-        said = fields.get("message")
-        message = said if isinstance(said, str) and said else message
-        words = [str(fields[key]) for key in ("code", "type") if fields.get(key) is not None]
-        status = None if response is None else response.status_code
-        status = status or next((int(word) for word in words if word.isdecimal()), None)
-        kind = next((_KIND_OF_CODE[word] for word in words if word in _KIND_OF_CODE), None)
-        if kind is None:
-            # Without a status a request that is at fault is named; all else is the server's.
-            assumed = 400 if "invalid_request_error" in words else 500
-            kind = kind_of(status or assumed, message)
-        headers = {} if response is None else response.headers
-        return self._error(
-            kind,
-            message,
-            headers.get("x-request-id") or request_id,
-            status=status,
-            wait=retry_after(headers),
-        )
-
-    def _error(
-        self,
-        kind: ErrorKind,
-        message: str,
-        request_id: str | None,
-        *,
-        status: int | None = None,
-        wait: float | None = None,
-    ) -> ProviderError:
-        text = clean(message, self._key.get_secret_value())
-        return ProviderError(
-            f"{self.name}: {text.rstrip('.')}.",
-            kind=kind,
-            provider=self.name,
-            status=status,
-            request_id=request_id,
-            retry_after=wait,
-            hint=f"Check providers.{self.name}.api_key." if kind is ErrorKind.AUTH else None,
-        )
+    def failed(self, kind: ErrorKind, message: str) -> ProviderError:
+        return self._translated.failed(kind, message, self.request_id)
 
 
-def _wire_message(message: Message) -> dict[str, Any]:
-    wire: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_call_id is not None:
-        wire["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        wire["content"] = message.content or None
-        wire["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": json.dumps(dict(call.arguments))},
-            }
-            for call in message.tool_calls
-        ]
-    return wire
+async def _not_a_stream(stream: AsyncStream[Any]) -> Exception:
+    body = bytearray()
+    async for part in stream.response.aiter_bytes():
+        body += part
+        if len(body) > _MAX_ERROR_BODY:
+            break
+    parsed = json.loads(body)
+    refusal = parsed.get("error") if isinstance(parsed, dict) else None
+    return ErrorBody(refusal or {"message": "the answer is not a stream"})
 
 
-class _ErrorBody(Exception):
-    """An error object where an answer was due, under a status of success."""
-
-    def __init__(self, body: object) -> None:
-        super().__init__()
-        self.body = body
+async def _drained(stream: AsyncStream[Any]) -> None:
+    """Reads what comes after a complete answer, which should be nothing but the body's end."""
+    with suppress(Exception):
+        async with asyncio.timeout(_DRAIN_TIMEOUT):
+            async for _ in stream:
+                pass

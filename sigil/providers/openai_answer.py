@@ -1,71 +1,68 @@
-"""Puts one answer of chat completions together, piece by piece, and says what is wrong with it."""
+"""What the answers of OpenAI's two APIs have in common: their end, and what can be wrong."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
 
 from sigil.errors import ErrorKind, ProviderError
-from sigil.providers.base import ChatEvent, EventType, ToolCall, Usage
-
-if TYPE_CHECKING:
-    from openai.types import CompletionUsage
-    from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from sigil.providers.base import ChatEvent, EventType, Native, ToolCall, Usage
+from sigil.providers.vendor import ToolNames, count
 
 _MAX_TOOL_CALLS = 128
 _MAX_ARGUMENT_CHARS = 1_000_000
+_MAX_NAME_CHARS = 512
+_FILTERED = "content_filter"
+
+Flaw = Callable[[ErrorKind, str], ProviderError]
+"""Makes an error of the provider out of its class and what is wrong."""
 
 
 @dataclass(slots=True)
-class _Call:
-    id: str
+class Call:
+    """A tool call as far as it has come. `more` is what the server says of it besides."""
+
+    id: str = ""
     name: str = ""
     arguments: str = ""
+    more: dict[str, Any] = field(default_factory=dict)
 
 
-class Answer:
+class Answer(ABC):
     """One answer. Feed it with `take` or `take_whole`, then `end` gives what closes it.
 
     Servers are taken at their word as little as possible: the SDK checks no types, so every
-    field may be missing.
+    field may be missing or be anything.
     """
 
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
-        self._finish_reason: str | None = None
-        self._usage: Usage | None = None
+    complete = False
+    """Nothing more is to come, whatever the connection does."""
+
+    def __init__(self, model: str, names: ToolNames, flaw: Flaw) -> None:
+        self._model = model
+        self._names = names
+        self._flaw = flaw
         self._started = False
         self._spoke = False
-        self._calls: list[_Call] = []
-        self._call_at: dict[int, _Call] = {}
-        self._id = ""
-        self.request_id: str | None = None
+        self._reason: str | None = None
+        self._usage: Usage | None = None
+        self._calls: list[Call] = []
 
-    def take(self, chunk: ChatCompletionChunk) -> str:
-        """Adds a chunk of a stream and returns the text in it."""
-        self._started = True
-        self._id = self._id or str(getattr(chunk, "id", "") or "")
-        self._take_usage(getattr(chunk, "usage", None))
-        choices = getattr(chunk, "choices", None)
-        if not choices:
-            return ""
-        self._finish_reason = choices[0].finish_reason or self._finish_reason
-        delta = choices[0].delta
-        return "" if delta is None else self._take_message(delta)
+    @abstractmethod
+    def take(self, event: Any) -> str:
+        """Adds an event of a stream and returns the text in it."""
 
-    def take_whole(self, completion: ChatCompletion) -> str:
+    @abstractmethod
+    def take_whole(self, answer: Any) -> str:
         """Adds an answer that came in one piece and returns its text."""
-        self.request_id = getattr(completion, "_request_id", None)
-        choices = getattr(completion, "choices", None)
-        if not choices or choices[0].message is None:
-            raise self._flaw("the answer is malformed", ErrorKind.SERVER)
-        self._started = True
-        self._id = str(completion.id or "")
-        self._take_usage(completion.usage)
-        self._finish_reason = choices[0].finish_reason
-        return self._take_message(choices[0].message)
+
+    @abstractmethod
+    def _native(self) -> Native | None:
+        """The answer in the vendor's form, its tool calls being complete."""
 
     def end(self, failure: ProviderError | None) -> list[ChatEvent]:
         """Tool calls, usage, and DONE; or usage and ERROR, if it failed or is not an answer."""
@@ -73,9 +70,10 @@ class Answer:
         if failure is None:
             try:
                 self._check()
+                self._name_calls()
                 events += [
-                    ChatEvent(EventType.TOOL_CALL, tool_call=self._parsed(number, call))
-                    for number, call in enumerate(self._calls)
+                    ChatEvent(EventType.TOOL_CALL, tool_call=self._parsed(call))
+                    for call in self._calls
                 ]
             except ProviderError as error:
                 failure = error
@@ -86,77 +84,71 @@ class Answer:
             events.append(ChatEvent(EventType.ERROR, error=failure))
             return events
         # Some compatible servers say "stop" when they mean "tool_calls".
-        reason = self._finish_reason
-        if self._calls and reason == "stop":
-            reason = "tool_calls"
-        events.append(ChatEvent(EventType.DONE, stop_reason=reason))
+        reason = "tool_calls" if self._calls and self._reason == "stop" else self._reason
+        native = self._native() if self._calls else None
+        events.append(ChatEvent(EventType.DONE, stop_reason=reason, native=native))
         return events
 
-    def _take_usage(self, usage: CompletionUsage | None) -> None:
-        if usage is None:
-            return
-        prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-        self._usage = Usage(
-            input_tokens=usage.prompt_tokens or 0,
-            output_tokens=usage.completion_tokens or 0,
-            cached_tokens=(prompt.cached_tokens or 0) if prompt else 0,
-            thinking_tokens=(completion.reasoning_tokens or 0) if completion else 0,
-        )
-
-    def _take_message(self, message: Any) -> str:
-        """Of a chunk's delta or a whole message, which differ in their tool calls' `index`."""
-        if message.tool_calls:
-            self._take_calls(message.tool_calls)
-        # A refusal is what the model has to say.
-        text = message.content or getattr(message, "refusal", None) or ""
-        if not isinstance(text, str):
-            raise self._flaw("the answer's content is not text", ErrorKind.SERVER)
-        self._spoke = self._spoke or bool(text.strip())
-        return text
-
-    def _take_calls(self, deltas: Iterable[Any]) -> None:
-        for position, delta in enumerate(deltas):
-            index = getattr(delta, "index", None)
-            index = position if index is None else index
-            call = self._call_at.get(index)
-            # Some compatible servers give every call the index 0.
-            if call is None or (delta.id and call.id and delta.id != call.id):
-                call = self._call_at[index] = _Call("")
-                self._calls.append(call)
-            call.id = call.id or delta.id or ""
-            if delta.function is not None:
-                call.name = call.name or delta.function.name or ""
-                call.arguments += delta.function.arguments or ""
-            too_long = len(call.arguments) > _MAX_ARGUMENT_CHARS
-            if too_long or len(self._calls) > _MAX_TOOL_CALLS:
-                raise self._flaw("the answer's tool calls are too long", ErrorKind.SERVER)
+    def _bound(self, call: Call) -> None:
+        too_long = len(call.arguments) > _MAX_ARGUMENT_CHARS
+        if too_long or len(self._calls) > _MAX_TOOL_CALLS:
+            raise self._flaw(ErrorKind.SERVER, "the answer's tool calls are too long")
 
     def _check(self) -> None:
-        if self._finish_reason == "content_filter":
-            raise self._flaw("the answer was filtered", ErrorKind.FILTERED)
+        if self._reason == _FILTERED:
+            raise self._flaw(ErrorKind.FILTERED, "the answer was filtered")
         if not self._started:
             # The SDK passes over lines that are no events; what is left then is nothing at all.
-            raise self._flaw("the answer is malformed: it has no events", ErrorKind.SERVER)
-        if self._finish_reason is None:
-            raise self._flaw("the answer broke off before its end", ErrorKind.NETWORK)
+            raise self._flaw(ErrorKind.SERVER, "the answer is malformed: it has no events")
+        if self._reason is None:
+            raise self._flaw(ErrorKind.NETWORK, "the answer broke off before its end")
         if not self._spoke and not self._calls:
             raise self._flaw(
-                f"the answer is empty (it ended with {self._finish_reason!r})", ErrorKind.SERVER
+                ErrorKind.SERVER, f"the answer is empty (it ended with {self._reason!r})"
             )
 
-    def _parsed(self, number: int, call: _Call) -> ToolCall:
+    def _name_calls(self) -> None:
+        """Some servers give their calls no ids, or all the same."""
+        known: set[str] = set()
+        for call in self._calls:
+            if not call.id or call.id in known:
+                call.id = f"call_{uuid4().hex[:24]}"
+            known.add(call.id)
+
+    def _parsed(self, call: Call) -> ToolCall:
         try:
             arguments = json.loads(call.arguments or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             arguments = None
-        if not call.name or not isinstance(arguments, dict):
-            raise self._flaw("the model's tool call is malformed", ErrorKind.SERVER)
-        return ToolCall(call.id or f"call_{self._id}_{number}", call.name, arguments)
+        long = max(len(call.name), len(call.id)) > _MAX_NAME_CHARS
+        if not call.name or long or not isinstance(arguments, dict):
+            raise self._flaw(ErrorKind.SERVER, "the model's tool call is malformed")
+        return ToolCall(call.id, self._names.own(call.name), arguments)
 
-    def _flaw(self, what: str, kind: ErrorKind) -> ProviderError:
-        return ProviderError(
-            f"{self._provider}: {what}.",
-            kind=kind,
-            provider=self._provider,
-            request_id=self.request_id,
-        )
+
+def counted(
+    said: Any, *, prompt: str, completion: str, prompt_details: str, completion_details: str
+) -> Usage:
+    """The usage out of an object of the SDK, by the API's names for its fields."""
+    known = _fields(said)
+    of_prompt = _fields(known.get(prompt_details))
+    of_completion = _fields(known.get(completion_details))
+    given = count(known.get(prompt))
+    # Some servers (xAI's, Google's) count thoughts in the total only.
+    made = max(count(known.get(completion)), count(known.get("total_tokens")) - given)
+    cached = min(count(of_prompt.get("cached_tokens")), given)
+    return Usage(
+        input_tokens=given,
+        output_tokens=made,
+        cached_tokens=cached,
+        cache_write_tokens=min(count(of_prompt.get("cache_write_tokens")), given - cached),
+        thinking_tokens=min(count(of_completion.get("reasoning_tokens")), made),
+    )
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    """The fields of an object of the SDK, or of one that it left as it was."""
+    if isinstance(value, Mapping):
+        return value
+    fields = getattr(value, "__dict__", None) or {}
+    return {**fields, **(getattr(value, "model_extra", None) or {})}
