@@ -56,10 +56,15 @@ def build(
 
     def agent() -> Agent:
         from sigil.agent.turn import Agent
+        from sigil.budgets import Budgets, check_prices
+        from sigil.pricing import PriceBook
 
         models = registry(settings, providers, stores)
         registries.append(models)
-        return Agent(stores, workspaces, router, models, settings)
+        prices = PriceBook(settings.providers)
+        check_prices(settings, prices)
+        budgets = Budgets(stores.budgets, prices, settings)
+        return Agent(stores, workspaces, router, models, budgets, settings)
 
     async def close() -> None:
         for models in registries:
@@ -93,8 +98,13 @@ def check_channels(settings: Settings) -> None:
 
 
 def check_models(settings: Settings) -> None:
-    """Raises `ConfigError` for providers or models that no turn could use."""
+    """Raises `ConfigError` for providers or models that no turn could use, and for models without
+    a known price where dollars are limited."""
+    from sigil.budgets import check_prices
+    from sigil.pricing import PriceBook
+
     registry(settings)
+    check_prices(settings, PriceBook(settings.providers))
 
 
 def _stores(settings: Settings) -> Stores:

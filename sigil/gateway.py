@@ -130,8 +130,9 @@ class Gateway:
         await self._work("deliver", lane, self._deliver)
 
     async def recover(self) -> float | None:
-        """Wakes the lanes whose time has come; returns the seconds until the next one does,
-        or None if none will."""
+        """Wakes the lanes whose time has come, and settles what workers that died had reserved;
+        returns the seconds until the next lane falls due, or None if none will."""
+        await self.stores.budgets.expire()
         swept = await self.stores.lanes.sweep()
         for lane in swept.wake:
             self.wakeups.wake(lane)

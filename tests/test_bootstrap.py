@@ -25,7 +25,14 @@ def test_the_defaults_can_be_started() -> None:
         ({"models": {"default": "nowhere/x"}}, "nowhere"),
         ({"models": {"failover": ["nowhere/x"]}}, "nowhere"),
         ({"workspaces": {"home": {"model": "nowhere/x"}}}, "nowhere"),
-        ({"budgets": {"max_day_usd": 5}}, "max_day_usd"),
+        (
+            {
+                "providers": {"mine": {"type": "openai", "base_url": "http://127.0.0.1:1/v1"}},
+                "models": {"default": "mine/own"},
+                "budgets": {"user": {"max_day_usd": 5}},
+            },
+            r"models\.default \(mine/own\): the price is unknown",
+        ),
         ({"providers": {"mine": {"type": "no.such.module:Class"}}}, "mine"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sigil.agent.turn import EMPTY_TEXT, TOO_LONG_TEXT
+from sigil.agent import wording
 from sigil.channels.base import Capabilities
 from sigil.messages import MAX_REPLY_BYTES, Attachment
 from sigil.providers.base import ChatEvent, EventType, Usage
@@ -126,13 +126,13 @@ async def test_an_answer_without_end_is_cut_to_what_can_be_sent() -> None:
 @pytest.mark.parametrize("reply", ["", "  \n"])
 async def test_an_empty_answer_is_not_silence(reply: str) -> None:
     t = talk(provider=ScriptedProvider([said(reply)]))
-    assert await t.say("hello") == [EMPTY_TEXT]
+    assert await t.say("hello") == [wording.EMPTY]
     assert (await t.counts())["answered"] == 1
 
 
 async def test_a_turn_that_takes_too_long_keeps_what_it_has() -> None:
     t = talk(provider=SlowProvider(), timeouts={"turn": 0.05})
-    assert await t.say("hello") == [f"so far\n\n{TOO_LONG_TEXT}"]
+    assert await t.say("hello") == [f"so far\n\n{wording.TOO_LONG}"]
     assert (await t.counts())["answered"] == 1
 
 

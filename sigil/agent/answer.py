@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sigil.errors import SigilError
-from sigil.providers.base import ChatRequest, EventType, Provider, Usage
+from sigil.providers.base import Attempt, ChatRequest, EventType, Provider, Usage
 
 if TYPE_CHECKING:
     from sigil.drafts import Draft
@@ -22,7 +22,7 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     error: SigilError | None = None
     note: str = ""
-    attempts: list[Any] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
 
 
 async def ask(provider: Provider, request: ChatRequest, draft: Draft, answer: Answer) -> None:
@@ -52,6 +52,7 @@ def _sum(a: Usage, b: Usage) -> Usage:
         _bounded(a.output_tokens + b.output_tokens),
         _bounded(a.cached_tokens + b.cached_tokens),
         _bounded(a.thinking_tokens + b.thinking_tokens),
+        _bounded(a.cache_write_tokens + b.cache_write_tokens),
     )
 
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sigil.budgets import Standing, reset_text
 from sigil.lanes import Effect, UpdateSession
+from sigil.pricing import usd
 
 if TYPE_CHECKING:
     from sigil.config import Settings
@@ -18,17 +20,19 @@ HELP = """\
 **/status** what I am doing, and with which model
 **/stop** stop the answer that is being written, and drop what waits
 **/model** `provider/model` choose the model of this conversation; `/model default` undoes it
-**/usage** the tokens used in this conversation and today"""
+**/usage** the tokens and the money used in this conversation and today"""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks, in which session, what was used today, and which providers there are."""
+    """Who asks, in which session, what was used today, how the budgets stand, and which
+    providers there are."""
 
     session: SessionRecord
     workspace_id: str
     settings: Settings
     usage_today: Mapping[str, int]
+    standings: Sequence[Standing]
     providers: Sequence[str]
 
 
@@ -105,8 +109,25 @@ def _usage(argument: str, asked: Asked) -> Reply:
         f"({session.input_tokens} in, {session.output_tokens} out)  \n"
         f"**You, today** {today.get('input_tokens', 0)} tokens in, "
         f"{today.get('output_tokens', 0)} out, {today.get('turns', 0)} answers"
+        + "".join(map(_spent, asked.standings))
     )
 
+
+def _spent(standing: Standing) -> str:
+    """One line of money, if there is any to speak of."""
+    used = standing.spent + standing.reserved
+    if standing.limit is None and not used:
+        return ""
+    span = {"hour": "this hour", "day": "today"}[standing.window]
+    line = f"  \n**{_WHOSE[standing.scope]}, {span}** {usd(used)}"
+    if standing.limit is None:
+        return line
+    return (
+        f"{line} of {usd(standing.limit)}, resets {reset_text(standing.window, standing.resets_in)}"
+    )
+
+
+_WHOSE = {"session": "This conversation", "user": "You", "workspace": "This workspace"}
 
 COMMANDS: dict[str, Callable[[str, Asked], Reply]] = {
     "help": _help,

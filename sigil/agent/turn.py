@@ -10,58 +10,54 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
 from sigil import logs
-from sigil.agent import commands
+from sigil.agent import commands, wording
+from sigil.agent.adapt import adapt
 from sigil.agent.answer import Answer, ask
 from sigil.agent.choose import Turn, begin, choose, journalled
-from sigil.agent.prompt import system_prompt, user_text
+from sigil.agent.prompt import pictures, system_prompt, user_text
+from sigil.agent.record import audit, kept_of
+from sigil.budgets import Budgets, Standing
 from sigil.drafts import Draft
-from sigil.errors import BudgetExceeded, MessageInvalid, NotAMember, ProviderError, SigilError
+from sigil.errors import (
+    BudgetExceeded,
+    MessageInvalid,
+    NotAMember,
+    SigilError,
+)
 from sigil.lanes import (
-    AppendHistory,
     Audit,
-    CountUsage,
     DeadLetter,
     Effect,
     Finish,
     Item,
     Outcome,
-    Remember,
     Stage,
     id_of,
 )
 from sigil.leases import Held, Stopped
 from sigil.messages import InboundMessage, fit_reply
-from sigil.providers.base import ChatRequest, Message
+from sigil.providers.base import Attempt, ChatRequest, Message
 from sigil.providers.registry import Budget, ModelRequest
 from sigil.routing import Replies, coalesces, read_route
-from sigil.sessions import decode_message, encode_message, window
-from sigil.workspace import PERSONAL, RouteRequest, Workspace, WorkspaceManager
+from sigil.sessions import decode_message, window
+from sigil.workspace import RouteRequest, Workspace, WorkspaceManager
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
     from sigil.config import Settings
+    from sigil.providers.failover import FailoverProvider
     from sigil.providers.registry import ProviderRegistry
     from sigil.stores.base import SessionRecord, Stores
 
 log = structlog.get_logger(__name__)
-
-MEMORY_ENTRY_CHARS = 2_000
-
-DEAD_TEXT = (
-    "I failed several times to answer this message and have given up on it. "
-    "Please tell the owner, or try again in other words."
-)
-FAILED_TEXT = "I could not reach a model just now. Please try again in a little while."
-EMPTY_TEXT = "The model gave an empty answer."
-TOO_LONG_TEXT = "This took longer than I may take, so I stopped here."
 
 
 @dataclass(slots=True)
@@ -82,12 +78,14 @@ class Agent:
         workspaces: WorkspaceManager,
         channels: ChannelRouter,
         registry: ProviderRegistry,
+        budgets: Budgets,
         settings: Settings,
     ) -> None:
         self._stores = stores
         self._workspaces = workspaces
         self._channels = channels
         self._registry = registry
+        self._budgets = budgets
         self._settings = settings
         self._replies = Replies(stores.lanes)
 
@@ -130,7 +128,7 @@ class Agent:
         with contextlib.suppress(MessageInvalid):
             told = InboundMessage.from_json(items[-1].fields.get("body", ""))
             turn_id = await self._turn_id(items)
-            effects.append(await self._replies.to(told, DEAD_TEXT, turn_id))
+            effects.append(await self._replies.to(told, wording.DEAD, turn_id))
         await held.finish(items, effects)
 
     # ------------------------------------------------------------ what is answered
@@ -143,12 +141,12 @@ class Agent:
             return _Result(
                 Outcome.REFUSED,
                 self._settings.policy(message.channel_type).refusal,
-                [_audit("refused", turn, why=error.code)],
+                [audit("refused", turn, why=error.code)],
             )
         session = await self._stores.sessions.load(turn.route.session_key)
         command = commands.parse(message.content)
         if command is not None:
-            return await self._command(command, turn, session)
+            return await self._command(command, turn, workspace, session)
         return await self._converse(held, turn, workspace, session)
 
     async def _workspace(self, turn: Turn) -> Workspace:
@@ -162,31 +160,36 @@ class Agent:
         return workspace
 
     async def _command(
-        self, command: tuple[str, str], turn: Turn, session: SessionRecord
+        self, command: tuple[str, str], turn: Turn, workspace: Workspace, session: SessionRecord
     ) -> _Result:
-        today: dict[str, int] = {}
+        user = turn.route.user_id
+        today: Mapping[str, int] = {}
+        standings: Sequence[Standing] = ()
         if command[0] == "usage":
             day = datetime.now(UTC).strftime("%Y-%m-%d")
-            today = dict(await self._stores.budgets.usage("user", turn.route.user_id, day))
-        providers = self._registry.names()
-        asked = commands.Asked(session, turn.route.workspace_id, self._settings, today, providers)
+            today = await self._stores.budgets.usage("user", user, day)
+            # What everybody together may spend is the owner's to know.
+            limits = self._budgets.limits(session.key, user, workspace.scope)
+            standings = await self._budgets.overview([x for x in limits if x.scope != "all"])
+        asked = commands.Asked(
+            session,
+            turn.route.workspace_id,
+            self._settings,
+            today,
+            standings,
+            self._registry.names(),
+        )
         reply = commands.run(*command, asked)
         return _Result(Outcome.ANSWERED, reply.text, list(reply.effects))
 
     async def _converse(
         self, held: Held, turn: Turn, workspace: Workspace, session: SessionRecord
     ) -> _Result:
-        said = Message(role="user", content=user_text(turn.messages))
+        said = Message("user", user_text(turn.messages), images=pictures(turn.messages))
         try:
-            chain = self._registry.chain(
-                ModelRequest(workspace.id, session.model, self._budget(session)),
-                model_call=self._settings.timeouts.model_call,
-                idle_stream=self._settings.timeouts.idle_stream,
-            )
+            chain = self._chain(workspace, session, turn)
         except BudgetExceeded as error:
-            text = f"{error.message} /new starts a conversation with a fresh token budget."
-            audit = _audit("refused", turn, why=error.code)
-            return _Result(Outcome.REFUSED, text, [audit])
+            return _over_budget(turn, error, [])
         except SigilError as error:
             return self._failed(turn, workspace, session, said, Answer(error=error))
         await held.commit(effects=begin(held, turn), keep=True)
@@ -195,20 +198,37 @@ class Agent:
         outcome = Outcome.ANSWERED
         try:
             async with held.stoppable(), asyncio.timeout(self._settings.timeouts.turn):
-                await ask(chain, self._request(turn, session, said), draft, answer)
+                request = await self._request(held, turn, session, said)
+                await ask(chain, request, draft, answer)
         except Stopped:
             outcome = Outcome.STOPPED
             answer.note = "_Stopped._"
         except TimeoutError:
-            answer.note = TOO_LONG_TEXT
+            answer.note = wording.TOO_LONG
         finally:
             await draft.close()
         answer.attempts = list(chain.attempts)
+        if isinstance(answer.error, BudgetExceeded):
+            return _over_budget(turn, answer.error, answer.attempts)
         if answer.error is not None:
             return self._failed(turn, workspace, session, said, answer)
         return self._answered(turn, workspace, session, said, answer, outcome)
 
-    def _request(self, turn: Turn, session: SessionRecord, said: Message) -> ChatRequest:
+    def _chain(self, workspace: Workspace, session: SessionRecord, turn: Turn) -> FailoverProvider:
+        timeouts = self._settings.timeouts
+        return self._registry.chain(
+            ModelRequest(workspace.id, session.model, self._budget(session)),
+            model_call=timeouts.model_call,
+            idle_stream=timeouts.idle_stream,
+            meter=self._budgets.meter(
+                session_key=session.key, user_id=turn.route.user_id, workspace_id=workspace.scope
+            ),
+            adapt=adapt,
+        )
+
+    async def _request(
+        self, held: Held, turn: Turn, session: SessionRecord, said: Message
+    ) -> ChatRequest:
         channel = turn.last.channel_type
         hint = self._channels.get(channel).capabilities.hint
         past = [decode_message(text) for text in session.messages]
@@ -217,9 +237,18 @@ class Agent:
             model="",  # each candidate of the chain puts its own
             messages=tuple(window([*past, said], self._settings.agent.window)),
             system_prompt=system_prompt(self._settings, turn.route.workspace_id, channel, hint),
-            max_tokens=models.max_tokens,
+            max_tokens=self._max_tokens(session),
             temperature=models.temperature,
+            session=id_of(held.lane),
+            user=await self._stores.lanes.item_id("user", turn.route.user_id),
         )
+
+    def _max_tokens(self, session: SessionRecord) -> int:
+        """The longest answer; what is left of the session's budget, if that is less."""
+        most, budget = self._settings.models.max_tokens, self._budget(session)
+        if budget.max_session_tokens is None:
+            return most
+        return max(1, min(most, budget.max_session_tokens - budget.used_session_tokens))
 
     def _draft(self, held: Held, turn: Turn) -> Draft:
         message = turn.last
@@ -228,7 +257,7 @@ class Agent:
         return Draft(self._stores.chats if live else None, chat, turn.id, held.token)
 
     def _budget(self, session: SessionRecord) -> Budget:
-        # Dollar limits are enforced by reservations, which come with prices.
+        # Dollars are enforced by reservations, call by call.
         return Budget(
             max_session_tokens=self._settings.budgets.max_session_tokens,
             used_session_tokens=session.input_tokens + session.output_tokens,
@@ -247,9 +276,9 @@ class Agent:
     ) -> _Result:
         text = fit_reply(answer.text).strip()
         if not text and not answer.note:
-            answer.note = EMPTY_TEXT
+            answer.note = wording.EMPTY
         kept = [said, Message(role="assistant", content=text)] if text else [said]
-        effects = self._kept(turn, workspace, session, kept, answer)
+        effects = kept_of(turn, workspace, session, kept, answer, self._settings.agent.window)
         shown = "\n\n".join(part for part in (text, answer.note) if part)
         if outcome is Outcome.STOPPED and not text:
             shown = ""
@@ -265,74 +294,10 @@ class Agent:
     ) -> _Result:
         """That all providers failed is an answer too: short, honest, and the owner sees why."""
         log.warning("no model answered", reason=str(answer.error))
-        text = FAILED_TEXT
-        if isinstance(answer.error, ProviderError) and not answer.error.transient:
-            text = f"The model did not take this: {answer.error.kind.value.replace('_', ' ')}."
-        return _Result(Outcome.ANSWERED, text, self._kept(turn, workspace, session, [said], answer))
-
-    def _kept(
-        self,
-        turn: Turn,
-        workspace: Workspace,
-        session: SessionRecord,
-        messages: list[Message],
-        answer: Answer,
-    ) -> list[Effect]:
-        encoded = [encode_message(message) for message in messages]
-        entries = [
-            json.dumps(
-                {
-                    "role": message.role,
-                    "user": turn.route.user_id,
-                    "text": message.content[:MEMORY_ENTRY_CHARS],
-                    "at": turn.last.received_at.isoformat(),
-                },
-                ensure_ascii=False,
-            )
-            for message in messages
-        ]
-        usage = answer.usage
-        amounts = {
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "turns": 1,
-        }
-        keep = 2 * self._settings.agent.window
-        return [
-            AppendHistory(session.key, session.id, encoded, keep),
-            CountUsage(session.key, turn.route.user_id, workspace.scope, amounts),
-            *([] if self._is_foreign(turn) else [Remember(workspace.scope, entries)]),
-            _audit("turn", turn, attempts=[_attempt(a) for a in answer.attempts]),
-        ]
-
-    @staticmethod
-    def _is_foreign(turn: Turn) -> bool:
-        """A group that belongs to no workspace: what others may read there, and make the
-        model say, stays out of the person's own memory."""
-        return turn.route.workspace_id == PERSONAL and not turn.last.is_direct
+        effects = kept_of(turn, workspace, session, [said], answer, self._settings.agent.window)
+        return _Result(Outcome.ANSWERED, wording.failure(answer.error), effects)
 
 
-def _attempt(attempt: Any) -> dict[str, Any]:
-    kind = attempt.error_kind
-    return {
-        "model": attempt.model,
-        "error": None if kind is None else kind.value,
-        "seconds": round(attempt.seconds, 3),
-        "input_tokens": attempt.usage.input_tokens,
-        "output_tokens": attempt.usage.output_tokens,
-    }
-
-
-def _audit(what: str, turn: Turn, **more: Any) -> Audit:
-    return Audit(
-        json.dumps(
-            {
-                "what": what,
-                "turn": turn.id,
-                "user": turn.route.user_id,
-                "workspace": turn.route.workspace_id,
-                "at": turn.last.received_at.isoformat(),
-                **more,
-            }
-        )
-    )
+def _over_budget(turn: Turn, error: BudgetExceeded, attempts: Sequence[Attempt]) -> _Result:
+    why = audit("refused", turn, attempts, why=error.code)
+    return _Result(Outcome.REFUSED, wording.over_budget(error), [why])

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
         ProviderNotFound,
     )
     from sigil.providers.base import (
+        Attempt,
         ChatEvent,
         ChatRequest,
         EventType,
+        Image,
         Message,
         ModelInfo,
+        Native,
         Provider,
         ToolCall,
         ToolDefinition,
         Usage,
     )
-    from sigil.providers.failover import Attempt, Candidate, FailoverProvider
+    from sigil.providers.failover import Candidate, FailoverProvider
     from sigil.providers.registry import Budget, ModelRequest, ProviderRegistry, load
 
 _HOMES = {
@@ -39,17 +42,20 @@ _HOMES = {
         "ProviderNotFound",
     ),
     "sigil.providers.base": (
+        "Attempt",
         "ChatEvent",
         "ChatRequest",
         "EventType",
+        "Image",
         "Message",
         "ModelInfo",
+        "Native",
         "Provider",
         "ToolCall",
         "ToolDefinition",
         "Usage",
     ),
-    "sigil.providers.failover": ("Attempt", "Candidate", "FailoverProvider"),
+    "sigil.providers.failover": ("Candidate", "FailoverProvider"),
     "sigil.providers.registry": ("Budget", "ModelRequest", "ProviderRegistry", "load"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -65,9 +71,11 @@ __all__ = [
     "ErrorKind",
     "EventType",
     "FailoverProvider",
+    "Image",
     "Message",
     "ModelInfo",
     "ModelRequest",
+    "Native",
     "Provider",
     "ProviderError",
     "ProviderNotFound",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from sigil.errors import ProviderError
+from sigil.errors import ErrorKind, ProviderError
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,25 @@ class Provider(Protocol):
     def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """Streams one answer. Closing the iterator ends the call."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call of one model, `seconds` long, at `cost` micro-dollars, with the key of this
+    fingerprint. Not answered and no error: it was cancelled."""
+
+    model: str
+    answered: bool
+    seconds: float
+    usage: Usage
+    error: ProviderError | None = None
+    cost: int = 0
+    key: str = ""
+
+    @property
+    def error_kind(self) -> ErrorKind | None:
+        """The class of the failure, if it failed."""
+        return None if self.error is None else self.error.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
 
 from sigil.errors import ErrorKind, ProviderError, SigilError
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, Provider, Usage
+from sigil.providers.base import Attempt, ChatEvent, ChatRequest, EventType, Provider, Usage
 
 # A vendor that refuses in these ways has done no work that it could charge for.
 _NEVER_BILLED = frozenset(
@@ -22,25 +21,6 @@ _NEVER_BILLED = frozenset(
         ErrorKind.CONTEXT_TOO_LONG,
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One call of one model, `seconds` long, at `cost` micro-dollars, with the key of this
-    fingerprint. Not answered and no error: it was cancelled."""
-
-    model: str
-    answered: bool
-    seconds: float
-    usage: Usage
-    error: ProviderError | None = None
-    cost: int = 0
-    key: str = ""
-
-    @property
-    def error_kind(self) -> ErrorKind | None:
-        """The class of the failure, if it failed."""
-        return None if self.error is None else self.error.kind
 
 
 class Call:

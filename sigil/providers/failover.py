@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sigil.errors import AllProvidersUnavailable
 from sigil.providers.base import (
+    Attempt,
     ChatEvent,
     ChatRequest,
     EventType,
@@ -23,7 +24,7 @@ from sigil.providers.base import (
     Provider,
     info_of,
 )
-from sigil.providers.call import Attempt, described
+from sigil.providers.call import described
 from sigil.providers.trial import QUICK_TRIES, Progress, Terms, Trial
 from sigil.stores.base import Admission, Cooldown
 

@@ -22,7 +22,6 @@ from sigil.errors import (
 )
 from sigil.providers import catalogue
 from sigil.providers.base import Meter, ModelInfo, Provider
-from sigil.providers.call import Attempt
 from sigil.providers.failover import Adapt, Candidate, FailoverProvider, resting, unavailability
 from sigil.providers.health import fingerprint
 

@@ -13,6 +13,7 @@ import structlog
 
 from sigil.errors import BudgetExceeded, ErrorKind, PriceUnknown, ProviderError, StoreError
 from sigil.providers.base import (
+    Attempt,
     ChatEvent,
     ChatRequest,
     EventType,
@@ -21,7 +22,7 @@ from sigil.providers.base import (
     ModelInfo,
     Provider,
 )
-from sigil.providers.call import Attempt, Call
+from sigil.providers.call import Call
 from sigil.stores.base import Admission
 
 if TYPE_CHECKING:

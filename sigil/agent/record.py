@@ -1,0 +1,95 @@
+"""What is kept of a turn: history, usage, memory, and the record of its model calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sigil.lanes import AppendHistory, Audit, CountUsage, Effect, Remember
+from sigil.sessions import encode_message
+from sigil.workspace import PERSONAL
+
+if TYPE_CHECKING:
+    from sigil.agent.answer import Answer
+    from sigil.agent.choose import Turn
+    from sigil.providers.base import Attempt, Message
+    from sigil.stores.base import SessionRecord
+    from sigil.workspace import Workspace
+
+MEMORY_ENTRY_CHARS = 2_000
+
+
+def kept_of(
+    turn: Turn,
+    workspace: Workspace,
+    session: SessionRecord,
+    messages: Sequence[Message],
+    answer: Answer,
+    window: int,
+) -> list[Effect]:
+    """The effects that keep a turn; its history is cut to twice the window."""
+    encoded = [encode_message(message) for message in messages]
+    usage = answer.usage
+    amounts = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "turns": 1,
+    }
+    return [
+        AppendHistory(session.key, session.id, encoded, 2 * window),
+        CountUsage(session.key, turn.route.user_id, workspace.scope, amounts),
+        *([] if _is_foreign(turn) else [Remember(workspace.scope, _entries(turn, messages))]),
+        audit("turn", turn, answer.attempts),
+    ]
+
+
+def audit(what: str, turn: Turn, attempts: Sequence[Attempt] = (), **more: Any) -> Audit:
+    """One entry of the audit log: what became of a turn, and each model call of it."""
+    entry = {
+        "what": what,
+        "turn": turn.id,
+        "user": turn.route.user_id,
+        "workspace": turn.route.workspace_id,
+        "at": turn.last.received_at.isoformat(),
+        "attempts": [_attempt(attempt) for attempt in attempts],
+        **more,
+    }
+    return Audit(json.dumps(entry))
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    """Money in micro-dollars."""
+    error = attempt.error
+    record: dict[str, Any] = {
+        "model": attempt.model,
+        "error": None if error is None else error.kind.value,
+        "seconds": round(attempt.seconds, 3),
+        "input_tokens": attempt.usage.input_tokens,
+        "output_tokens": attempt.usage.output_tokens,
+        "cost": attempt.cost,
+    }
+    if error is not None:
+        record |= {"why": str(error), "status": error.status, "request_id": error.request_id}
+    return record
+
+
+def _entries(turn: Turn, messages: Sequence[Message]) -> list[str]:
+    return [
+        json.dumps(
+            {
+                "role": message.role,
+                "user": turn.route.user_id,
+                "text": message.content[:MEMORY_ENTRY_CHARS],
+                "at": turn.last.received_at.isoformat(),
+            },
+            ensure_ascii=False,
+        )
+        for message in messages
+    ]
+
+
+def _is_foreign(turn: Turn) -> bool:
+    """A group that belongs to no workspace: what others may read there, and make the model say,
+    stays out of the person's own memory."""
+    return turn.route.workspace_id == PERSONAL and not turn.last.is_direct

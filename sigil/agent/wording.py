@@ -1,0 +1,44 @@
+"""What a person is told when a turn does not end in an answer."""
+
+from __future__ import annotations
+
+from sigil.budgets import reset_text
+from sigil.errors import (
+    AllProvidersUnavailable,
+    BudgetExceeded,
+    ErrorKind,
+    ProviderError,
+    SigilError,
+)
+
+DEAD = (
+    "I failed several times to answer this message and have given up on it. "
+    "Please tell the owner, or try again in other words."
+)
+EMPTY = "The model gave an empty answer."
+TOO_LONG = "This took longer than I may take, so I stopped here."
+
+_FAILED = "I could not reach a model just now. Please try again {when}."
+_SOON = "in a little while"
+_CONTEXT = "This conversation is too long for the model. /new starts a fresh one."
+_NAMED_WAIT_S = 3600
+
+
+def failure(error: SigilError | None) -> str:
+    """One short honest sentence about why no model has answered."""
+    if isinstance(error, AllProvidersUnavailable):
+        seconds = error.retry_in
+        if seconds is not None and seconds <= _NAMED_WAIT_S:
+            return _FAILED.format(when=reset_text("hour", seconds))
+    if isinstance(error, ProviderError) and not error.transient:
+        if error.kind is ErrorKind.CONTEXT_TOO_LONG:
+            return _CONTEXT
+        return f"The model did not take this: {error.kind.value.replace('_', ' ')}."
+    return _FAILED.format(when=_SOON)
+
+
+def over_budget(error: BudgetExceeded) -> str:
+    """Which budget does not allow an answer, and what helps."""
+    if error.window == "session":
+        return f"{error.message} /new starts a conversation with a fresh token budget."
+    return error.message
