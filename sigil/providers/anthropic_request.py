@@ -71,6 +71,8 @@ def payload(request: ChatRequest, options: Options, *, thoughts: bool = True) ->
         "max_tokens": request.max_tokens,
         "messages": _messages(request, names, thoughts),
     }
+    if request.stream:
+        body["stream"] = True
     if request.system_prompt and request.system_prompt.strip():
         body["system"] = [{"type": "text", "text": request.system_prompt}]
     if request.tools:
