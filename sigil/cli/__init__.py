@@ -278,6 +278,27 @@ def _models(
     raise typer.Exit(command.run(settings_of, provider, refresh=refresh, as_json=as_json))
 
 
+@app.command("budget")
+def _budget(
+    ctx: typer.Context,
+    user: Annotated[str | None, typer.Option("--user", metavar="ID", help="Of this user.")] = None,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", metavar="ID", help="Of this workspace.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="KEY", help="Of this session.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what may be spent, what was, and when that resets."""
+    from sigil.cli import budget as command
+
+    settings = ctx.obj.settings("routing")
+    raise typer.Exit(
+        command.run(settings, user=user, workspace=workspace, session=session, as_json=as_json)
+    )
+
+
 @app.command("version")
 def _version(as_json: Json = False) -> None:
     """Print the version."""
