@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from pydantic import SecretStr
@@ -199,7 +200,11 @@ def _row(entry: _Entry) -> list[object]:
         *("yes" if can else "no" for can in (info.tools, info.vision, info.thinking)),
         info.max_context_tokens,
         info.max_output_tokens,
-        "unknown" if rates is None else f"{rates.input:f}",
-        "unknown" if rates is None else f"{rates.output:f}",
+        _dollars(None if rates is None else rates.input),
+        _dollars(None if rates is None else rates.output),
         ", ".join(uses),
     ]
+
+
+def _dollars(rate: Decimal | None) -> str:
+    return "unknown" if rate is None else f"{rate.normalize():f}"
