@@ -1,6 +1,6 @@
 -- Chooses the key that a model is called with: the session's own, else the next in turn.
 -- KEYS: what is known of the model (a hash: key -> state), the turn of its keys, then the
--- session's key (left out: no session, or nothing to choose from).
+-- session's key (left out: no session).
 -- ARGV, after the prefix: the token of a probe, its lease in ms, how long a session keeps its
 -- key in s, then the keys.
 -- A state is 'ends lease probe failures reason steps': until when it rests, and until when the

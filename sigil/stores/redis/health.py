@@ -37,7 +37,7 @@ class RedisHealth:
         if len(keys) == 1 and await self._client.call("HGET", known, keys[0]) is None:
             return Admission(provider, model, keys[0])
         names = [known, self._keys.health_turn(provider, model)]
-        if session is not None and len(keys) > 1:
+        if session is not None:
             names.append(self._keys.health_session(provider, model, session))
         args = (token, _ms(PROBE_LEASE_S), _SESSION_KEEPS_S, *keys)
         admitted, key, *answer = await self._client.script("admit", names, args)
@@ -78,7 +78,7 @@ class RedisHealth:
         await self._probed(admission, "answered")
 
     async def release(self, admission: Admission) -> None:
-        await self._probed(admission, "released")
+        await self._probed(admission, "0")
 
     async def renew(self, admission: Admission) -> None:
         await self._probed(admission, _ms(PROBE_LEASE_S))
@@ -103,12 +103,9 @@ class RedisHealth:
             for cooldown in await self.resting()
             if provider in (None, cooldown.provider) and model in (None, cooldown.model)
         ]
-        with self._client.guard():
-            async with self._client.redis.pipeline(transaction=True) as pipe:
-                for name in {self._keys.health(c.provider, c.model) for c in found}:
-                    pipe.delete(name)
-                    pipe.zrem(self._keys.healths(), name.removeprefix(self._keys.prefix))
-                await pipe.execute()
+        names = {self._keys.health(cooldown.provider, cooldown.model) for cooldown in found}
+        if names:
+            await self._client.call("DEL", *names)
         return len(found)
 
     async def _probed(self, admission: Admission, outcome: str) -> None:
@@ -117,7 +114,7 @@ class RedisHealth:
         if admission.probe:
             known = self._keys.health(admission.provider, admission.model)
             args = (admission.key, admission.token, outcome)
-            await self._client.script("probed", (known, self._keys.healths()), args)
+            await self._client.script("probed", (known,), args)
 
     async def _now(self) -> int:
         """Milliseconds of Redis TIME."""
