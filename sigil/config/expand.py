@@ -73,11 +73,12 @@ class Expansion:
 
     def tree(self, value: Any, path: KeyPath = ()) -> Any:
         """A copy of the value, in which strings that are not for this role, or that have a
-        problem, are None."""
+        problem, are None. A list has no place for the former: they are left out."""
         if isinstance(value, dict):
             return {key: self.tree(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.tree(item, (*path, i)) for i, item in enumerate(value)]
+            items = [self.tree(item, (*path, i)) for i, item in enumerate(value)]
+            return items if is_for(path, self.role) else [i for i in items if i is not None]
         return self._text(value, path) if isinstance(value, str) else value
 
     def _text(self, text: str, path: KeyPath) -> str | None:

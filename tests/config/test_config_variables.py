@@ -109,6 +109,15 @@ def test_a_role_does_not_hold_others_secrets_even_if_they_are_there(load):
     assert found.channels["telegram"].options["token"] is None
 
 
+def test_a_role_starts_without_others_lists_of_secrets(load):
+    text = "providers: {openai: {api_keys: [plain, '${FIRST}', '${SECOND}']}}"
+    found = load(text, "gateway", FIRST="a")
+    assert [key.get_secret_value() for key in found.providers["openai"].api_keys] == ["plain"]
+    found = load(text, "agent", FIRST="a", SECOND="b")
+    keys = [key.get_secret_value() for key in found.providers["openai"].api_keys]
+    assert keys == ["plain", "a", "b"]
+
+
 def test_an_unknown_role_is_an_error(load):
     with pytest.raises(ConfigError, match="there is no role 'nonsense'"):
         load("", "nonsense")
