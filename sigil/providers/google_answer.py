@@ -22,6 +22,8 @@ _MAX_ARGUMENT_CHARS = 1_000_000
 _STOP_REASONS = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
+    # Of emulators; the vendor itself says STOP.
+    "FUNCTION_CALL": "tool_calls",
     # Cut off at a limit of the vendor's own; another request could go on from there.
     "CONTINUATION": "length",
 }
