@@ -2,15 +2,12 @@
 
 import asyncio
 import itertools
-from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from sigil.stores import connect
 from sigil.stores.base import Admission, Cooldown
-from sigil.testing import end_cooldowns, expire_probes, fake_stores
+from sigil.testing import end_cooldowns, expire_probes
 
 STEPS = (30.0, 60.0, 300.0)
 _tokens = (f"token-{count}" for count in itertools.count())
@@ -321,125 +318,3 @@ async def test_a_call_of_a_model_that_is_well_costs_one_read(valkey_url):
     assert calls.pop("hget") == 1
     assert not set(calls) - {"config|resetstat", "info", "hello", "client|setinfo"}
     await stores.backend.close()
-
-
-@dataclass
-class Entry:
-    reason_failures: int = 1
-    over: bool = False
-    prober: int | None = None
-    overdue: bool = False
-
-
-@dataclass
-class Model:
-    """The rules, without a clock: what is known of each key, and whose key is whose."""
-
-    known: dict[str, Entry] = field(default_factory=dict)
-    own: dict[str, str] = field(default_factory=dict)
-
-    def open(self, key: str) -> bool:
-        entry = self.known.get(key)
-        return entry is None or (entry.over and (entry.prober is None or entry.overdue))
-
-
-KEYS = ("key-a", "key-b", "key-c")
-OPERATIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("admit"), st.sampled_from([None, "one", "two"]), st.integers(1, 3)),
-        st.tuples(st.sampled_from(["failed", "answered", "release", "renew"]), st.integers(1, 4)),
-        st.tuples(st.sampled_from(["end", "expire"])),
-    ),
-    max_size=40,
-)
-
-
-async def _follow(stores, operations) -> None:
-    """Does each operation to the store and to the model; they must say the same."""
-    model, health = Model(), stores.health
-    granted: list[Admission] = []
-    for name, *args in operations:
-        if name == "admit":
-            await _admit(health, model, granted, *args)
-        elif name == "end":
-            await end_cooldowns(stores)
-            for entry in model.known.values():
-                entry.over = True
-        elif name == "expire":
-            await expire_probes(stores)
-            for entry in model.known.values():
-                entry.overdue = True
-        elif granted:
-            await _report(health, model, granted, name, max(0, len(granted) - args[0]))
-        seen = {cooldown.key: cooldown for cooldown in await health.resting()}
-        assert {key: c.failures for key, c in seen.items()} == {
-            key: entry.reason_failures for key, entry in model.known.items()
-        }
-        for key, entry in model.known.items():
-            assert seen[key].probing == (entry.prober is not None and not entry.overdue)
-            assert (seen[key].seconds == 0) == entry.over
-
-
-async def _admit(health, model, granted, session, count):
-    keys = KEYS[:count]
-    answer = await admit(health, keys, session=session)
-    callable_ = [key for key in keys if model.open(key)]
-    if not callable_:
-        assert isinstance(answer, Cooldown)
-        return
-    assert isinstance(answer, Admission)
-    assert answer.key in callable_
-    assert answer.probe == (answer.key in model.known)
-    if session is not None and (count > 1 or answer.probe):
-        if model.own.get(session) in callable_:
-            assert answer.key == model.own[session]
-        model.own[session] = answer.key
-    if answer.probe:
-        entry = model.known[answer.key]
-        entry.prober, entry.overdue = len(granted), False
-    granted.append(answer)
-
-
-async def _report(health, model, granted, name, number):
-    admission = granted[number]
-    entry = model.known.get(admission.key)
-    current = entry is not None and entry.prober == number
-    if name == "failed":
-        await health.failed(admission, "server", STEPS)
-        if entry is None:
-            model.known[admission.key] = Entry()
-        elif current:
-            model.known[admission.key] = Entry(entry.reason_failures + 1)
-        return
-    await getattr(health, name)(admission)
-    if not current:
-        return
-    if name == "answered":
-        del model.known[admission.key]
-    elif name == "release":
-        entry.prober = None
-    else:
-        entry.overdue = False
-
-
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(OPERATIONS)
-def test_any_order_of_events_keeps_the_rules(operations):
-    async def run():
-        stores = fake_stores()
-        await _follow(stores, operations)
-        await stores.backend.close()
-
-    asyncio.run(run())
-
-
-@pytest.mark.valkey
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(OPERATIONS)
-def test_any_order_of_events_keeps_the_rules_on_a_real_server(valkey_url, operations):
-    async def run():
-        stores = connect(valkey_url, prefix=f"{next(_tokens)}-{id(operations)}:")
-        await _follow(stores, operations)
-        await stores.backend.close()
-
-    asyncio.run(run())

@@ -24,6 +24,9 @@ class RedisHealth:
     While nothing is known of a model with one key, `admit` is one HGET and writes nothing. A
     probe whose lease of 30 s is not renewed is given to the next. A cooldown is remembered for
     a day after its end, for the probe that may then still be due.
+
+    A session has its key for an hour after its last call. If that key rests it moves to another
+    one for good: from then on its prompt is in that one's cache.
     """
 
     def __init__(self, client: Client) -> None:
