@@ -130,14 +130,16 @@ def talk(
     providers: Mapping[str, Provider] | None = None,
     capabilities: Capabilities | None = None,
     channels: Mapping[str, Channel] | None = None,
+    prices: Mapping[str, float] | None = None,
     **settings: Any,
 ) -> Talk:
-    """`settings` are sections of the configuration."""
+    """`settings` are sections of the configuration; `prices` are those of the given provider."""
     model = provider or FakeProvider("fake", reply="ok")
     memory = MemoryChannel("memory", capabilities=capabilities)
     given: dict[str, Any] = {
         "channels": {"memory": {"pairing": "open", **settings.pop("memory", {})}},
         "models": {"default": "fake/one", **settings.pop("models", {})},
+        "providers": {"fake": {"models": {"*": {"price": prices}}}} if prices else {},
         **settings,
     }
     woken = Woken()

@@ -1,0 +1,186 @@
+"""Dollars, failures and pictures, from the person's side."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sigil.errors import ErrorKind, ProviderError
+from sigil.messages import Attachment
+from sigil.providers.base import ChatEvent, EventType, Image, Usage
+from sigil.stores.base import Limit
+from sigil.testing import FakeProvider, ScriptedProvider, end_cooldowns
+from tests.talking import Talk, another_worker, talk
+
+# A hundred micro-dollars a token.
+PRICES = {"input": 100, "output": 100}
+
+
+def answered(text: str, into: int, out: int) -> list[ChatEvent]:
+    return [
+        ChatEvent(EventType.TEXT_DELTA, text=text),
+        ChatEvent(EventType.USAGE, usage=Usage(into, out)),
+        ChatEvent(EventType.DONE, stop_reason="stop"),
+    ]
+
+
+def failed(kind: ErrorKind, **more: Any) -> ProviderError:
+    return ProviderError(f"fake: {kind.value}.", kind=kind, provider="fake", **more)
+
+
+def scripted(*script: Any, **settings: Any) -> Talk:
+    return talk(provider=ScriptedProvider(script, "fake"), **settings)
+
+
+async def spent(t: Talk, scope: str = "all", subject: str = "") -> tuple[int, int]:
+    """Spent and reserved this hour, in micro-dollars."""
+    (hour, _) = await t.stores.budgets.spending([Limit(scope, subject)])
+    return hour.spent, hour.reserved
+
+
+async def audits(t: Talk) -> list[dict[str, Any]]:
+    return [json.loads(entry) for entry in await t.stores.audit.recent()]
+
+
+# ------------------------------------------------------------------ budgets
+
+
+async def test_what_was_used_is_spent_in_every_scope() -> None:
+    t = scripted(
+        answered("one", 30, 12), prices=PRICES, users={"ann": {"identities": ["memory:ann"]}}
+    )
+    assert await t.say("hello") == ["one"]
+    assert await spent(t) == (4_200, 0)
+    assert await spent(t, "user", "ann") == (4_200, 0)
+    (turn,) = await audits(t)
+    assert turn["attempts"][0]["cost"] == 4_200
+
+
+async def test_an_answer_is_shortened_to_what_can_be_paid() -> None:
+    t = scripted(answered("one", 30, 12), prices=PRICES, budgets={"max_day_usd": 0.2})
+    await t.say("hello")
+    (request,) = t.provider.requests
+    assert 256 <= request.max_tokens < 2_000
+
+
+async def test_a_used_up_budget_is_refused_with_the_time_of_its_reset() -> None:
+    t = scripted(answered("one", 1_000, 900), "never", prices=PRICES, budgets={"max_day_usd": 0.2})
+    assert await t.say("hello") == ["one"]
+    (text,) = await t.say("again")
+    assert "budget" in text
+    assert "resets at 00:00 UTC" in text
+    assert len(t.provider.requests) == 1
+    assert await spent(t) == (190_000, 0)
+    assert (await t.counts())["refused"] == 1
+
+
+async def test_ones_own_limit_does_not_stop_another() -> None:
+    t = scripted(
+        answered("one", 900, 900),
+        answered("two", 10, 10),
+        prices=PRICES,
+        users={"ann": {"identities": ["memory:ann"], "budget": {"max_hour_usd": 0.2}}},
+    )
+    assert await t.say("hello") == ["one"]
+    (text,) = await t.say("again")
+    assert text.startswith("Your budget for this hour")
+    assert await t.say("hello", sender="bob") == ["two"]
+
+
+async def test_usage_shows_a_person_their_money() -> None:
+    t = scripted(
+        answered("one", 100, 100),
+        prices=PRICES,
+        users={"ann": {"identities": ["memory:ann"], "budget": {"max_day_usd": 1}}},
+        budgets={"max_day_usd": 5},
+    )
+    await t.say("hello")
+    (text,) = await t.say("/usage")
+    assert "**You, today** $0.02 of $1.00, resets at 00:00 UTC" in text
+    assert "$5.00" not in text  # what all may spend together is the owner's to know
+
+
+async def test_a_failed_attempt_costs_what_it_used() -> None:
+    half = ChatEvent(EventType.TEXT_DELTA, text="Hal")
+    used = ChatEvent(EventType.USAGE, usage=Usage(50, 5))
+    error = ChatEvent(EventType.ERROR, error=failed(ErrorKind.SERVER))
+    t = talk(
+        provider=ScriptedProvider([[half, used, error]], "fake"),
+        providers={"backup": FakeProvider("backup", reply="well")},
+        models={"failover": ["backup/m"]},
+        prices=PRICES,
+    )
+    assert await t.say("hello") == ["well"]
+    assert (await spent(t))[0] >= 5_500
+    (turn,) = await audits(t)
+    assert [attempt["error"] for attempt in turn["attempts"]] == ["server", None]
+    assert turn["attempts"][0]["cost"] >= 5_500
+
+
+async def test_without_a_price_nothing_is_counted_and_nothing_refused() -> None:
+    t = scripted(answered("one", 30, 12))
+    assert await t.say("hello") == ["one"]
+    assert await spent(t) == (0, 0)
+
+
+async def test_a_model_of_unknown_price_is_not_used_where_dollars_are_limited() -> None:
+    other = FakeProvider("other", reply="other")
+    t = talk(providers={"other": other}, prices=PRICES, budgets={"max_day_usd": 5})
+    await t.say("/model other/strange")
+    assert await t.say("hello") == ["ok"]
+    assert other.requests == []
+    (turn,) = await audits(t)
+    assert turn["attempts"][0]["model"] == "fake/one"
+
+
+# ------------------------------------------------------------------ failures
+
+
+async def test_a_failure_is_one_honest_sentence_and_its_record_says_why() -> None:
+    t = scripted(failed(ErrorKind.SERVER, status=500, request_id="req-1"), "well")
+    (text,) = await t.say("hello")
+    assert "could not reach a model" in text
+    (text,) = await t.say("again")
+    assert "Please try again in 1 minute" in text  # the model rests for 30 s
+    first, second = sorted(await audits(t), key=lambda entry: -len(entry["attempts"]))
+    (attempt,) = first["attempts"]
+    assert (attempt["error"], attempt["status"], attempt["request_id"]) == ("server", 500, "req-1")
+    assert "500" in attempt["why"] or "server" in attempt["why"]
+    assert second["attempts"] == []
+    await end_cooldowns(t.stores)
+    assert await t.say("once more") == ["well"]
+
+
+async def test_what_one_worker_learned_the_other_knows() -> None:
+    first = scripted(failed(ErrorKind.AUTH), "never")
+    assert "could not reach" in (await first.say("hello"))[0]
+    assert "could not reach" in (await another_worker(first).say("hello"))[0]
+    assert len(first.provider.requests) == 1
+
+
+async def test_too_long_a_conversation_says_what_helps() -> None:
+    t = scripted(failed(ErrorKind.CONTEXT_TOO_LONG))
+    assert "/new" in (await t.say("hello"))[0]
+
+
+# ------------------------------------------------------------------ pictures
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("https://h/cat.png", True),
+        ("data:image/png;base64,AAAA", True),
+        ("http://h/cat.png", False),
+        ("file:///etc/passwd", False),
+    ],
+)
+async def test_a_picture_reaches_a_model_that_can_see(url: str, seen: bool) -> None:
+    t = talk(models={"default": "fake/model"})
+    await t.say("look", attachments=(Attachment(url, "cat.png", "image/png"),))
+    await t.say("and now?")
+    first, second = t.provider.requests
+    assert first.messages[-1].images == ((Image(url, "image/png"),) if seen else ())
+    assert second.messages[0] == first.messages[0]
