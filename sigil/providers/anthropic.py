@@ -128,11 +128,11 @@ class AnthropicProvider:
             await client.close()
 
     async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str, None]:
-        body = payload(request, self._options)
+        client = await self._connected()
         if not request.stream:
             import httpx2
 
-            response = await self._posted(request, body, cast_to=httpx2.Response)
+            response = await self._posted(client, request, cast_to=httpx2.Response)
             answer.request_id = response.headers.get("request-id")
             if text := answer.take_whole(json.loads(response.content)):
                 yield text
@@ -140,7 +140,7 @@ class AnthropicProvider:
         from anthropic import AsyncStream
 
         stream: AsyncStream[object] = await self._posted(
-            request, body, cast_to=object, stream=True, stream_cls=AsyncStream[object]
+            client, request, cast_to=object, stream=True, stream_cls=AsyncStream[object]
         )
         try:
             answer.request_id = stream.response.headers.get("request-id")
@@ -157,11 +157,11 @@ class AnthropicProvider:
         finally:
             await stream.close()
 
-    async def _posted(self, request: ChatRequest, body: Json, **how: Any) -> Any:
+    async def _posted(self, client: AsyncAnthropic, request: ChatRequest, **how: Any) -> Any:
         """The SDK's answer. As plain JSON: its models cost 10 µs a token, and check nothing."""
         from anthropic import BadRequestError
 
-        client = await self._connected()
+        body = payload(request, self._options)
         try:
             return await _post(client, body, how)
         except BadRequestError as error:

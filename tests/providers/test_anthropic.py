@@ -123,6 +123,32 @@ def test_the_sdk_is_imported_on_first_use_only() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_the_sdk_is_imported_beside_the_loop() -> None:
+    code = """
+import asyncio, sys, threading
+from sigil.providers import ChatRequest, Message
+from sigil.providers.anthropic import AnthropicProvider
+
+class Spy:
+    found = {}
+    def find_spec(self, name, *_):
+        self.found.setdefault(name, threading.current_thread())
+
+async def main():
+    sys.meta_path.insert(0, Spy())
+    provider = AnthropicProvider(base_url="http://127.0.0.1:1")
+    for stream in (True, False):
+        async for _ in provider.chat(ChatRequest("m", [Message("user", "x")], stream=stream)):
+            pass
+    await provider.aclose()
+
+asyncio.run(main())
+for name in ("anthropic", "httpx2"):
+    assert Spy.found[name] is not threading.main_thread(), name
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_provider_does_not_show_its_key(provider: AnthropicProvider) -> None:
     assert KEY not in repr(vars(provider))
 
