@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 import pytest
 
-from sigil.errors import ConfigError
+from sigil.errors import ConfigError, ErrorKind
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, ToolDefinition, Usage
 from sigil.providers.base import Image
 from sigil.providers.google import GoogleProvider
@@ -211,6 +211,13 @@ async def test_stop_reasons(
 ) -> None:
     server.reply = answer("Hi", finish=finish)
     assert (await collected(provider))[-1].stop_reason == reason
+
+
+async def test_a_reason_to_block_may_be_new(server: GoogleServer, provider: GoogleProvider) -> None:
+    server.reply = streamed({"promptFeedback": {"blockReason": "NEW_REASON"}})
+    (end,) = await collected(provider)
+    assert end.error is not None
+    assert (end.error.kind, "NEW_REASON" in str(end.error)) == (ErrorKind.FILTERED, True)
 
 
 async def test_counts_come_in_pieces_and_the_last_of_each_holds(
