@@ -62,6 +62,8 @@ def build(
         models = registry(settings, providers, stores)
         registries.append(models)
         prices = PriceBook(settings.providers)
+        if settings.providers.keys() - {"echo"}:
+            prices.load()  # half a second, which no turn should wait for
         check_prices(settings, prices)
         budgets = Budgets(stores.budgets, prices, settings)
         return Agent(stores, workspaces, router, models, budgets, settings)

@@ -278,6 +278,22 @@ def _models(
     raise typer.Exit(command.run(settings_of, provider, refresh=refresh, as_json=as_json))
 
 
+@app.command("turns")
+def _turns(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many.")] = 20,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those of which a call failed.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show which models the last turns called, how that went, and what it cost."""
+    from sigil.cli import turns as command
+
+    settings = ctx.obj.settings("routing")
+    raise typer.Exit(command.run(settings, limit=limit, failed=failed, as_json=as_json))
+
+
 @app.command("budget")
 def _budget(
     ctx: typer.Context,
