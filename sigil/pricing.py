@@ -16,7 +16,7 @@ from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sigil.providers.base import Usage
 
@@ -35,7 +35,12 @@ _MICRO = 1_000_000
 _INPUT = ("input_mtok", "cache_read_mtok", "cache_write_mtok")
 _OUTPUT = ("output_mtok", "output_reasoning_mtok")
 _REQUEST = ("requests_kcount",)
-_VENDOR_OF = {"gemini": "google", "xai": "x-ai"}
+_VENDOR_OF = {"gemini": "google", "moonshot": "moonshotai", "xai": "x-ai"}
+# Providers of OpenAI's API that by their name alone are known to be elsewhere.
+_UNLISTED = frozenset({"deepinfra", "llamacpp", "lmstudio", "ollama", "vllm"})
+# Under their own names these are the vendors even at another address: their APIs have few
+# imitators, and a model is looked up among the vendor's own.
+_PROXIED = frozenset({"anthropic", "google"})
 
 
 class Figures(Protocol):
@@ -65,6 +70,8 @@ class PricedProvider(Protocol):
     def type(self) -> str | None: ...
     @property
     def base_url(self) -> str | None: ...
+    @property
+    def options(self) -> Mapping[str, Any]: ...
     @property
     def models(self) -> Mapping[str, PricedModel]: ...
 
@@ -176,8 +183,8 @@ class PriceBook:
 
         What is configured comes first, by the model's exact name and then for `*`. Then the
         vendor's list price: the vendor at a known `base_url`, or that of the provider's type, or
-        name if its type is a class. An OpenAI-compatible server elsewhere is its owner's, whose
-        price nobody can guess.
+        name if its type is a class. A server elsewhere that speaks OpenAI's API is its owner's,
+        whose price nobody can guess.
         """
         return self._known(model)
 
@@ -226,20 +233,34 @@ def _listed(provider: str, settings: PricedProvider | None, model: str) -> types
 def _vendor(
     vendors: list[types.Provider], provider: str, settings: PricedProvider | None
 ) -> types.Provider:
-    kind = (settings.type if settings else None) or provider
+    """Who is called. Raises `LookupError`."""
+    known = {vendor.id: vendor for vendor in vendors}
     url = settings.base_url if settings else None
-    if url is not None:
-        for vendor in vendors:
-            if re.match(vendor.api_pattern, url):
-                return vendor
-        if kind == "openai":
-            raise LookupError(url)
-    name = (provider if ":" in kind else kind).lower()
-    wanted = _VENDOR_OF.get(name, name)
-    for vendor in vendors:
-        if vendor.id == wanted:
-            return vendor
-    raise LookupError(wanted)
+    if settings is None or url is None:
+        return known[_called(provider, settings, known)]
+    at_url = next((vendor for vendor in vendors if re.match(vendor.api_pattern, url)), None)
+    if at_url is not None:
+        return at_url
+    kind = settings.type or provider
+    if ":" not in kind and (kind not in _PROXIED or kind != provider):
+        raise LookupError(url)
+    return known[_VENDOR_OF.get(provider, provider)]
+
+
+def _called(
+    provider: str, settings: PricedProvider | None, known: Mapping[str, types.Provider]
+) -> str:
+    """The id of the vendor that a provider calls when it is given no address."""
+    kind = (settings.type if settings else None) or provider
+    if ":" in kind:
+        kind = provider
+    elif settings is not None and "server" in settings.options:
+        kind = str(settings.options["server"])
+    elif kind == "openai" and (
+        provider in known or provider in _VENDOR_OF or provider in _UNLISTED
+    ):
+        kind = provider
+    return _VENDOR_OF.get(kind, kind)
 
 
 def _counts_tokens(model: types.ModelInfo) -> bool:

@@ -1,5 +1,6 @@
 """What a call costs, what it can cost at worst, and what an amount pays for."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from sigil.config.models import ModelOverride, PriceSettings, ProviderSettings
 from sigil.pricing import MOST_TOKENS, Price, PriceBook, Rates, usd
 from sigil.providers.base import Usage
+from sigil.providers.compatible import COMPATIBLE
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VENDORS = ("anthropic", "openai", "google", "deepseek", "perplexity", "x-ai")
@@ -264,8 +266,16 @@ def test_what_is_configured_wins_by_exact_name_then_for_all():
         ("anthropic/claude-opus-5-5", None, 4),
         ("gemini/gemini-4-argon", None, 2),
         ("google/models/gemini-4-argon", None, 2),
-        # The type says where it is called if nothing else does, not the name.
-        ("groq/gpt-6-sol", {"type": "openai"}, 2),
+        # Who speaks OpenAI's API is whom the option, else the name, says.
+        ("work/gpt-6-sol", {"type": "openai"}, 2),
+        ("groq/openai/gpt-oss-20b", {"type": "openai"}, Decimal("0.075")),
+        ("fast/openai/gpt-oss-20b", {"type": "groq"}, Decimal("0.075")),
+        (
+            "fast/openai/gpt-oss-20b",
+            {"type": "openai", "options": {"server": "groq"}},
+            Decimal("0.075"),
+        ),
+        ("openai/gpt-oss-20b", {"options": {"server": "ollama"}}, None),
         # By a known address, whatever the name.
         ("openai/mistral-large-latest", {"base_url": "https://api.mistral.ai/v1"}, 2),
         (
@@ -279,6 +289,9 @@ def test_what_is_configured_wins_by_exact_name_then_for_all():
         ("openai/gpt-oss-120b", {"base_url": "http://127.0.0.1:8000/v1"}, None),
         ("vllm/gpt-6-sol", {"type": "openai", "base_url": "http://127.0.0.1:8000/v1"}, None),
         ("mistral/mistral-large-latest", {"type": "openai", "base_url": "http://gpu:1/v1"}, None),
+        ("mistral/mistral-large-latest", {"base_url": "http://gpu:1/v1"}, None),
+        ("vllm/gpt-oss-120b", {"type": "openai"}, None),
+        ("mine/claude-opus-5-5", {"type": "anthropic", "base_url": "http://10.0.0.1/"}, None),
         # Nobody knows.
         ("ollama/llama3.3", None, None),
         ("anthropic/claude-nonsense", None, None),
@@ -291,6 +304,30 @@ def test_the_vendor_is_who_is_called(model, settings, rate):
     name = model.partition("/")[0]
     known = {} if settings is None else {name: ProviderSettings.model_validate(settings)}
     assert input_rate(model, **known) == rate
+
+
+@pytest.mark.parametrize("name", COMPATIBLE)
+def test_a_compatible_server_has_the_prices_of_its_address(name):
+    """By its address, by its name, by its type and by the option they are the same."""
+    ways = (
+        (name, {"type": "openai", "base_url": COMPATIBLE[name].base_url}),
+        (name, {}),
+        (name, {"type": "openai"}),
+        ("mine", {"type": name}),
+        ("mine", {"type": "openai", "options": {"server": name}}),
+    )
+    lists = get_snapshot().providers
+    vendor = next((v for v in lists if re.match(v.api_pattern, COMPATIBLE[name].base_url)), None)
+    # Of a server that is not listed even OpenAI's own open model has no price.
+    models = ["gpt-oss-120b"]
+    for model in vendor.models[:20] if vendor else ():
+        models += [model.id, f"accounts/{name}/models/{model.id}"]
+    prices = []
+    for own, values in ways:
+        book = PriceBook({own: ProviderSettings.model_validate(values)})
+        prices.append([book.price(f"{own}/{model}") for model in models])
+    assert all(each == prices[0] for each in prices)
+    assert any(prices[0]) == (vendor is not None)
 
 
 @pytest.mark.parametrize("name", ["", "/", "openai", "openai/", "/gpt-5", "openai/" + "x" * 10**6])
