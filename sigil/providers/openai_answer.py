@@ -89,6 +89,12 @@ class Answer(ABC):
         events.append(ChatEvent(EventType.DONE, stop_reason=reason, native=native))
         return events
 
+    def _start(self, event: Any) -> None:
+        # The SDK makes an object of its own of every JSON object, and leaves all else as it is.
+        if not hasattr(event, "model_extra"):
+            raise self._flaw(ErrorKind.SERVER, "the answer is malformed")
+        self._started = True
+
     def _bound(self, call: Call) -> None:
         too_long = len(call.arguments) > _MAX_ARGUMENT_CHARS
         if too_long or len(self._calls) > _MAX_TOOL_CALLS:

@@ -36,7 +36,7 @@ class ChatAnswer(Answer):
 
     def take(self, event: ChatCompletionChunk) -> str:
         """Adds a chunk of a stream and returns the text in it."""
-        self._started = True
+        self._start(event)
         self._take_usage(event)
         choices = getattr(event, "choices", None)
         if not choices:
@@ -52,7 +52,7 @@ class ChatAnswer(Answer):
         choices = getattr(answer, "choices", None)
         if not choices or choices[0].message is None:
             raise self._flaw(ErrorKind.SERVER, "the answer is malformed")
-        self._started = True
+        self._start(answer)
         self._take_usage(answer)
         self._take_reason(choices[0])
         return self._take_message(choices[0].message)

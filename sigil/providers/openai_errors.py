@@ -25,7 +25,6 @@ _KIND_OF_CODE = {
     "overloaded_error": ErrorKind.OVERLOADED,
     "server_is_overloaded": ErrorKind.OVERLOADED,
     "slow_down": ErrorKind.OVERLOADED,
-    "server_error": ErrorKind.SERVER,
     "invalid_api_key": ErrorKind.AUTH,
     "authentication_error": ErrorKind.AUTH,
     "model_not_found": ErrorKind.UNAVAILABLE,
@@ -95,6 +94,8 @@ class Translator:
         if isinstance(error, (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)):
             message = f"{self._host} did not answer"
             return self.failed(ErrorKind.TIMEOUT, message, request_id, reached=reached)
+        if isinstance(cause, httpx2.DecodingError):
+            return self.failed(ErrorKind.SERVER, "the answer is malformed", request_id)
         if isinstance(error, (openai.APIConnectionError, httpx2.HTTPError)):
             message = f"the connection to {self._host} failed ({type(cause).__name__})"
             return self.failed(ErrorKind.NETWORK, message, request_id, reached=reached)

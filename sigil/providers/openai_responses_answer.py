@@ -19,7 +19,8 @@ API = "openai.responses"
 _MAX_ITEMS = 1000
 _MAX_UNSEEN_CHARS = 8_000_000
 # `incomplete_details.reason`; all others are passed on.
-_STOP_REASONS = {"max_output_tokens": "length"}
+_UNSAID = "max_output_tokens"
+_STOP_REASONS = {_UNSAID: "length"}
 
 
 class ResponsesAnswer(Answer):
@@ -48,15 +49,15 @@ class ResponsesAnswer(Answer):
 
     def take(self, event: Any) -> str:
         """Adds an event of a stream and returns the text in it."""
-        kind = getattr(event, "type", None)
-        self._started = self._started or isinstance(kind, str)
-        take = self._takes.get(kind) if isinstance(kind, str) else None
+        self._start(event)
+        take = self._takes.get(str(getattr(event, "type", None)))
         return "" if take is None else take(event)
 
     def take_whole(self, answer: Response) -> str:
         """Adds an answer that came in one piece and returns its text."""
         if not isinstance(getattr(answer, "output", None), list) and not _error_of(answer):
             raise self._flaw(ErrorKind.SERVER, "the answer is malformed")
+        self._start(answer)
         return self._take_response(answer)
 
     def _native(self) -> Native | None:
@@ -91,7 +92,6 @@ class ResponsesAnswer(Answer):
 
     def _take_response(self, response: Any, status: str | None = None) -> str:
         """The whole response, of which a stream has said most before."""
-        self._started = True
         usage = getattr(response, "usage", None)
         if usage is not None:
             self._usage = counted(
@@ -101,7 +101,7 @@ class ResponsesAnswer(Answer):
                 prompt_details="input_tokens_details",
                 completion_details="output_tokens_details",
             )
-        status = status or getattr(response, "status", None)
+        status = getattr(response, "status", None) or status
         error = _error_of(response)
         if error is not None or status == "failed":
             raise ErrorBody(error or {"message": "the vendor failed to answer"})
@@ -117,8 +117,8 @@ class ResponsesAnswer(Answer):
         if status != "incomplete":
             return None
         details = getattr(response, "incomplete_details", None)
-        reason = getattr(details, "reason", None) or status
-        return _STOP_REASONS.get(str(reason), str(reason))
+        reason = str(getattr(details, "reason", None) or _UNSAID)
+        return _STOP_REASONS.get(reason, reason)
 
     def _take_item(self, item: Any) -> None:
         fields = item if isinstance(item, dict) else item.to_dict(mode="json", warnings=False)

@@ -353,7 +353,7 @@ BROKEN = {
     "cut before the first token": (streamed(end="cut"), ErrorKind.NETWORK),
     "cut in mid-stream": (streamed(*HI, end="cut"), ErrorKind.NETWORK),
     "malformed event": (streamed(*HI, "data: {oops\n\n"), ErrorKind.SERVER),
-    "an event that is no object": (streamed(*HI, "data: 7\n\n"), ErrorKind.NETWORK),
+    "an event that is no object": (streamed(*HI, "data: 7\n\n"), ErrorKind.SERVER),
     "nothing but noise": (streamed("oops\n\n"), ErrorKind.SERVER),
     "odd choices": (streamed('data: {"choices": [{}]}\n\n'), ErrorKind.NETWORK),
     "odd content": (
