@@ -17,7 +17,7 @@ from sigil.stores import connect
 from sigil.stores.base import Cooldown
 from sigil.testing import end_cooldowns, expire_probes
 
-pytestmark = [pytest.mark.valkey, pytest.mark.slow]
+pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 4
@@ -234,7 +234,6 @@ async def test_a_limited_key_rests_alone_in_all_processes(valkey_url, tmp_path):
         assert cooldown.key == fingerprint("main", limited)
 
 
-@pytest.mark.timeout(90)
 async def test_a_probe_that_nobody_renews_lasts_half_a_minute(valkey_url):
     stores = connect(valkey_url, prefix=f"fleet-{uuid.uuid4().hex}:")
     health = stores.health
