@@ -38,9 +38,9 @@ _REQUEST = ("requests_kcount",)
 _VENDOR_OF = {"gemini": "google", "moonshot": "moonshotai", "xai": "x-ai"}
 # Providers of OpenAI's API that by their name alone are known to be elsewhere.
 _UNLISTED = frozenset({"deepinfra", "llamacpp", "lmstudio", "ollama", "vllm"})
-# Under their own names these are the vendors even at another address: their APIs have few
-# imitators, and a model is looked up among the vendor's own.
-_PROXIED = frozenset({"anthropic", "google"})
+# Under their own names these are the vendors also at another address, as behind a proxy; a server
+# of one's own goes by another name.
+_PROXIED = frozenset({"anthropic", "google", "openai"})
 
 
 class Figures(Protocol):

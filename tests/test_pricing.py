@@ -285,8 +285,8 @@ def test_what_is_configured_wins_by_exact_name_then_for_all():
         ),
         # A proxy before a vendor whose API has no imitators to speak of.
         ("anthropic/claude-opus-5-5", {"base_url": "http://10.0.0.1/"}, 4),
-        # Somebody's own server, whatever it is called and whatever it runs.
-        ("openai/gpt-oss-120b", {"base_url": "http://127.0.0.1:8000/v1"}, None),
+        ("openai/gpt-5", {"base_url": "http://10.0.0.1/v1"}, 1.25),
+        # Somebody's own server, whatever it runs.
         ("vllm/gpt-6-sol", {"type": "openai", "base_url": "http://127.0.0.1:8000/v1"}, None),
         ("mistral/mistral-large-latest", {"type": "openai", "base_url": "http://gpu:1/v1"}, None),
         ("mistral/mistral-large-latest", {"base_url": "http://gpu:1/v1"}, None),

@@ -58,7 +58,8 @@ class ProviderSettings(Section):
     models: dict[str, ModelOverride] = Field(
         default_factory=dict,
         max_length=1000,
-        description="What its models can do and cost, by the model's name; `*` is all others.",
+        description="What its models can do and cost, by the model's name; what its entry does "
+        "not say, that of `*` says.",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, repr=False, description="Further options of this type of provider."

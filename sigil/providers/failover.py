@@ -7,7 +7,6 @@ For each: what can it do, may it be called (health, shared by all workers), can 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -185,8 +184,8 @@ class FailoverProvider:
             self._causes[candidate.name] = f"{trial.error.kind}: {trial.error}"
             if progress.final is not None or trial.pause is None:
                 return
+            await trial.rest()
             admission = admission if trial.kept else None
-            await asyncio.sleep(trial.pause)
 
     async def _admitted(self, candidate: Candidate, session: str | None) -> Admission | None:
         """A key that may be used now, or None with the cause noted."""
@@ -198,7 +197,8 @@ class FailoverProvider:
         if isinstance(admission, Admission):
             return admission
         self._causes.setdefault(candidate.name, resting(admission))
-        self._retry_in = min(admission.seconds, self._retry_in or admission.seconds)
+        known = self._retry_in
+        self._retry_in = admission.seconds if known is None else min(known, admission.seconds)
         return None
 
 

@@ -20,7 +20,7 @@ from sigil.errors import (
     ConfigError,
     ProviderNotFound,
 )
-from sigil.providers import catalogue
+from sigil.providers import catalogue, compatible
 from sigil.providers.base import Meter, ModelInfo, Provider
 from sigil.providers.failover import Adapt, Candidate, FailoverProvider, resting, unavailability
 from sigil.providers.health import fingerprint
@@ -34,6 +34,7 @@ PROVIDERS: dict[str, str] = {
     "echo": "sigil.providers.echo:EchoProvider",
     "google": "sigil.providers.google:GoogleProvider",
     "openai": "sigil.providers.openai:OpenAIProvider",
+    **compatible.TYPES,
 }
 """Type of provider to its class, loaded on first use."""
 
@@ -305,6 +306,8 @@ def load(name: str, settings: ProviderSettings | None = None) -> dict[str, Provi
     arguments["base_url"] = settings.base_url if settings else None
     if kind in PROVIDERS:
         arguments["name"] = name
+    if kind in compatible.COMPATIBLE:
+        arguments.setdefault("server", kind)
     factory = _class(name, path)
     try:
         return {

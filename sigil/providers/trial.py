@@ -34,6 +34,8 @@ QUICK_TRIES = 2
 # A person waits at most this long because a vendor asks for it, and only for the last hope.
 LONGEST_WAIT_S = 60.0
 
+# For so long a probe has to speak, that it counts before its end.
+PROVEN_S = 3.0
 _QUICK_PAUSE_S = (0.2, 0.6)
 _SPEAKS = frozenset({EventType.TEXT_DELTA, EventType.TOOL_CALL})
 # The same request would get the same answer from any other model.
@@ -102,6 +104,8 @@ class Trial:
         self.error: ProviderError | None = None
         self.pause: float | None = None
         self.kept = False
+        self._spoke_at: float | None = None
+        self._proven = False
 
     async def events(
         self, request: ChatRequest, info: ModelInfo, progress: Progress
@@ -118,13 +122,26 @@ class Trial:
                 paid = replace(request, max_tokens=hold.max_tokens)
                 async with aclosing(self._call.events(paid)) as events:
                     async for event in events:
-                        progress.spoke = progress.spoke or event.type in _SPEAKS
+                        if event.type in _SPEAKS:
+                            progress.spoke = True
+                            if self._admission.probe:
+                                await self._speaks()
                         progress.answered = self._call.answered
                         yield event
         finally:
             self._judge(info, progress)
             # Also when the turn is cancelled: what was spent is spent.
             await asyncio.shield(self._closed(hold))
+
+    async def rest(self) -> None:
+        """Waits until the same candidate may be tried again."""
+        assert self.pause is not None
+        try:
+            await asyncio.sleep(self.pause)
+        except asyncio.CancelledError:
+            if self.kept and self._terms.health is not None:
+                await self._terms.health.release(self._admission)
+            raise
 
     async def _reserved(
         self, request: ChatRequest, info: ModelInfo, progress: Progress
@@ -141,6 +158,17 @@ class Trial:
         if self._terms.health is not None:
             await self._terms.health.release(self._admission)
         return None
+
+    async def _speaks(self) -> None:
+        """A probe that has spoken for a while has shown that the model works; the others need
+        not wait for the end of a long answer."""
+        if self._terms.health is None or self._proven:
+            return
+        now = asyncio.get_running_loop().time()
+        self._spoke_at = self._spoke_at or now
+        if now - self._spoke_at >= PROVEN_S:
+            self._proven = True
+            await self._terms.health.report(self._admission, None)
 
     def _probing(self) -> AbstractAsyncContextManager[None]:
         health = self._terms.health

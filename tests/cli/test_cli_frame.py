@@ -19,7 +19,7 @@ from sigil.errors import ConfigError, StoreError
 COMMANDS = (
     *("up", "gateway", "worker", "chat", "send", "notify", "status", "doctor", "version"),
     *("config check", "config show", "config schema", "config init"),
-    *("models", "providers", "providers reset", "budget"),
+    *("models", "providers", "providers reset", "budget", "turns"),
 )
 
 

@@ -24,6 +24,7 @@ from sigil.providers import (
     ModelRequest,
     ProviderRegistry,
     Usage,
+    trial,
 )
 from sigil.providers.base import Hold
 from sigil.providers.failover import Candidate, FailoverProvider
@@ -221,6 +222,40 @@ async def test_a_cancelled_probe_leaves_the_model_to_the_next(shared: Stores) ->
     await model.asked.wait()
     (event,) = await collected(FailoverProvider(candidates(model), health=health))
     assert "being tried" in str(event.error)
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    assert words(await collected(FailoverProvider(candidates(model), health=health)))[0] == "well"
+
+
+async def test_a_probe_that_speaks_for_a_while_lets_the_others_in(
+    shared: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "PROVEN_S", 0)
+    health = Health(shared.health)
+    model = ScriptedProvider([failed(), [HALF, HALF, DONE], "side by side"], "a")
+    await collected(FailoverProvider(candidates(model), health=health))
+    await end_cooldowns(shared)
+    probe = FailoverProvider(candidates(model), health=health).chat(REQUEST)
+    await anext(probe)
+    assert await shared.health.resting() == []
+    beside = await collected(FailoverProvider(candidates(model), health=health))
+    assert words(beside)[0] == "side by side"
+    assert words([event async for event in probe]) == ["Hal", "done"]
+
+
+async def test_a_probe_that_is_cancelled_between_two_tries_is_given_back(
+    shared: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "_QUICK_PAUSE_S", (3600, 3600))
+    health = Health(shared.health)
+    model = ScriptedProvider([failed(), failed(ErrorKind.NETWORK), "well"], "a")
+    await collected(FailoverProvider(candidates(model), health=health))
+    await end_cooldowns(shared)
+    probe = asyncio.create_task(collected(FailoverProvider(candidates(model), health=health)))
+    while len(model.requests) < 2:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.1)  # it waits for its second try
     probe.cancel()
     with pytest.raises(asyncio.CancelledError):
         await probe
