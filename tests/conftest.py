@@ -16,6 +16,7 @@ import redis
 
 from sigil.stores import Stores, connect
 from sigil.testing import fake_stores
+from tests.providers.aimock import aimock as aimock
 
 
 def missing_peer(what: str) -> None:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sigil.providers.openai import OpenAIProvider
-from tests.providers.openai_server import KEY, OpenAIServer, openai_server
+from tests.providers.openai_rules import KEY
+from tests.providers.openai_server import OpenAIServer, openai_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -1,7 +1,7 @@
 """A server on loopback that speaks the APIs of all vendors, and breaks them in every way.
 
 Which way is said by the name of the model that is asked for, `fault.place`, so that one server
-serves any number of tests at once. `good.any` is an answer. The places are `before` the first
+serves any number of tests at once; any other name is answered. The places are `before` the first
 token and `mid`, after it, of a stream, and `whole` for an answer that is not streamed.
 """
 
@@ -19,7 +19,7 @@ from tests.providers.faults import FAULTS
 from tests.providers.wire_anthropic import ANTHROPIC
 from tests.providers.wire_google import GOOGLE
 from tests.providers.wire_openai import CHAT, RESPONSES
-from tests.providers.wires import GOOD, Wire
+from tests.providers.wires import Wire
 
 WIRES = (ANTHROPIC, CHAT, RESPONSES, GOOGLE)
 
@@ -45,6 +45,8 @@ class FaultServer:
                 await self._answer(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
+        except (LookupError, ValueError) as error:
+            self.violations.append(f"not understood: {error!r}")
         finally:
             writer.close()
 
@@ -54,12 +56,12 @@ class FaultServer:
         headers = {name.lower(): value for name, value in (h.split(": ", 1) for h in raw)}
         body = json.loads(await reader.readexactly(int(headers["content-length"])))
         path = line.split(" ")[1]
-        wire = next(wire for wire in WIRES if wire.path in path)
+        (wire,) = (wire for wire in WIRES if wire.path in path)
         exchange = Exchange(wire, path, headers, body, reader, writer)
         self.calls.append(exchange)
         self._check(exchange)
         fault = exchange.model.rpartition(".")[0]
-        await (good if fault == GOOD else FAULTS[fault].act)(exchange)
+        await (FAULTS[fault].act if fault else good)(exchange)
 
     def _check(self, exchange: Exchange) -> None:
         name, value = exchange.wire.key_header(KEY)

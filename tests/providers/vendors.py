@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sigil.config.models import ProviderSettings
 from sigil.providers import Provider
 from sigil.providers.registry import load
+from tests.providers.aimock import Aimock
 from tests.providers.exchange import KEY
 from tests.providers.fault_server import FaultServer
 from tests.providers.wire_anthropic import ANTHROPIC
@@ -42,29 +43,18 @@ class Vendor:
         return provider
 
 
-_ALL = (
+VENDORS = (
     Vendor("anthropic", "anthropic", ANTHROPIC),
     Vendor("openai", "openai", CHAT),
     Vendor("responses", "openai", RESPONSES, {"api": "responses"}),
-    Vendor("google", "google", GOOGLE),
+    Vendor("google", "google", GOOGLE, {"api_version": "v1beta"}),
     Vendor("local", "openai", CHAT),
 )
 
 
-def _there(vendor: Vendor) -> bool:  # TEMPORARY: until all vendors are written
-    try:
-        vendor.make("http://127.0.0.1:9/v1")
-    except Exception:
-        return False
-    return True
-
-
-VENDORS = tuple(vendor for vendor in _ALL if _there(vendor))
-
-
 @asynccontextmanager
-async def made(server: FaultServer) -> AsyncIterator[dict[str, Provider]]:
-    """One provider of each vendor, at the fault server."""
+async def made(server: FaultServer | Aimock) -> AsyncIterator[dict[str, Provider]]:
+    """One provider of each vendor, all of one server."""
     providers = {vendor.name: vendor.make(server.url(vendor.wire)) for vendor in VENDORS}
     try:
         yield providers

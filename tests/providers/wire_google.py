@@ -44,7 +44,7 @@ def _refused(refusal: Refusal) -> Json:
 
 GOOGLE = Wire(
     name="google",
-    path="GenerateContent",
+    path="/models/",
     key_header=lambda key: ("x-goog-api-key", key),
     request_id_header="x-request-id",
     opening=sse(_answer("")),
