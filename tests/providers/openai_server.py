@@ -1,8 +1,4 @@
-"""A chat completions server on loopback that checks each request and breaks off in every way.
-
-The rules are those of the API reference (chat/create): required fields, roles, the pairing of
-tool calls with their results, `stream_options` only with `stream`.
-"""
+"""OpenAI's API on loopback: it checks each request and breaks off in every way."""
 
 from __future__ import annotations
 
@@ -13,7 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-KEY = "sk-test-0123456789abcdef"
+from tests.providers.openai_rules import KEY as KEY
+from tests.providers.openai_rules import violations
+
 REQUEST_ID = "req_0001"
 Json = dict[str, Any]
 Reply = Callable[["Exchange"], Awaitable[None]]
@@ -77,6 +75,16 @@ def chunk(
         "usage": usage,
     }
     return f"data: {json.dumps(data)}\n\n"
+
+
+def call_delta(
+    index: int, arguments: str, call_id: str | None = None, name: str | None = None, **more: Any
+) -> str:
+    function = {"arguments": arguments} | ({"name": name} if name else {})
+    call: Json = {"index": index, "function": function, **more} | (
+        {"id": call_id} if call_id else {}
+    )
+    return chunk({"tool_calls": [call]})
 
 
 DONE = "data: [DONE]\n\n"
@@ -173,6 +181,7 @@ class OpenAIServer:
     reply: Reply = field(default_factory=answer)
     requests: list[Json] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     closed_by_client: asyncio.Event = field(default_factory=asyncio.Event)
     needs_key: bool = True
@@ -181,9 +190,11 @@ class OpenAIServer:
         try:
             line, *raw = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
             headers = {name.lower(): value for name, value in (h.split(": ", 1) for h in raw)}
-            body = json.loads(await reader.readexactly(int(headers["content-length"])))
+            sent = await reader.readexactly(int(headers.get("content-length", 0)))
+            body = json.loads(sent or "{}")
             self.requests.append(body)
             self.headers.append(headers)
+            self.paths.append(line.split(" ")[1])
             found = list(violations(line, headers, body, self.needs_key))
             self.violations += found
             exchange = Exchange(headers, body, writer, self.closed_by_client, reader)
@@ -207,48 +218,3 @@ async def openai_server() -> AsyncIterator[OpenAIServer]:
         server.close()
         await server.wait_closed()
     assert served.violations == []
-
-
-def violations(line: str, headers: dict[str, str], body: Json, needs_key: bool) -> Iterator[str]:
-    if line != "POST /v1/chat/completions HTTP/1.1":
-        yield f"request line {line}"
-    if needs_key and headers.get("authorization") != f"Bearer {KEY}":
-        yield "authorization"
-    if headers.get("content-type") != "application/json":
-        yield "content-type"
-    if not isinstance(body.get("model"), str) or not body["model"]:
-        yield "model"
-    if "stream_options" in body and not body.get("stream"):
-        yield "stream_options without stream"
-    limits = {"max_tokens", "max_completion_tokens"} & body.keys()
-    if len(limits) != 1 or not isinstance(body[next(iter(limits))], int):
-        yield "the answer is not bounded once"
-    yield from _message_violations(body.get("messages"))
-    for tool in body.get("tools", ()):
-        if tool.get("type") != "function" or tool["function"]["parameters"]["type"] != "object":
-            yield f"tool {tool}"
-
-
-def _message_violations(messages: Any) -> Iterator[str]:
-    if not isinstance(messages, list) or not messages:
-        yield "messages"
-        return
-    open_calls: set[str] = set()
-    for message in messages:
-        role = message.get("role")
-        if role == "tool":
-            if message.get("tool_call_id") not in open_calls:
-                yield "a tool result without its call"
-            open_calls.discard(message.get("tool_call_id"))
-            continue
-        if open_calls:
-            yield "a tool call without its result"
-        if role not in ("system", "user", "assistant"):
-            yield f"role {role}"
-        calls = message.get("tool_calls", ())
-        if not isinstance(message.get("content"), str) and not calls:
-            yield "content"
-        for call in calls:
-            open_calls.add(call["id"])
-            if not isinstance(json.loads(call["function"]["arguments"]), dict):
-                yield "arguments"

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from sigil.errors import ConfigError
+from sigil.providers import EventType, Usage
+from sigil.providers.openai import OpenAIProvider
+from tests.providers.asking import collected, failure
+from tests.providers.openai_server import (
+    DONE,
+    KEY,
+    USAGE,
+    OpenAIServer,
+    chunk,
+    refusal,
+    streamed,
+    words,
+)
+
+Json = dict[str, object]
+Ask = Callable[..., object]
+
+
+@pytest.fixture
+async def sent(server: OpenAIServer) -> AsyncIterator[Ask]:
+    """What a provider with these options sends."""
+    made: list[OpenAIProvider] = []
+
+    async def ask(options: Json, **fields: object) -> Json:
+        provider = OpenAIProvider(api_key=KEY, base_url=server.url, **options)
+        made.append(provider)
+        await collected(provider, **fields)
+        return server.requests[-1]
+
+    yield ask
+    for provider in made:
+        await provider.aclose()
+
+
+PERSONAL = {"session": "session-1", "user": "user-1"}
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+async def test_nothing_personal_is_sent_unless_it_is_configured(sent: Ask, api: str) -> None:
+    body = await sent({"api": api}, **PERSONAL)
+    assert "session-1" not in str(body)
+    assert "user-1" not in str(body)
+    assert "metadata" not in body
+    assert body.get("store") is (False if api == "responses" else None)
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+async def test_what_is_configured_is_sent(sent: Ask, api: str) -> None:
+    options = {
+        "prompt_cache_key": True,
+        "send_user_id": True,
+        "metadata": {"team": "x"},
+        "store": True,
+        "extra_body": {"provider": {"order": ["a"]}},
+    }
+    body = await sent({"api": api, **options}, **PERSONAL)
+    assert body["prompt_cache_key"] == "session-1"
+    assert body["user"] == "user-1"
+    assert body["metadata"] == {"team": "x"}
+    assert body["store"] is True
+    assert body["provider"] == {"order": ["a"]}
+
+
+async def test_opaque_names_fit_the_vendors_bound(sent: Ask) -> None:
+    options = {"prompt_cache_key": True, "send_user_id": True, "user_field": "safety_identifier"}
+    first = await sent(options, session="s" * 100, user="u" * 100)
+    second = await sent(options, session="s" * 100, user="v" * 100)
+    assert first["prompt_cache_key"] == second["prompt_cache_key"]
+    assert first["safety_identifier"] != second["safety_identifier"]
+
+
+@pytest.mark.parametrize(
+    ("api", "model", "said"),
+    [
+        ("chat", "gpt-6-sol", {"reasoning_effort": "low"}),
+        ("chat", "gpt-4.1", {}),
+        ("responses", "gpt-6-sol", {"reasoning": {"effort": "low"}}),
+        ("responses", "gpt-4.1", {}),
+    ],
+)
+async def test_only_models_that_think_are_told_how_much(
+    sent: Ask, api: str, model: str, said: Json
+) -> None:
+    body = await sent({"api": api, "reasoning_effort": "low"}, model=model)
+    assert {key: body[key] for key in ("reasoning_effort", "reasoning") if key in body} == said
+
+
+async def test_a_server_of_unknown_models_is_told_what_is_configured(sent: Ask) -> None:
+    body = await sent({"name": "vllm", "reasoning_effort": "high"}, model="qwen", temperature=0.6)
+    assert (body["reasoning_effort"], body["temperature"]) == ("high", 0.6)
+
+
+async def test_a_server_without_the_usage_of_streams_is_not_asked_for_it(sent: Ask) -> None:
+    assert "stream_options" not in await sent({"stream_usage": False})
+
+
+async def test_headers_are_added(sent: Ask, server: OpenAIServer) -> None:
+    await sent({"headers": {"HTTP-Referer": "https://example.com"}})
+    assert server.headers[-1]["http-referer"] == "https://example.com"
+
+
+async def test_headers_of_another_account_are_not_taken_from_the_environment(
+    sent: Ask, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Secret: of-another-account")
+    await sent({"headers": {"X-Title": "Sigil"}})
+    assert server.headers[-1]["x-title"] == "Sigil"
+    assert "another-account" not in str(server.headers)
+
+
+async def test_a_headers_value_is_shown_nowhere(server: OpenAIServer) -> None:
+    provider = OpenAIProvider(
+        api_key=KEY, base_url=server.url, headers={"X-Proxy-Token": "pass-0123456789"}
+    )
+    server.reply = refusal(401, None, "The token pass-0123456789 is wrong")
+    error = await failure(provider)
+    await provider.aclose()
+    assert "pass-0123456789" not in f"{error!r} {provider!r} {vars(provider)}"
+
+
+async def test_a_missing_key_is_no_secret(server: OpenAIServer) -> None:
+    server.needs_key = False
+    provider = OpenAIProvider(name="local", base_url=server.url)
+    server.reply = refusal(400, None, "set reasoning_effort to 'none'")
+    assert "'none'" in str(await failure(provider))
+    await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"headers": {"Authorization": "Bearer secret"}}, "headers"),
+        ({"headers": {"content-LENGTH": "secret"}}, "headers"),
+        ({"headers": {"X-A": "secret\r\nX-B: 1"}}, "headers"),
+        ({"headers": {"X A": "secret"}}, "headers"),
+        ({"headers": {"X-A": "secret" * 1000}}, "headers"),
+        ({"headers": {f"X-{n}": "secret" for n in range(21)}}, "headers"),
+        ({"extra_body": {"max_tokens": "secret"}}, "extra_body"),
+        ({"extra_body": {"stream": "secret"}}, "extra_body"),
+        ({"extra_body": {"x": "secret" * 20_000}}, "extra_body"),
+        ({"metadata": {"k": "secret" * 100}}, "metadata"),
+        ({"metadata": {str(n): "secret" for n in range(17)}}, "metadata"),
+        ({"api": "secret"}, "api"),
+        ({"reasoning_effort": "secret"}, "reasoning_effort"),
+        ({"read_timeout": 0}, "read_timeout"),
+        ({"server": "secre"}, "server"),
+        ({"temprature": "secret"}, "temprature"),
+    ],
+)
+def test_a_wrong_option_is_named_without_its_value(options: Json, where: str) -> None:
+    with pytest.raises(ConfigError, match=rf"providers\.mine\.options\.{where}") as caught:
+        OpenAIProvider(name="mine", api_key="k", **options)
+    assert "secret" not in str(caught.value)
+
+
+COUNTS = {
+    "written to the cache": (
+        {**USAGE, "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 5}},
+        Usage(11, 7, cached_tokens=4, cache_write_tokens=5, thinking_tokens=3),
+    ),
+    "thoughts in the total only": (
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "total_tokens": 45,
+            "completion_tokens_details": {"reasoning_tokens": 30},
+        },
+        Usage(10, 35, thinking_tokens=30),
+    ),
+    "no details": ({"prompt_tokens": 10, "completion_tokens": 5}, Usage(10, 5)),
+    "more parts than the whole": (
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "prompt_tokens_details": {"cached_tokens": 99, "cache_write_tokens": 99},
+            "completion_tokens_details": {"reasoning_tokens": 99},
+        },
+        Usage(10, 5, cached_tokens=10, thinking_tokens=5),
+    ),
+    "nonsense": (
+        {
+            "prompt_tokens": -3,
+            "completion_tokens": "5",
+            "total_tokens": None,
+            "prompt_tokens_details": 7,
+            "completion_tokens_details": {"reasoning_tokens": True},
+        },
+        Usage(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("said", "counted"), COUNTS.values(), ids=COUNTS)
+async def test_usage_is_counted_as_all_in_and_all_out(
+    server: OpenAIServer, said: Json, counted: Usage
+) -> None:
+    server.reply = streamed(*words("Hi"), chunk({}, "stop"), chunk(usage=said), DONE)
+    provider = OpenAIProvider(api_key=KEY, base_url=server.url)
+    events = await collected(provider)
+    await provider.aclose()
+    assert [event.usage for event in events if event.type is EventType.USAGE] == [counted]
