@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -154,41 +154,58 @@ async def test_context_that_is_too_long_for_all_says_so(
 # Through the whole gateway
 
 
-def configured(server: FaultServer, vendor: Vendor, model: str) -> dict[str, Any]:
-    """The vendor's model first, a healthy one of another provider then."""
-    return {
+@asynccontextmanager
+async def talking(
+    server: FaultServer, vendor: Vendor, model: str, *then: FakeProvider
+) -> AsyncIterator[MemoryChannel]:
+    """Somebody has said hello to a gateway whose model is the vendor's, and then the others."""
+    memory = MemoryChannel("memory")
+    provider = {
+        "type": vendor.type,
+        "api_key": KEY,
+        "base_url": server.url(vendor.wire),
+        "options": dict(vendor.options),
+    }
+    failover = [f"{fake.name}/model" for fake in then]
+    settings = {
         "channels": {"memory": {"pairing": "open"}},
-        "providers": {
-            vendor.name: {
-                "type": vendor.type,
-                "api_key": KEY,
-                "base_url": server.url(vendor.wire),
-                "options": dict(vendor.options),
-            }
-        },
-        "models": {"default": f"{vendor.name}/{model}", "failover": ["second/model"]},
+        "providers": {vendor.name: provider},
+        "models": {"default": f"{vendor.name}/{model}", "failover": failover},
         # The first call opens the client.
         "timeouts": {"idle_stream": 4 * FIRST_WORD if "silent" in model else LONG_SILENCE},
     }
+    gateway = build(
+        Settings.model_validate(settings),
+        stores=fake_stores(),
+        providers={fake.name: fake for fake in then},
+        channels={"memory": memory},
+    )
+    try:
+        await gateway.receive(InboundMessage("memory", "chat", "m-1", "ann", "Hello"))
+        await settle(gateway)
+        yield memory
+    finally:
+        await gateway.close()
 
 
 @pytest.mark.parametrize(
     "fault", ["cut.mid", "ends_early.mid", "overloaded_event.mid", "silent.mid", "auth.before"]
 )
 async def test_the_person_gets_one_reply(server: FaultServer, vendor: Vendor, fault: str) -> None:
-    second, memory = FakeProvider("second", reply=HEALTHY), MemoryChannel("memory")
     calls_before = len(server.calls)
-    gateway = build(
-        Settings.model_validate(configured(server, vendor, fault)),
-        stores=fake_stores(),
-        providers={"second": second},
-        channels={"memory": memory},
-    )
-    try:
-        await gateway.receive(InboundMessage("memory", "chat", "m-1", "ann", "Hello"))
-        await settle(gateway)
-    finally:
-        await gateway.close()
-    assert [message.content for message in memory.sent] == [HEALTHY]
+    second = FakeProvider("second", reply=HEALTHY)
+    async with talking(server, vendor, fault, second) as memory:
+        assert [message.content for message in memory.sent] == [HEALTHY]
     assert len(second.requests) == 1
     assert len(server.calls) == calls_before + 1
+
+
+@pytest.mark.parametrize("fault", ["cut.mid", "limited.before", "invalid.before", "filtered.mid"])
+async def test_when_nobody_can_answer_the_person_is_told_once(
+    server: FaultServer, vendor: Vendor, fault: str
+) -> None:
+    async with talking(server, vendor, fault) as memory:
+        (told_them,) = memory.sent
+    assert 0 < len(told_them.content) < 300
+    assert WORDS[0] not in told_them.content
+    assert KEY not in told_them.content

@@ -21,6 +21,7 @@ from sigil.providers import (
     EventType,
     Image,
     Message,
+    Native,
     Provider,
     ToolCall,
     ToolDefinition,
@@ -157,11 +158,11 @@ async def test_the_system_prompt_is_one(sent: Aimock, provider: Provider) -> Non
 
 
 @streaming
-@pytest.mark.parametrize("native", [True, False], ids=["native", "neutral"])
+@pytest.mark.parametrize("form", ["own", "another's", "neutral"])
 # aimock's own invention; Google says STOP.
 @pytest.mark.filterwarnings("ignore:FUNCTION_CALL is not a valid FinishReason:UserWarning")
 async def test_tools_go_both_ways(
-    sent: Aimock, provider: Provider, stream: bool, native: bool
+    sent: Aimock, vendor: Vendor, provider: Provider, stream: bool, form: str
 ) -> None:
     request = asked(TIME, tools=(CLOCK,), stream=stream)
     events = await collected(provider, request)
@@ -175,11 +176,14 @@ async def test_tools_go_both_ways(
     assert events[-1].stop_reason == "tool_calls"
     assert [event.type for event in events].count(EventType.USAGE) == 1
 
+    own = events[-1].native
+    assert own is not None
+    assert (own.api, own.model) == (vendor.wire.name, "model-1")
     answer = Message(
         "assistant",
         text_of(events),
         tool_calls=(first, second),
-        native=events[-1].native if native else None,
+        native={"own": own, "another's": Native("another", "model-1", "[5]")}.get(form),
     )
     results = [
         Message("tool", "12:00", tool_call_id=first.id),
@@ -206,6 +210,14 @@ async def test_the_definition_of_a_tool_arrives_whole(
     for part in ('"clock_now"', '"The time"', '"zone"', '"items"', '"stop"'):
         assert part in sent, (part, sent)
     assert "clock.now" not in sent
+
+
+@streaming
+async def test_what_was_cached_and_thought_is_counted(
+    vendor: Vendor, recorded: Provider, stream: bool
+) -> None:
+    events = await collected(recorded, asked(stream=stream))
+    assert [event.usage for event in events if event.usage] == [vendor.wire.usage]
 
 
 async def test_a_picture_is_sent(server: FaultServer, recorded: Provider) -> None:

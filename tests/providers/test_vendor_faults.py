@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 import pytest_asyncio
 
-from sigil.errors import ProviderError
+from sigil.errors import ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Provider
 from tests.providers.exchange import KEY, REQUEST_ID, TEXT, WORDS
 from tests.providers.fault_server import FaultServer, fault_server
-from tests.providers.faults import Case, cases
-from tests.providers.vendors import VENDORS, made
+from tests.providers.faults import RETRY_AFTER, Case, cases
+from tests.providers.vendors import VENDORS, Vendor, made
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,8 +37,14 @@ async def providers(server: FaultServer) -> AsyncIterator[Mapping[str, Provider]
 
 
 @pytest.fixture(params=VENDORS, ids=str)
-def provider(request: pytest.FixtureRequest, providers: Mapping[str, Provider]) -> Provider:
-    return providers[request.param.name]
+def vendor(request: pytest.FixtureRequest) -> Vendor:
+    vendor: Vendor = request.param
+    return vendor
+
+
+@pytest.fixture
+def provider(vendor: Vendor, providers: Mapping[str, Provider]) -> Provider:
+    return providers[vendor.name]
 
 
 def asked(model: str, *, stream: bool = True) -> ChatRequest:
@@ -85,3 +91,32 @@ async def test_a_fault_ends_in_its_class(provider: Provider, case: Case) -> None
     assert PROMPT not in shown
     assert len(str(error)) < 1000
     assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("place", ["before", "whole"])
+async def test_a_vendor_says_how_long_to_wait(provider: Provider, place: str) -> None:
+    for fault, seconds in (("limited_for", RETRY_AFTER), ("limited", None)):
+        error = (await collected(provider, Case(fault, place, None)))[-1].error
+        assert error is not None
+        assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize("fault", ["ends_early", "cut", "overloaded_event", "malformed"])
+async def test_what_was_spent_on_a_broken_stream_is_told(
+    provider: Provider, vendor: Vendor, fault: str
+) -> None:
+    events = await collected(provider, Case(fault, "mid", None))
+    types = [EventType.USAGE] if vendor.wire.counts_early else []
+    assert [event.type for event in events[1:]] == [*types, EventType.ERROR]
+    if vendor.wire.counts_early:
+        assert events[1].usage == vendor.wire.usage
+
+
+async def test_nobody_there_is_a_network_error_that_reached_nobody(vendor: Vendor) -> None:
+    async with fault_server() as gone:
+        provider = vendor.make(gone.url(vendor.wire))
+    (event,) = await collected(provider, Case("status_500", "before", None))
+    await provider.aclose()
+    assert event.error is not None
+    assert (event.error.kind, event.error.reached) == (ErrorKind.NETWORK, False)
+    assert KEY not in everything_in(event.error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sigil.providers.base import Usage
 from tests.providers.wires import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
 _A_USAGE = {
@@ -66,6 +67,8 @@ ANTHROPIC = Wire(
     ),
     closing=_closing,
     whole=_whole,
+    usage=Usage(input_tokens=11, output_tokens=7, cached_tokens=4, cache_write_tokens=2),
+    counts_early=True,
     refused=_refused,
     broken=lambda refusal: sse(_refused(refusal), "error"),
     overloaded=Refusal(529, "overloaded_error", "Overloaded"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sigil.providers.base import Usage
 from tests.providers.wires import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
 _USAGE = {
@@ -51,6 +52,8 @@ GOOGLE = Wire(
     word=lambda text: sse(_answer(text)),
     closing=lambda how: sse(_answer(None, "SAFETY" if how == FILTERED else "STOP")),
     whole=_whole,
+    usage=Usage(input_tokens=11, output_tokens=7, cached_tokens=4, thinking_tokens=3),
+    counts_early=True,
     refused=_refused,
     broken=lambda refusal: sse(_refused(refusal)),
     overloaded=Refusal(503, "UNAVAILABLE", "The model is overloaded. Please try again later."),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from sigil.providers.base import Usage
 from tests.providers.wires import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
+_COUNTED = Usage(input_tokens=11, output_tokens=7, cached_tokens=4, thinking_tokens=3)
 _C_USAGE = {
     "prompt_tokens": 11,
     "completion_tokens": 7,
@@ -86,6 +88,7 @@ CHAT = Wire(
         + "data: [DONE]\n\n"
     ),
     whole=_c_whole,
+    usage=_COUNTED,
     refused=_o_refused,
     broken=lambda refusal: sse(_o_refused(refusal)),
     overloaded=Refusal(503, "overloaded_error", "Overloaded", "overloaded_error"),
@@ -165,6 +168,7 @@ RESPONSES = Wire(
     word=_r_word,
     closing=_r_closing,
     whole=_r_whole,
+    usage=_COUNTED,
     refused=_o_refused,
     broken=lambda refusal: _r_event(
         "error", 9, code=refusal.code, message=refusal.message, param=None

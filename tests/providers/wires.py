@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sigil.providers.base import Usage
+
 Json = dict[str, Any]
 # What a fault may do to an answer that is otherwise good.
 GOOD, EMPTY, FILTERED = "good", "empty", "filtered"
@@ -28,7 +30,8 @@ class Wire:
 
     `whole` is an answer that is not streamed; `closing` and `whole` take how it ends.
     `refused` is the body of an error and `broken` an error as an event of a stream. `own` has
-    the vendor's words for what it refuses, by the name of the fault.
+    the vendor's words for what it refuses, by the name of the fault. `usage` is what a good
+    answer counts, and `counts_early` whether a stream has said some of it in its opening.
     """
 
     name: str
@@ -43,6 +46,8 @@ class Wire:
     broken: Callable[[Refusal], str]
     overloaded: Refusal
     own: Mapping[str, Refusal]
+    usage: Usage
+    counts_early: bool = False
 
 
 def sse(data: Json, event: str | None = None) -> str:
