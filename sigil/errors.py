@@ -187,7 +187,8 @@ _TRANSIENT_KINDS = frozenset(
 class ProviderError(SigilError):
     """A model call failed. `retry_after` is in seconds; `request_id` is the vendor's.
 
-    `reached` is false if the vendor certainly never got the request: no connection.
+    `reached` is false if the vendor certainly never got the request: no connection. `counts` is
+    false if the failure says nothing about whether the model works.
     """
 
     code = "provider.failed"
@@ -202,6 +203,7 @@ class ProviderError(SigilError):
         request_id: str | None = None,
         retry_after: float | None = None,
         reached: bool = True,
+        counts: bool = True,
         hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
@@ -211,6 +213,7 @@ class ProviderError(SigilError):
         self.request_id = request_id
         self.retry_after = retry_after
         self.reached = reached
+        self.counts = counts
         self.transient = kind in _TRANSIENT_KINDS
 
 

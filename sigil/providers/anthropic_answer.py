@@ -151,7 +151,7 @@ class Answer:
                     continue
                 calls.append(call)
             content += self._raw(block, calls)
-        if not calls and not self._spoke:
+        if not calls and not self._spoke and self._reason != "max_tokens":
             raise self._flaw(f"the answer is empty (it ended with {self._reason!r})")
         for call in calls:
             yield ChatEvent(EventType.TOOL_CALL, tool_call=call)

@@ -78,6 +78,13 @@ class Call:
                         "failed without saying why", ErrorKind.SERVER
                     )
                     return
+                if self._is_empty(event):
+                    self.error = self._failed(
+                        "thought until its answer's limit and said nothing",
+                        ErrorKind.SERVER,
+                        counts=False,
+                    )
+                    return
                 self._note(event)
                 yield event
                 if self.answered:
@@ -134,9 +141,14 @@ class Call:
             return error
         return self._failed(f"broke ({described(error)})", ErrorKind.SERVER)
 
-    def _failed(self, what: str, kind: ErrorKind) -> ProviderError:
+    def _is_empty(self, event: ChatEvent) -> bool:
+        """The limit may be ours, lowered by a budget, so that it is not the vendor's fault."""
+        return event.type is EventType.DONE and event.stop_reason == "length" and not self.said
+
+    def _failed(self, what: str, kind: ErrorKind, *, counts: bool = True) -> ProviderError:
         name = self._name
-        return ProviderError(f"{name} {what}.", kind=kind, provider=name.partition("/")[0])
+        provider = name.partition("/")[0]
+        return ProviderError(f"{name} {what}.", kind=kind, provider=provider, counts=counts)
 
 
 def described(error: Exception) -> str:

@@ -180,7 +180,7 @@ class Answer:
         if kind is not None:
             how = "was filtered" if kind is ErrorKind.FILTERED else "failed"
             raise self._flaw(kind, f"the answer {how} ({self._finish_reason})")
-        if not self._spoke and not self._calls:
+        if not self._spoke and not self._calls and self._finish_reason != "MAX_TOKENS":
             raise self._flaw(
                 ErrorKind.SERVER, f"the answer is empty (it ended with {self._finish_reason!r})"
             )

@@ -24,6 +24,7 @@ from sigil.errors import (
     StoreError,
 )
 from sigil.stores.base import Admission, Cooldown, HealthStore
+from sigil.tasks import end
 
 AUTH_STEPS_S = (600.0, 3600.0)
 BILLING_STEPS_S = (3600.0, 86_400.0)
@@ -88,7 +89,7 @@ class Health:
         """
         if isinstance(error, _OWN):
             await self.release(admission)
-        elif error is None or error.kind in _ANSWERS:
+        elif error is None or error.kind in _ANSWERS or not error.counts:
             if admission.probe:
                 await self._kept(self._store.answered(admission), admission)
         else:
@@ -112,8 +113,7 @@ class Health:
         try:
             yield
         finally:
-            keeper.cancel()
-            await asyncio.wait([keeper])
+            await end([keeper])
 
     async def _keep(self, admission: Admission) -> None:
         while True:

@@ -108,7 +108,7 @@ class Answer(ABC):
             raise self._flaw(ErrorKind.SERVER, "the answer is malformed: it has no events")
         if self._reason is None:
             raise self._flaw(ErrorKind.NETWORK, "the answer broke off before its end")
-        if not self._spoke and not self._calls:
+        if not self._spoke and not self._calls and self._reason != "length":
             raise self._flaw(
                 ErrorKind.SERVER, f"the answer is empty (it ended with {self._reason!r})"
             )

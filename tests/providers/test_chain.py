@@ -262,6 +262,16 @@ async def test_a_probe_that_is_cancelled_between_two_tries_is_given_back(
     assert words(await collected(FailoverProvider(candidates(model), health=health)))[0] == "well"
 
 
+async def test_thoughts_alone_move_on_and_do_not_count_against_the_model(shared: Stores) -> None:
+    thought = ChatEvent(EventType.DONE, stop_reason="length")
+    chain = FailoverProvider(
+        candidates(ScriptedProvider([[thought]], "a"), FakeProvider("b")),
+        health=Health(shared.health),
+    )
+    assert words(await collected(chain)) == ["ok", "usage", "done"]
+    assert await shared.health.resting() == []
+
+
 # ------------------------------------------------------------------ context
 
 

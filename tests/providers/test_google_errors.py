@@ -209,7 +209,6 @@ async def test_an_error_may_hold_anything(
         ([content("Hi")], ErrorKind.NETWORK),
         ([content("Hi"), {}], ErrorKind.SERVER),
         ([content(finish="STOP")], ErrorKind.SERVER),
-        ([content(" \n", finish="MAX_TOKENS")], ErrorKind.SERVER),
         ([content({"text": "I think", "thought": True}, finish="STOP")], ErrorKind.SERVER),
         ([content("Hi", finish="SAFETY")], ErrorKind.FILTERED),
         ([content(finish="RECITATION")], ErrorKind.FILTERED),

@@ -141,7 +141,6 @@ BROKEN = {
     "too big and not a stream": (status(200, "[" * 100_000), ErrorKind.SERVER),
     "no content": (streamed(chunk({}, "stop"), chunk(usage=USAGE), DONE), ErrorKind.SERVER),
     "only spaces": (streamed(chunk({"content": " \n"}), chunk({}, "stop")), ErrorKind.SERVER),
-    "all spent on thinking": (streamed(chunk({}, "length"), DONE), ErrorKind.SERVER),
     "filtered": (streamed(*HI, chunk({}, "content_filter"), DONE), ErrorKind.FILTERED),
     "moved elsewhere": (status(307, "", location="http://127.0.0.1:1/"), ErrorKind.SERVER),
 }
