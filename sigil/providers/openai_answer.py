@@ -16,7 +16,7 @@ from sigil.providers.vendor import ToolNames, count
 _MAX_TOOL_CALLS = 128
 _MAX_ARGUMENT_CHARS = 1_000_000
 _MAX_NAME_CHARS = 512
-_FILTERED = "content_filter"
+_FILTERED, _CUT_OFF = "content_filter", "length"
 
 Flaw = Callable[[ErrorKind, str], ProviderError]
 """Makes an error of the provider out of its class and what is wrong."""
@@ -24,7 +24,7 @@ Flaw = Callable[[ErrorKind, str], ProviderError]
 
 @dataclass(slots=True)
 class Call:
-    """A tool call as far as it has come. `more` is what the server says of it besides."""
+    """A tool call as far as it has come. `more` is what its API says of it besides."""
 
     id: str = ""
     name: str = ""
@@ -70,14 +70,9 @@ class Answer(ABC):
         if failure is None:
             try:
                 self._check()
-                self._name_calls()
-                events += [
-                    ChatEvent(EventType.TOOL_CALL, tool_call=self._parsed(call))
-                    for call in self._calls
-                ]
+                events += [ChatEvent(EventType.TOOL_CALL, tool_call=c) for c in self._called()]
             except ProviderError as error:
                 failure = error
-                events = []
         if self._usage is not None:
             events.append(ChatEvent(EventType.USAGE, usage=self._usage))
         if failure is not None:
@@ -108,27 +103,36 @@ class Answer(ABC):
             raise self._flaw(ErrorKind.SERVER, "the answer is malformed: it has no events")
         if self._reason is None:
             raise self._flaw(ErrorKind.NETWORK, "the answer broke off before its end")
-        if not self._spoke and not self._calls and self._reason != "length":
+        if not self._spoke and not self._calls and self._reason != _CUT_OFF:
             raise self._flaw(
                 ErrorKind.SERVER, f"the answer is empty (it ended with {self._reason!r})"
             )
 
-    def _name_calls(self) -> None:
-        """Some servers give their calls no ids, or all the same."""
-        known: set[str] = set()
+    def _called(self) -> list[ToolCall]:
+        """The tool calls, but for those that the answer's bound cut off."""
+        found: dict[str, ToolCall] = {}
+        kept: list[Call] = []
         for call in self._calls:
-            if not call.id or call.id in known:
+            # Some servers give their calls no ids, or all the same.
+            if not call.id or call.id in found:
                 call.id = f"call_{uuid4().hex[:24]}"
-            known.add(call.id)
+            parsed = self._parsed(call)
+            if parsed is not None:
+                found[call.id] = parsed
+                kept.append(call)
+            elif self._reason != _CUT_OFF:
+                raise self._flaw(ErrorKind.SERVER, "the model's tool call is malformed")
+        self._calls = kept
+        return list(found.values())
 
-    def _parsed(self, call: Call) -> ToolCall:
+    def _parsed(self, call: Call) -> ToolCall | None:
         try:
             arguments = json.loads(call.arguments or "{}")
         except (ValueError, RecursionError):
-            arguments = None
+            return None
         long = max(len(call.name), len(call.id)) > _MAX_NAME_CHARS
         if not call.name or long or not isinstance(arguments, dict):
-            raise self._flaw(ErrorKind.SERVER, "the model's tool call is malformed")
+            return None
         return ToolCall(call.id, self._names.own(call.name), arguments)
 
 

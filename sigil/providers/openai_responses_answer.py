@@ -61,8 +61,13 @@ class ResponsesAnswer(Answer):
         return self._take_response(answer)
 
     def _native(self) -> Native | None:
-        kept = self._items if self._stored else _without_references(self._items)
-        return native(API, self._model, kept)
+        named = {id(call.more): call.id for call in self._calls}
+        kept = [
+            item | ({"call_id": named[id(item)]} if id(item) in named else {})
+            for item in self._items
+            if item.get("type") != "function_call" or id(item) in named
+        ]
+        return native(API, self._model, kept if self._stored else _without_references(kept))
 
     def _take_text(self, event: Any) -> str:
         text = event.delta
@@ -127,18 +132,14 @@ class ResponsesAnswer(Answer):
             raise self._flaw(ErrorKind.SERVER, "the answer has too many parts")
         if fields.get("type") != "function_call":
             return
-        said = [fields.get(name) or "" for name in ("call_id", "name", "arguments")]
-        if not all(isinstance(text, str) for text in said):
+        call_id, name, arguments = (
+            fields.get(key) or "" for key in ("call_id", "name", "arguments")
+        )
+        if not all(isinstance(text, str) for text in (call_id, name, arguments)):
             raise self._flaw(ErrorKind.SERVER, "the model's tool call is malformed")
-        call = Call(*said)
+        call = Call(call_id, name, arguments, more=fields)
         self._calls.append(call)
         self._bound(call)
-
-    def _name_calls(self) -> None:
-        super()._name_calls()
-        called = [item for item in self._items if item.get("type") == "function_call"]
-        for item, call in zip(called, self._calls, strict=True):
-            item["call_id"] = call.id
 
     def _said(self) -> str:
         """The text of a server that streams no deltas, or of an answer in one piece."""

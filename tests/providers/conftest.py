@@ -7,6 +7,7 @@ import pytest
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.openai_rules import KEY
 from tests.providers.openai_server import OpenAIServer, openai_server
+from tests.providers.responses_replies import answered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,5 +22,14 @@ async def server() -> AsyncIterator[OpenAIServer]:
 @pytest.fixture
 async def provider(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
     provider = OpenAIProvider(api_key=KEY, base_url=server.url, read_timeout=5)
+    yield provider
+    await provider.aclose()
+
+
+@pytest.fixture
+async def responses(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
+    """A provider that uses the responses API."""
+    server.reply = answered(text="Hi there")[0]
+    provider = OpenAIProvider(api_key=KEY, base_url=server.url, read_timeout=5, api="responses")
     yield provider
     await provider.aclose()

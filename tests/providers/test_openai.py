@@ -218,3 +218,22 @@ async def test_an_answer_cut_off_by_its_bound_says_so(
 async def test_a_refusal_is_text(server: OpenAIServer, provider: OpenAIProvider) -> None:
     server.reply = streamed(chunk({"refusal": "I would rather not."}), chunk({}, "stop"), DONE)
     assert (await collected(provider))[0].text == "I would rather not."
+
+
+async def test_an_answer_all_spent_on_thinking_is_cut_off_and_no_failure(
+    server: OpenAIServer, provider: OpenAIProvider
+) -> None:
+    server.reply = streamed(chunk({}, "length"), DONE)
+    (end,) = await collected(provider)
+    assert (end.type, end.stop_reason) == (EventType.DONE, "length")
+
+
+async def test_a_call_that_was_cut_off_is_none(
+    server: OpenAIServer, provider: OpenAIProvider
+) -> None:
+    server.reply = streamed(
+        chunk({"content": "I look."}), call_delta(0, '{"a": ', "c", "add"), chunk({}, "length")
+    )
+    events = await collected(provider)
+    assert [event.type for event in events] == [EventType.TEXT_DELTA, EventType.DONE]
+    assert (events[-1].stop_reason, events[-1].native) == ("length", None)
