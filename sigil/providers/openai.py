@@ -138,14 +138,25 @@ class OpenAIProvider:
     async def _texts(
         self, payload: dict[str, Any], answer: Answer, call: _Call
     ) -> AsyncGenerator[str, None]:
-        create = self._api.create(await self._connected())
-        created = await create(**payload)
+        client = await self._connected()
         if not payload.get("stream"):
-            call.request_id = getattr(created, "_request_id", None)
-            if text := answer.take_whole(created):
+            import httpx2
+
+            response = await client.post(self._api.path, cast_to=httpx2.Response, body=payload)
+            call.request_id = response.headers.get("x-request-id")
+            if text := answer.take_whole(json.loads(response.content)):
                 yield text
             return
-        stream: AsyncStream[Any] = created
+        from openai import AsyncStream
+
+        # As plain JSON: building the SDK's own types took 80 of 100 µs a token.
+        stream = await client.post(
+            self._api.path,
+            cast_to=object,
+            body=payload,
+            stream=True,
+            stream_cls=AsyncStream[object],
+        )
         try:
             call.request_id = stream.response.headers.get("x-request-id")
             if "json" in stream.response.headers.get("content-type", ""):
@@ -181,8 +192,6 @@ class OpenAIProvider:
         # The SDK would take what is not given from the environment, and so from another account.
         client.organization, client.project = options.organization, options.project
         client._custom_headers = options.plain_headers()
-        # It loads its resources on first access; that belongs in this thread too.
-        self._api.create(client)
         return client
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,7 @@ _MAX_ARGUMENT_CHARS = 1_000_000
 _MAX_NAME_CHARS = 512
 _FILTERED, _CUT_OFF = "content_filter", "length"
 
+Json = dict[str, Any]
 Flaw = Callable[[ErrorKind, str], ProviderError]
 """Makes an error of the provider out of its class and what is wrong."""
 
@@ -29,14 +30,14 @@ class Call:
     id: str = ""
     name: str = ""
     arguments: str = ""
-    more: dict[str, Any] = field(default_factory=dict)
+    more: Json = field(default_factory=dict)
 
 
 class Answer(ABC):
     """One answer. Feed it with `take` or `take_whole`, then `end` gives what closes it.
 
-    Servers are taken at their word as little as possible: the SDK checks no types, so every
-    field may be missing or be anything.
+    Servers are taken at their word as little as possible: what comes is JSON that nobody has
+    checked, so every field may be missing or be anything.
     """
 
     complete = False
@@ -53,11 +54,11 @@ class Answer(ABC):
         self._calls: list[Call] = []
 
     @abstractmethod
-    def take(self, event: Any) -> str:
+    def take(self, event: object) -> str:
         """Adds an event of a stream and returns the text in it."""
 
     @abstractmethod
-    def take_whole(self, answer: Any) -> str:
+    def take_whole(self, answer: object) -> str:
         """Adds an answer that came in one piece and returns its text."""
 
     @abstractmethod
@@ -84,11 +85,11 @@ class Answer(ABC):
         events.append(ChatEvent(EventType.DONE, stop_reason=reason, native=native))
         return events
 
-    def _start(self, event: Any) -> None:
-        # The SDK makes an object of its own of every JSON object, and leaves all else as it is.
-        if not hasattr(event, "model_extra"):
+    def _start(self, event: object) -> Json:
+        if not isinstance(event, dict):
             raise self._flaw(ErrorKind.SERVER, "the answer is malformed")
         self._started = True
+        return event
 
     def _bound(self, call: Call) -> None:
         too_long = len(call.arguments) > _MAX_ARGUMENT_CHARS
@@ -137,15 +138,14 @@ class Answer(ABC):
 
 
 def counted(
-    said: Any, *, prompt: str, completion: str, prompt_details: str, completion_details: str
+    said: Json, *, prompt: str, completion: str, prompt_details: str, completion_details: str
 ) -> Usage:
-    """The usage out of an object of the SDK, by the API's names for its fields."""
-    known = _fields(said)
-    of_prompt = _fields(known.get(prompt_details))
-    of_completion = _fields(known.get(completion_details))
-    given = count(known.get(prompt))
+    """The usage, by the API's names for its fields."""
+    of_prompt = fields_of(said.get(prompt_details))
+    of_completion = fields_of(said.get(completion_details))
+    given = count(said.get(prompt))
     # Some servers (xAI's, Google's) count thoughts in the total only.
-    made = max(count(known.get(completion)), count(known.get("total_tokens")) - given)
+    made = max(count(said.get(completion)), count(said.get("total_tokens")) - given)
     cached = min(count(of_prompt.get("cached_tokens")), given)
     return Usage(
         input_tokens=given,
@@ -156,9 +156,16 @@ def counted(
     )
 
 
-def _fields(value: Any) -> Mapping[str, Any]:
-    """The fields of an object of the SDK, or of one that it left as it was."""
-    if isinstance(value, Mapping):
-        return value
-    fields = getattr(value, "__dict__", None) or {}
-    return {**fields, **(getattr(value, "model_extra", None) or {})}
+def fields_of(value: object) -> Json:
+    """The fields of a JSON object; none of what is something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def list_of(value: object) -> list[Any]:
+    """The elements of a JSON array; none of what is something else."""
+    return value if isinstance(value, list) else []
+
+
+def text_of(value: object) -> str:
+    """A JSON string; an empty one for what is something else."""
+    return value if isinstance(value, str) else ""

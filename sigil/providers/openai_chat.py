@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sigil.providers.base import ChatRequest, Message, ModelInfo
 from sigil.providers.openai_answer import Flaw
@@ -12,22 +11,17 @@ from sigil.providers.openai_options import Options
 from sigil.providers.openai_request import CallIds, address_of, arguments_of, common, schema_of
 from sigil.providers.vendor import ToolNames, replayed
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
 
 class ChatApi:
     """Chat completions of the provider `name`. `openai`: it is OpenAI itself, which refuses what
     a model does not take."""
 
+    path = "/chat/completions"
+
     def __init__(self, name: str, options: Options, *, openai: bool) -> None:
         self._name = name
         self._options = options
         self._openai = openai
-
-    def create(self, client: AsyncOpenAI) -> Callable[..., Awaitable[Any]]:
-        """The SDK's method that makes the call."""
-        return client.chat.completions.create
 
     def answer(self, model: str, names: ToolNames, flaw: Flaw) -> ChatAnswer:
         """Reads one answer."""
@@ -36,7 +30,7 @@ class ChatApi:
         )
 
     def payload(self, request: ChatRequest, info: ModelInfo, names: ToolNames) -> dict[str, Any]:
-        """The call's arguments. Raises `ProviderError` for what cannot be asked."""
+        """The request's body. Raises `ProviderError` for what cannot be asked."""
         options = self._options
         payload: dict[str, Any] = {
             "model": request.model,
@@ -67,7 +61,7 @@ class ChatApi:
                 }
                 for tool in request.tools
             ]
-        return payload
+        return payload | options.extra_body
 
     def _messages(self, request: ChatRequest, names: ToolNames) -> list[dict[str, Any]]:
         ids = CallIds()

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 
 from sigil.errors import ErrorKind
 from sigil.providers.base import Native
-from sigil.providers.openai_answer import Answer, Call, Flaw, counted
+from sigil.providers.openai_answer import (
+    Answer,
+    Call,
+    Flaw,
+    Json,
+    counted,
+    fields_of,
+    list_of,
+    text_of,
+)
 from sigil.providers.openai_errors import ErrorBody
 from sigil.providers.vendor import ToolNames, native
 
-if TYPE_CHECKING:
-    from openai.types.chat import ChatCompletion, ChatCompletionChunk
-
 API = "openai.chat"
 
+_OF_CALL = frozenset({"index", "id", "type", "function"})
 # Thoughts as compatible servers say them: DeepSeek, Moonshot and vLLM, then OpenRouter.
 _THOUGHTS = ("reasoning_content", "reasoning")
 _THOUGHT_PARTS = "reasoning_details"
@@ -34,28 +41,34 @@ class ChatAnswer(Answer):
         self._call_at: dict[int, Call] = {}
         self._thoughts = _Thoughts() if keep_thoughts else None
 
-    def take(self, event: ChatCompletionChunk) -> str:
+    def take(self, event: object) -> str:
         """Adds a chunk of a stream and returns the text in it."""
-        self._start(event)
-        self._take_usage(event)
-        choices = getattr(event, "choices", None)
+        return self._take(self._start(event), "delta")
+
+    def take_whole(self, answer: object) -> str:
+        """Adds an answer that came in one piece and returns its text."""
+        fields = self._start(answer)
+        if refusal := fields.get("error"):
+            raise ErrorBody(refusal)
+        if not list_of(fields.get("choices")):
+            raise self._flaw(ErrorKind.SERVER, "the answer is malformed")
+        return self._take(fields, "message")
+
+    def _take(self, fields: Json, part: str) -> str:
+        if fields.get("usage") is not None:
+            self._usage = counted(
+                fields_of(fields["usage"]),
+                prompt="prompt_tokens",
+                completion="completion_tokens",
+                prompt_details="prompt_tokens_details",
+                completion_details="completion_tokens_details",
+            )
+        choices = list_of(fields.get("choices"))
         if not choices:
             return ""
-        self._take_reason(choices[0])
-        delta = choices[0].delta
-        return "" if delta is None else self._take_message(delta)
-
-    def take_whole(self, answer: ChatCompletion) -> str:
-        """Adds an answer that came in one piece and returns its text."""
-        if refusal := getattr(answer, "error", None):
-            raise ErrorBody(refusal)
-        choices = getattr(answer, "choices", None)
-        if not choices or choices[0].message is None:
-            raise self._flaw(ErrorKind.SERVER, "the answer is malformed")
-        self._start(answer)
-        self._take_usage(answer)
-        self._take_reason(choices[0])
-        return self._take_message(choices[0].message)
+        choice = fields_of(choices[0])
+        self._reason = text_of(choice.get("finish_reason")) or self._reason
+        return self._take_message(fields_of(choice.get(part)))
 
     def _native(self) -> Native | None:
         if self._thoughts is not None and self._thoughts.too_long:
@@ -74,51 +87,38 @@ class ChatAnswer(Answer):
         thoughts = self._thoughts.form() if self._thoughts is not None else {}
         return native(API, self._model, form | thoughts)
 
-    def _take_usage(self, event: Any) -> None:
-        if (usage := getattr(event, "usage", None)) is not None:
-            self._usage = counted(
-                usage,
-                prompt="prompt_tokens",
-                completion="completion_tokens",
-                prompt_details="prompt_tokens_details",
-                completion_details="completion_tokens_details",
-            )
-
-    def _take_reason(self, choice: Any) -> None:
-        if isinstance(choice.finish_reason, str):
-            self._reason = choice.finish_reason or self._reason
-
-    def _take_message(self, message: Any) -> str:
+    def _take_message(self, message: Json) -> str:
         """Of a chunk's delta or a whole message, which differ in their tool calls' `index`."""
-        if message.tool_calls:
-            self._take_calls(message.tool_calls)
+        for position, call in enumerate(list_of(message.get("tool_calls"))):
+            self._take_call(fields_of(call), position)
         if self._thoughts is not None:
             self._thoughts.take(message)
         # A refusal is what the model has to say.
-        text = _plain(message.content) or getattr(message, "refusal", None) or ""
+        text = _plain(message.get("content")) or message.get("refusal") or ""
         if not isinstance(text, str):
             raise self._flaw(ErrorKind.SERVER, "the answer's content is not text")
         self._spoke = self._spoke or bool(text.strip())
         self._texts.append(text)
         return text
 
-    def _take_calls(self, deltas: Iterable[Any]) -> None:
-        for position, delta in enumerate(deltas):
-            index = getattr(delta, "index", None)
-            index = position if index is None else index
-            call = self._call_at.get(index)
-            # Some compatible servers give every call the index 0.
-            if call is None or (delta.id and call.id and delta.id != call.id):
-                call = self._call_at[index] = Call()
-                self._calls.append(call)
-            call.id = call.id or delta.id or ""
-            if delta.function is not None:
-                call.name = call.name or delta.function.name or ""
-                call.arguments += delta.function.arguments or ""
-            # Such as Google's `extra_content`, a signature without which it refuses the call.
-            more = getattr(delta, "model_extra", None) or {}
-            call.more |= {name: value for name, value in more.items() if value is not None}
-            self._bound(call)
+    def _take_call(self, said: Json, position: int) -> None:
+        index = said.get("index")
+        index = index if isinstance(index, int) else position
+        name = text_of(said.get("id"))
+        call = self._call_at.get(index)
+        # Some compatible servers give every call the index 0.
+        if call is None or (name and call.id and name != call.id):
+            call = self._call_at[index] = Call()
+            self._calls.append(call)
+        function = fields_of(said.get("function"))
+        arguments = function.get("arguments") or ""
+        # Some servers give the arguments as they are.
+        call.arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
+        call.id = call.id or name
+        call.name = call.name or text_of(function.get("name"))
+        # Such as Google's `extra_content`, a signature without which it refuses the call.
+        call.more |= {k: v for k, v in said.items() if k not in _OF_CALL and v is not None}
+        self._bound(call)
 
 
 class _Thoughts:
@@ -126,28 +126,27 @@ class _Thoughts:
 
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = {}
-        self._parts: list[dict[str, Any]] = []
+        self._parts: list[Json] = []
         self._size = 0
 
     @property
     def too_long(self) -> bool:
         return self._size > _MAX_THOUGHTS
 
-    def take(self, message: Any) -> None:
+    def take(self, message: Json) -> None:
         for name in _THOUGHTS:
-            text = getattr(message, name, None)
-            if isinstance(text, str) and text and self._fits(text):
+            text = text_of(message.get(name))
+            if text and self._fits(text):
                 self._texts.setdefault(name, []).append(text)
-        parts = getattr(message, _THOUGHT_PARTS, None)
-        for part in parts if isinstance(parts, list) else ():
+        for part in list_of(message.get(_THOUGHT_PARTS)):
             if isinstance(part, dict) and self._fits(str(part)):
                 self._take_part(part)
 
-    def form(self) -> dict[str, Any]:
-        texts: dict[str, Any] = {name: "".join(said) for name, said in self._texts.items()}
+    def form(self) -> Json:
+        texts: Json = {name: "".join(said) for name, said in self._texts.items()}
         return texts | ({_THOUGHT_PARTS: self._parts} if self._parts else {})
 
-    def _take_part(self, part: dict[str, Any]) -> None:
+    def _take_part(self, part: Json) -> None:
         """A stream's texts grow piece by piece; all else comes whole."""
         growing = _GROWING_PARTS.get(str(part.get("type")))
         last = self._parts[-1] if self._parts else {}
@@ -167,5 +166,5 @@ def _plain(content: Any) -> Any:
     """The text of content that came in parts (Mistral's), of which thoughts are some."""
     if not isinstance(content, list):
         return content
-    parts = [part for part in content if isinstance(part, dict) and part.get("type") == "text"]
-    return "".join(str(part.get("text") or "") for part in parts)
+    parts = [part for part in map(fields_of, content) if part.get("type") == "text"]
+    return "".join(text_of(part.get("text")) for part in parts)

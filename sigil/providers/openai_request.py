@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sigil.errors import ErrorKind, ProviderError
@@ -12,8 +11,6 @@ from sigil.providers.base import ChatRequest, Image, ModelInfo, ToolCall
 from sigil.providers.openai_options import Options
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
     from sigil.providers.openai_answer import Answer, Flaw
     from sigil.providers.vendor import ToolNames
 
@@ -25,12 +22,11 @@ _MAX_OPAQUE = 64
 class Api(Protocol):
     """One of the two APIs: how it is asked, and how its answer is read."""
 
-    def payload(self, request: ChatRequest, info: ModelInfo, names: ToolNames) -> dict[str, Any]:
-        """The call's arguments. Raises `ProviderError` for what cannot be asked."""
-        ...
+    path: str
+    """The address of the API under the server's own."""
 
-    def create(self, client: AsyncOpenAI) -> Callable[..., Awaitable[Any]]:
-        """The SDK's method that makes the call."""
+    def payload(self, request: ChatRequest, info: ModelInfo, names: ToolNames) -> dict[str, Any]:
+        """The request's body. Raises `ProviderError` for what cannot be asked."""
         ...
 
     def answer(self, model: str, names: ToolNames, flaw: Flaw) -> Answer:
@@ -68,8 +64,6 @@ def common(options: Options, request: ChatRequest) -> dict[str, Any]:
         fields[options.user_field or "user"] = _opaque(request.user)
     if options.metadata:
         fields["metadata"] = dict(options.metadata)
-    if options.extra_body:
-        fields["extra_body"] = dict(options.extra_body)
     return fields
 
 

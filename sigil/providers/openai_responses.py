@@ -6,8 +6,7 @@ sent each time, thoughts included, in the encrypted form in which they came.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sigil.providers.base import ChatRequest, Message, ModelInfo
 from sigil.providers.openai_answer import Flaw
@@ -16,29 +15,24 @@ from sigil.providers.openai_request import CallIds, address_of, arguments_of, co
 from sigil.providers.openai_responses_answer import API, ResponsesAnswer
 from sigil.providers.vendor import ToolNames, replayed
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
 
 class ResponsesApi:
     """Responses of the provider `name`. `openai`: it is OpenAI itself, which refuses what a
     model does not take."""
+
+    path = "/responses"
 
     def __init__(self, name: str, options: Options, *, openai: bool) -> None:
         self._name = name
         self._options = options
         self._openai = openai
 
-    def create(self, client: AsyncOpenAI) -> Callable[..., Awaitable[Any]]:
-        """The SDK's method that makes the call."""
-        return client.responses.create
-
     def answer(self, model: str, names: ToolNames, flaw: Flaw) -> ResponsesAnswer:
         """Reads one answer."""
         return ResponsesAnswer(model, names, flaw, stored=bool(self._options.store))
 
     def payload(self, request: ChatRequest, info: ModelInfo, names: ToolNames) -> dict[str, Any]:
-        """The call's arguments. Raises `ProviderError` for what cannot be asked."""
+        """The request's body. Raises `ProviderError` for what cannot be asked."""
         options = self._options
         payload: dict[str, Any] = {
             "model": request.model,
@@ -71,7 +65,7 @@ class ResponsesApi:
                 }
                 for tool in request.tools
             ]
-        return payload
+        return payload | options.extra_body
 
     def _input(self, request: ChatRequest, names: ToolNames) -> list[dict[str, Any]]:
         ids = CallIds()

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from sigil.errors import ErrorKind
 from sigil.providers.base import Native
-from sigil.providers.openai_answer import Answer, Call, Flaw, counted
+from sigil.providers.openai_answer import (
+    Answer,
+    Call,
+    Flaw,
+    Json,
+    counted,
+    fields_of,
+    list_of,
+    text_of,
+)
 from sigil.providers.openai_errors import ErrorBody
 from sigil.providers.vendor import ToolNames, native
-
-if TYPE_CHECKING:
-    from openai.types.responses import Response
 
 API = "openai.responses"
 
@@ -32,9 +37,9 @@ class ResponsesAnswer(Answer):
     def __init__(self, model: str, names: ToolNames, flaw: Flaw, *, stored: bool = False) -> None:
         super().__init__(model, names, flaw)
         self._stored = stored
-        self._items: list[dict[str, Any]] = []
+        self._items: list[Json] = []
         self._unseen = 0
-        self._takes: dict[str, Callable[[Any], str]] = {
+        self._takes: dict[str, Callable[[Json], str]] = {
             "response.output_text.delta": self._take_text,
             "response.refusal.delta": self._take_text,
             "response.function_call_arguments.delta": self._take_unseen,
@@ -47,18 +52,15 @@ class ResponsesAnswer(Answer):
             "error": self._take_error,
         }
 
-    def take(self, event: Any) -> str:
+    def take(self, event: object) -> str:
         """Adds an event of a stream and returns the text in it."""
-        self._start(event)
-        take = self._takes.get(str(getattr(event, "type", None)))
-        return "" if take is None else take(event)
+        fields = self._start(event)
+        take = self._takes.get(text_of(fields.get("type")))
+        return "" if take is None else take(fields)
 
-    def take_whole(self, answer: Response) -> str:
+    def take_whole(self, answer: object) -> str:
         """Adds an answer that came in one piece and returns its text."""
-        if not isinstance(getattr(answer, "output", None), list) and not _error_of(answer):
-            raise self._flaw(ErrorKind.SERVER, "the answer is malformed")
-        self._start(answer)
-        return self._take_response(answer)
+        return self._take_response(self._start(answer))
 
     def _native(self) -> Native | None:
         named = {id(call.more): call.id for call in self._calls}
@@ -69,64 +71,57 @@ class ResponsesAnswer(Answer):
         ]
         return native(API, self._model, kept if self._stored else _without_references(kept))
 
-    def _take_text(self, event: Any) -> str:
-        text = event.delta
+    def _take_text(self, event: Json) -> str:
+        text = event.get("delta")
         if not isinstance(text, str):
             raise self._flaw(ErrorKind.SERVER, "the answer's content is not text")
         self._spoke = self._spoke or bool(text.strip())
         return text
 
-    def _take_unseen(self, event: Any) -> str:
+    def _take_unseen(self, event: Json) -> str:
         """What is on its way comes whole with its item; until then it is only bounded."""
-        self._unseen += len(str(event.delta))
+        self._unseen += len(str(event.get("delta")))
         if self._unseen > _MAX_UNSEEN_CHARS:
             raise self._flaw(ErrorKind.SERVER, "the answer's thoughts or tool calls are too long")
         return ""
 
-    def _take_done(self, event: Any) -> str:
-        self._take_item(event.item)
+    def _take_done(self, event: Json) -> str:
+        self._take_item(event.get("item"))
         return ""
 
-    def _take_error(self, event: Any) -> str:
-        raise ErrorBody({"code": event.code, "message": event.message})
+    def _take_error(self, event: Json) -> str:
+        raise ErrorBody(event)
 
-    def _take_last(self, event: Any) -> str:
-        text = self._take_response(event.response, event.type.removeprefix("response."))
+    def _take_last(self, event: Json) -> str:
+        ended = text_of(event.get("type")).removeprefix("response.")
+        text = self._take_response(fields_of(event.get("response")), ended)
         self.complete = True
         return text
 
-    def _take_response(self, response: Any, status: str | None = None) -> str:
+    def _take_response(self, response: Json, ended: str = "") -> str:
         """The whole response, of which a stream has said most before."""
-        usage = getattr(response, "usage", None)
-        if usage is not None:
+        if response.get("usage") is not None:
             self._usage = counted(
-                usage,
+                fields_of(response["usage"]),
                 prompt="input_tokens",
                 completion="output_tokens",
                 prompt_details="input_tokens_details",
                 completion_details="output_tokens_details",
             )
-        status = getattr(response, "status", None) or status
-        error = _error_of(response)
-        if error is not None or status == "failed":
+        status = text_of(response.get("status")) or ended
+        error = response.get("error")
+        if error or status == "failed":
             raise ErrorBody(error or {"message": "the vendor failed to answer"})
-        self._reason = self._reason_of(response, status)
+        if not isinstance(response.get("output"), list):
+            raise self._flaw(ErrorKind.SERVER, "the answer is malformed")
+        self._reason = _reason_of(response, status)
         if not self._items:
-            for item in response.output or ():
+            for item in response["output"]:
                 self._take_item(item)
         return "" if self._spoke else self._said()
 
-    def _reason_of(self, response: Any, status: str | None) -> str | None:
-        if status == "completed":
-            return "stop"
-        if status != "incomplete":
-            return None
-        details = getattr(response, "incomplete_details", None)
-        reason = str(getattr(details, "reason", None) or _UNSAID)
-        return _STOP_REASONS.get(reason, reason)
-
-    def _take_item(self, item: Any) -> None:
-        fields = item if isinstance(item, dict) else item.to_dict(mode="json", warnings=False)
+    def _take_item(self, item: object) -> None:
+        fields = self._start(item)
         self._items.append(fields)
         if len(self._items) > _MAX_ITEMS:
             raise self._flaw(ErrorKind.SERVER, "the answer has too many parts")
@@ -143,29 +138,30 @@ class ResponsesAnswer(Answer):
 
     def _said(self) -> str:
         """The text of a server that streams no deltas, or of an answer in one piece."""
-        parts = [
-            part
+        said = [
+            part.get("text") or part.get("refusal") or ""
             for item in self._items
             if item.get("type") == "message"
-            for part in item.get("content") or ()
+            for part in map(fields_of, list_of(item.get("content")))
         ]
-        texts = [part.get("text") or part.get("refusal") or "" for part in parts]
-        if not all(isinstance(text, str) for text in texts):
+        if not all(isinstance(text, str) for text in said):
             raise self._flaw(ErrorKind.SERVER, "the answer's content is not text")
-        text = "".join(texts)
+        text = "".join(said)
         self._spoke = bool(text.strip())
         return text
 
 
-def _error_of(response: Any) -> dict[str, Any] | str | None:
-    error = getattr(response, "error", None)
-    if error is None or isinstance(error, (dict, str)):
-        return error or None
-    fields: dict[str, Any] = error.to_dict(mode="json", warnings=False)
-    return fields
+def _reason_of(response: Json, status: str) -> str | None:
+    if status == "completed":
+        return "stop"
+    if status != "incomplete":
+        return None
+    details = fields_of(response.get("incomplete_details"))
+    reason = text_of(details.get("reason")) or _UNSAID
+    return _STOP_REASONS.get(reason, reason)
 
 
-def _without_references(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _without_references(items: list[Json]) -> list[Json]:
     """The items such that the vendor has to look nothing up, since it kept nothing.
 
     Thoughts that did not come with their encrypted form would be looked up by their id, and so
