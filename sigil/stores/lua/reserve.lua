@@ -9,9 +9,8 @@ local known = redis.call('HGET', hold, 'amount')
 if known then return { 'held', known } end
 
 -- Each key is read before the first write, so that one of another type is an error that leaves
--- nothing half done.
+-- nothing half done (`expire` begins by reading the index).
 local room, refused, keys, indexes = want, nil, {}, {}
-redis.call('ZCARD', HOLDS)
 for at = 6, #ARGV, 5 do
   for w, window in ipairs(WINDOWS) do
     local key, limit = ARGV[at] .. window.suffix, tonumber(ARGV[at + w])
