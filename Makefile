@@ -59,6 +59,10 @@ format: .venv/.dev ## put the code into its one style
 bench: .venv/.dev ## compare the whole pipeline with raw Celery, in one run
 	@$(BIN)/python benchmarks/pipeline.py $(ARGS)
 
+.PHONY: bench-streams
+bench-streams: .venv/.dev ## read 1,000 streams of tokens in two agent processes
+	@$(BIN)/python benchmarks/streams.py $(ARGS)
+
 .PHONY: chaos
 chaos: .venv/.dev ## kill, cut and freeze everything for a minute and count (SEED=n)
 	@$(BIN)/python -m tests.chaos --seed $(SEED) $(ARGS)

@@ -6,14 +6,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from importlib import import_module
 from typing import Any
 
+from benchmarks.wires import OPTIONS, WIRES
 from sigil.channels.base import Capabilities, Chunk, Receive
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Usage
 
 
 def _note(what: str, text: str) -> None:
-    line = f"{what} {time.monotonic()} {text.rsplit(maxsplit=1)[-1]}\n"
+    _write(f"{what} {time.monotonic()} {text.rsplit(maxsplit=1)[-1]}\n")
+
+
+def _write(line: str) -> None:
     with open(os.environ["BENCH_TIMES"], "a", encoding="utf-8") as file:  # noqa: PTH123
         file.write(line)
 
@@ -60,3 +66,42 @@ class TimedChannel:
 
     async def close(self) -> None:
         """Holds nothing."""
+
+
+class CountingChannel(TimedChannel):
+    """Takes every chunk and notes how many words it had."""
+
+    capabilities = Capabilities(max_chars=1_000_000)
+
+    async def send(self, chunk: Chunk) -> str | None:
+        """Notes the chat and the number of words."""
+        words = len(chunk.message.content.split())
+        _write(f"sent {chunk.message.channel_id} {words}\n")
+        return None
+
+
+class LiveChannel(CountingChannel):
+    """Also shows drafts, as the web page does."""
+
+    capabilities = Capabilities(max_chars=1_000_000, live=True)
+
+
+def stream_reader(wire: str, **arguments: Any) -> Any:
+    """Sigil's provider for an API of `benchmarks.wires`. At the end of each answer it notes its
+    process and how many seconds after the vendor had written the first token it came out."""
+    module, _, name = WIRES[wire].provider.partition(":")
+    provider: Any = getattr(import_module(module), name)
+
+    class Reader(provider):  # type: ignore[misc]
+        async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+            late: float | None = None
+            try:
+                async with aclosing(super().chat(request)) as events:
+                    async for event in events:
+                        if late is None and event.text:
+                            late = time.monotonic() - float(event.text.split()[0].lstrip("@"))
+                        yield event
+            finally:  # the reader leaves after DONE
+                _write(f"first {os.getpid()} {late}\n")
+
+    return Reader(**arguments, **OPTIONS.get(wire, {}))
