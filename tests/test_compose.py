@@ -10,6 +10,7 @@ import pytest
 import typer.main
 import yaml
 
+from sigil import bootstrap
 from sigil.config import Settings, load_settings
 
 ROOT = Path(__file__).parent.parent
@@ -103,9 +104,13 @@ def test_what_the_settings_file_suggests_can_be_used(role, tmp_path):
     file.write_text(re.sub(r"^(\s*)#(?=[^\s#]|  )", r"\1", text, flags=re.MULTILINE))
     environ = as_given(SERVICES[role]["environment"])
     settings = load_settings(file, role=role, environ=environ)
-    assert "openai" in settings.providers
-    assert (settings.providers["openai"].api_key is not None) == (role == "agent")
+    assert settings.providers.keys() == {"echo", "anthropic", "google", "openai", "ollama"}
+    for vendor in ("anthropic", "google", "openai"):
+        assert (settings.providers[vendor].api_key is not None) == (role == "agent")
+    assert settings.models.failover
     assert settings.budgets.max_session_tokens == 200_000
+    assert settings.budgets.max_day_usd == 20
+    bootstrap.check(settings, role)
 
 
 def test_a_role_that_does_not_exist_would_be_noticed():

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+from sigil import bootstrap
 from sigil.cli.config import json_schema
 from sigil.config import Settings, load_settings
 
@@ -141,7 +142,11 @@ def test_what_the_starting_file_offers_works_too(call, tmp_path):
     call("config", "init")
     text = (tmp_path / "sigil.yaml").read_text()
     (tmp_path / "all.yaml").write_text(re.sub(r"^#(?=\S|  )(?! \S)", "", text, flags=re.MULTILINE))
-    found = load_settings(tmp_path / "all.yaml", environ={"OPENAI_API_KEY": "k"})
+    keys = dict.fromkeys(("ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "OPENAI_API_KEY"), "k")
+    found = load_settings(tmp_path / "all.yaml", environ=keys)
+    bootstrap.check(found)
     assert found.models.default.startswith("openai/")
+    assert found.models.failover
+    assert found.budgets.user.max_day_usd is not None
     assert set(found.workspaces) == {"homelab"}
     assert found.redis.url is not None
