@@ -100,20 +100,22 @@ class Price:
     """What one model costs. `at` is the time of the call, by default now: some prices change on
     a date or with the hour."""
 
-    _model: types.ModelInfo
+    # None: no call can ever cost anything.
+    _model: types.ModelInfo | None
 
     def cost(self, usage: Usage, *, at: datetime | None = None) -> int:
         """What a call with this usage costs, in micro-dollars. Nothing used costs nothing;
         parts that exceed their whole are cut to it. Cache writes are those of five minutes."""
-        counted = _counted(usage)
-        if not (counted.input_tokens or counted.output_tokens):
+        if self._model is None or not (usage.input_tokens > 0 or usage.output_tokens > 0):
             return 0
         with localcontext(_EXACT):
-            dollars = self._prices(at).calc_price(counted)["total_price"]
+            dollars = self._prices(at).calc_price(_counted(usage))["total_price"]
             return int((dollars * _MICRO).to_integral_value(ROUND_CEILING))
 
     def worst(self, input_tokens: int, output_tokens: int, *, at: datetime | None = None) -> int:
         """The most that a call with at most these tokens can cost until a day later."""
+        if self._model is None:
+            return 0
         dearest = self._dearest(input_tokens, at)
         output = dearest.output * _bounded(output_tokens)
         return ceil(_before_output(dearest, input_tokens) + output)
@@ -121,6 +123,8 @@ class Price:
     def affordable(self, input_tokens: int, amount: int, *, at: datetime | None = None) -> int:
         """The most output tokens with which a call costs no more than `amount` micro-dollars at
         worst; 0 if there are none, `MOST_TOKENS` if output costs nothing."""
+        if self._model is None:
+            return MOST_TOKENS if amount >= 0 else 0
         dearest = self._dearest(input_tokens, at)
         left = amount - _before_output(dearest, input_tokens)
         if left < 0:
@@ -130,10 +134,12 @@ class Price:
     @property
     def free(self) -> bool:
         """Whether no call can cost anything."""
-        return self.worst(MOST_TOKENS, MOST_TOKENS) == 0
+        return self._model is None
 
     def rates(self, *, at: datetime | None = None) -> Rates:
         """What a short call is charged by."""
+        if self._model is None:
+            return Rates(*[Decimal(0)] * 4)
         prices = self._prices(at)
         into = _base(prices.input_mtok, Decimal(0))
         return Rates(
@@ -144,9 +150,11 @@ class Price:
         )
 
     def _prices(self, at: datetime | None) -> types.ModelPrice:
+        assert self._model is not None
         return self._model.get_prices(at or datetime.now(UTC))
 
     def _dearest(self, input_tokens: int, at: datetime | None) -> _Ceiling:
+        assert self._model is not None
         possible = _possible(self._model, at or datetime.now(UTC))
 
         def top(keys: tuple[str, ...]) -> Fraction:
@@ -198,9 +206,9 @@ class PriceBook:
             if own is not None and own.price is not None:
                 return _configured(own.price)
         if ((settings.type if settings else None) or provider) == "echo":
-            return _free()
+            return Price(None)
         try:
-            return Price(_listed(provider, settings, model))
+            return _priced(_listed(provider, settings, model))
         except LookupError:
             return None
 
@@ -345,11 +353,17 @@ def _configured(figures: Figures) -> Price:
     return _price({key: Decimal(str(rate)) for key, rate in named.items() if rate is not None})
 
 
-def _free() -> Price:
-    return _price({})
-
-
 def _price(rates: dict[str, Decimal]) -> Price:
     from genai_prices.types import ClauseEquals, ModelInfo, ModelPrice
 
-    return Price(ModelInfo(id="configured", match=ClauseEquals(""), prices=ModelPrice(**rates)))
+    return _priced(ModelInfo(id="configured", match=ClauseEquals(""), prices=ModelPrice(**rates)))
+
+
+def _priced(model: types.ModelInfo) -> Price:
+    costs = any(
+        rate
+        for prices in _price_sets(model)
+        for key in (*_INPUT, *_OUTPUT, *_REQUEST)
+        for rate in _reachable(getattr(prices, key), MOST_TOKENS)
+    )
+    return Price(model if costs else None)
