@@ -167,6 +167,16 @@ async def test_another_vendors_long_ids_are_shortened_alike(
     await collected(provider, messages=[ASKED, said, result])
     _, calling, answering = server.requests[-1]["messages"]
     assert calling["tool_calls"][0]["id"] == answering["tool_call_id"]
+    assert len(answering["tool_call_id"]) <= 40, "OpenAI takes no longer one"
+
+
+async def test_the_servers_own_long_ids_stay(
+    server: OpenAIServer, provider: OpenAIProvider
+) -> None:
+    server.reply = streamed(call_delta(0, "{}", "c" * 60, "add"), chunk({}, "tool_calls"))
+    events = await collected(provider)
+    await sent_again(provider, server, events)
+    assert server.requests[-1]["messages"][2]["tool_call_id"] == "c" * 60
 
 
 async def test_ids_that_are_all_the_same_are_told_apart(

@@ -149,10 +149,11 @@ async def test_an_answer_is_text_usage_and_an_end(
 async def test_calls_keep_their_form_and_go_back_in_it(
     server: OpenAIServer, provider: OpenAIProvider, stream: bool
 ) -> None:
-    server.reply = answered(REASONING, message("I look."), CALL)[not stream]
+    called = {**CALL, "call_id": "c" * 60}
+    server.reply = answered(REASONING, message("I look."), called)[not stream]
     first = await collected(provider, stream=stream, tools=(ADD,))
     (call,) = [event.tool_call for event in first if event.tool_call]
-    assert (call.id, call.name, call.arguments) == ("call_1", "add", {"a": 1})
+    assert (call.id, call.name, call.arguments) == ("c" * 60, "add", {"a": 1})
     assert text_of(first) == "I look."
     end = first[-1]
     assert end.stop_reason == "tool_calls"
@@ -166,8 +167,8 @@ async def test_calls_keep_their_form_and_go_back_in_it(
         {"role": "user", "content": "Hello"},
         REASONING,
         message("I look."),
-        CALL,
-        {"type": "function_call_output", "call_id": "call_1", "output": "2"},
+        called,
+        {"type": "function_call_output", "call_id": "c" * 60, "output": "2"},
     ]
     await collected(provider, model="other", messages=[ASKED, said, result])
     assert "gAAAA=" not in str(server.requests[-1])
