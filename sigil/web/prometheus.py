@@ -1,5 +1,5 @@
 """What Prometheus is told: how messages ended, how many wait, how long each stage takes, which
-models rest."""
+models rest, how much money is spent."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from prometheus_client.core import (
 )
 
 from sigil.metrics import BUCKETS_S, STAGES
+from sigil.stores.base import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sigil.stores.base import Cooldown, Stores
+    from sigil.stores.base import Cooldown, Spending, Stores
 
 OUTCOMES = ("accepted", "duplicate", "answered", "refused", "stopped", "dead")
 _ENDS = ("answered", "refused", "stopped", "dead")
@@ -32,8 +33,9 @@ async def exposition(stores: Stores) -> tuple[bytes, str]:
     days = await stores.lanes.counts()
     times = await stores.counters.read()
     resting = await stores.health.resting()
+    money = await stores.budgets.spending([Limit("all")])
     registry = CollectorRegistry(auto_describe=False)
-    families = (_messages(days), _waiting(days), _stages(times), *_health(resting))
+    families = (_messages(days), _waiting(days), _stages(times), *_health(resting), _money(money))
     registry.register(_Snapshot(families))
     return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
 
@@ -112,3 +114,15 @@ def _health(resting: Iterable[Cooldown]) -> Iterator[Metric]:
     for model, number in keys.items():
         count.add_metric(model, number)
     yield count
+
+
+def _money(windows: Iterable[Spending]) -> Metric:
+    family = GaugeMetricFamily(
+        "sigil_budget_dollars",
+        "US dollars spent and reserved in the running hour and day (UTC), over everything",
+        labels=["window", "state"],
+    )
+    for window in windows:
+        family.add_metric([window.window, "spent"], window.spent / 1_000_000)
+        family.add_metric([window.window, "reserved"], window.reserved / 1_000_000)
+    return family

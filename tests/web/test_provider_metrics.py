@@ -1,5 +1,6 @@
-"""What `/metrics` says of models that rest."""
+"""What `/metrics` says of models that rest, and of money."""
 
+from sigil.stores.base import Limit
 from sigil.testing import end_cooldowns
 from sigil.web.prometheus import exposition
 
@@ -38,3 +39,13 @@ async def test_the_number_of_series_is_bounded(stores):
     for number in range(120):
         await rest(stores, "openai", f"model-{number}", "", "server", 30)
     assert len(await lines(stores)) == 200
+
+
+async def test_the_money_of_the_running_windows_is_told(stores):
+    await stores.budgets.reserve("a", [Limit("all")], 500_000, 1, ttl=60)
+    await stores.budgets.reserve("b", [Limit("all")], 250_000, 1, ttl=60)
+    await stores.budgets.settle("b", 125_000)
+    text = (await exposition(stores))[0].decode()
+    for window in ("hour", "day"):
+        assert f'sigil_budget_dollars{{state="spent",window="{window}"}} 0.125' in text
+        assert f'sigil_budget_dollars{{state="reserved",window="{window}"}} 0.5' in text
