@@ -257,6 +257,11 @@ class Gateway:
             self._agent = self._make_agent()
         return self._agent
 
+    async def prepare(self) -> None:
+        """Loads what the first step would wait for, beside the steps."""
+        if self._agent is not None:
+            await self._agent.prepare()
+
     async def listen_for_stops(self) -> None:
         """Runs until cancelled: makes a stop prompt. Without it, the next renewal says so."""
         while True:

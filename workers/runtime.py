@@ -115,7 +115,7 @@ class Runtime:
             await self._gateway.reach_store(STORE_WITHIN_S)
             self._born.set_result(asyncio.get_running_loop())
             async with asyncio.TaskGroup() as group:
-                chores = (self._sweep(), self._beat(), self._flush())
+                chores = (self._sweep(), self._beat(), self._flush(), self._gateway.prepare())
                 running = [
                     group.create_task(chore)
                     for chore in (*chores, self._gateway.listen_for_stops())

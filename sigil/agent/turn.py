@@ -89,6 +89,10 @@ class Agent:
         self._settings = settings
         self._replies = Replies(stores.lanes)
 
+    async def prepare(self) -> None:
+        """Loads what the first turn would wait for."""
+        await self._registry.prepare()
+
     async def turn(self, held: Held) -> None:
         """Answers the next turn of the lane, or ends what is to be stopped or given up."""
         if held.stop:

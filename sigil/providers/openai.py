@@ -129,6 +129,10 @@ class OpenAIProvider:
         for event in answer.end(failure):
             yield event
 
+    async def prepare(self) -> None:
+        """Imports the SDK and makes its client, so that the first call need not wait for it."""
+        await self._connected()
+
     async def aclose(self) -> None:
         """Closes the pooled connections; a later call opens new ones."""
         client, self._client = self._client, None

@@ -6,6 +6,7 @@ the workspace's override, the default, then the failover chain; each name at mos
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -230,6 +231,17 @@ class ProviderRegistry:
             meter=meter,
             adapt=adapt,
         )
+
+    async def prepare(self) -> None:
+        """Makes ready the providers whose models are configured. What fails here fails again,
+        and is said, when it is called."""
+        models = (self._default, *self._overrides.values(), *self._failover)
+        for name in dict.fromkeys(split_name(model)[0] for model in models if model):
+            for provider in self._providers[name].instances.values():
+                prepare = getattr(provider, "prepare", None)
+                if prepare is not None:
+                    with contextlib.suppress(Exception):
+                        await prepare()
 
     async def aclose(self) -> None:
         """Closes every provider that holds connections."""

@@ -348,3 +348,24 @@ def test_a_plugin_gets_its_key_its_address_and_its_options() -> None:
 def test_what_cannot_be_loaded_names_its_place(settings: Settings, path: str) -> None:
     with pytest.raises(ConfigError, match=path):
         load("mine", settings)
+
+
+async def test_only_providers_of_configured_models_are_prepared() -> None:
+    class Preparing(FakeProvider):
+        prepared = 0
+
+        async def prepare(self) -> None:
+            self.prepared += 1
+            if self.name == "broken":
+                raise RuntimeError("not here")
+
+    names = ("default", "broken", "override", "failover", "unused")
+    providers = {name: Preparing(name) for name in names}
+    registry = ProviderRegistry()
+    for name, provider in providers.items():
+        registry.register(name, provider)
+    registry.set_default("default/m")
+    registry.set_override("home", "override/m")
+    registry.set_failover(["broken/m", "failover/m", "failover/n"])
+    await registry.prepare()
+    assert [provider.prepared for provider in providers.values()] == [1, 1, 1, 1, 0]

@@ -60,6 +60,9 @@ class StandIn:
             raise self.sweep_error
         return 0.0
 
+    async def prepare(self) -> None:
+        pass
+
     async def listen_for_stops(self) -> None:
         await asyncio.Event().wait()
 
