@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import astuple
+from typing import Any
+
+import structlog
 
 from sigil.errors import ErrorKind, ProviderError, SigilError
-from sigil.providers.base import Attempt, ChatEvent, ChatRequest, EventType, Provider, Usage
+from sigil.providers.base import (
+    Attempt,
+    ChatEvent,
+    ChatRequest,
+    EventType,
+    Provider,
+    ToolCall,
+    Usage,
+)
+
+log = structlog.get_logger(__name__)
+
+# Seconds that a provider may take to close its stream; nobody waits for what comes of it.
+_CLOSE_S = 5.0
 
 # A vendor that refuses in these ways has done no work that it could charge for.
 _NEVER_BILLED = frozenset(
@@ -90,9 +107,18 @@ class Call:
                 if self.answered:
                     return
         finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
+            await self._close(stream)
+
+    async def _close(self, stream: AsyncIterator[ChatEvent]) -> None:
+        """A plug-in that cannot be closed takes nothing away from what it has said."""
+        close = getattr(stream, "aclose", None)
+        if close is None:
+            return
+        try:
+            async with asyncio.timeout(_CLOSE_S):
                 await close()
+        except Exception as error:  # noqa: BLE001
+            log.warning("a stream was not closed", model=self._name, error=described(error))
 
     def _note(self, event: ChatEvent) -> None:
         if event.type is EventType.TEXT_DELTA:
@@ -119,7 +145,16 @@ class Call:
             if now >= deadline:
                 raise TimeoutError
             async with asyncio.timeout_at(min(deadline, now + self._idle_stream)):
-                return await anext(stream)
+                event = await anext(stream)
+            if _is_sound(event):
+                return event
+            self.error = self._failed("sent what is no event", ErrorKind.SERVER)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody asked for it: something that the provider waited for was cancelled.
+            self.error = self._broken(error)
         except StopAsyncIteration:
             self.error = self._failed(
                 "ended its stream before the answer was complete", ErrorKind.NETWORK
@@ -136,8 +171,8 @@ class Call:
             self.error = self._broken(error)
         return None
 
-    def _broken(self, error: Exception) -> ProviderError:
-        if isinstance(error, ProviderError):
+    def _broken(self, error: BaseException) -> ProviderError:
+        if isinstance(error, ProviderError) and _is_error(error):
             return error
         return self._failed(f"broke ({described(error)})", ErrorKind.SERVER)
 
@@ -151,6 +186,37 @@ class Call:
         return ProviderError(f"{name} {what}.", kind=kind, provider=provider, counts=counts)
 
 
-def described(error: Exception) -> str:
+def _is_sound(event: Any) -> bool:
+    """Whether it is what the types promise: plug-ins may be written without a type checker."""
+    if not isinstance(event, ChatEvent) or not isinstance(event.type, EventType):
+        return False
+    check = _CHECKS.get(event.type)
+    return check is None or check(event)
+
+
+def _is_call(call: Any) -> bool:
+    if not isinstance(call, ToolCall):
+        return False
+    fields: list[Any] = [call.id, call.name, call.arguments]
+    return all(map(isinstance, fields, (str, str, Mapping)))
+
+
+def _is_usage(usage: Any) -> bool:
+    return isinstance(usage, Usage) and all(isinstance(count, int) for count in astuple(usage))
+
+
+def _is_error(error: Any) -> bool:
+    return isinstance(error, ProviderError) and isinstance(error.kind, ErrorKind)
+
+
+_CHECKS: Mapping[EventType, Callable[[Any], bool]] = {
+    EventType.TEXT_DELTA: lambda event: isinstance(event.text, str),
+    EventType.TOOL_CALL: lambda event: _is_call(event.tool_call),
+    EventType.USAGE: lambda event: _is_usage(event.usage),
+    EventType.ERROR: lambda event: event.error is None or _is_error(event.error),
+}
+
+
+def described(error: BaseException) -> str:
     """What may be shown: the text of a foreign exception may quote a key or a message."""
     return str(error) if isinstance(error, SigilError) else type(error).__name__

@@ -7,8 +7,9 @@ For each: what can it do, may it be called (health, shared by all workers), can 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ from sigil.stores.base import Admission, Cooldown
 
 if TYPE_CHECKING:
     from sigil.providers.health import Health
+
+# Seconds for a provider to say what it knows itself; one that asks somebody else is not waited for.
+_LOCAL_S = 5.0
 
 Adapt = Callable[[ChatRequest, ModelInfo], ChatRequest]
 """Makes of a request what a model can take."""
@@ -62,15 +66,20 @@ class Candidate:
         return next(iter(self.instances.values()))
 
     async def info(self) -> ModelInfo:
-        """What the model can do."""
-        info = await info_of(self.provider, self.model)
-        return info if self.describe is None else self.describe(info)
+        """What the model can do; little is expected of one whose provider cannot say."""
+        info: object = None
+        with suppress(Exception):
+            async with asyncio.timeout(_LOCAL_S):
+                info = await info_of(self.provider, self.model)
+        known = info if isinstance(info, ModelInfo) else ModelInfo(self.model)
+        return known if self.describe is None else self.describe(known)
 
 
 async def unavailability(provider: Provider) -> str | None:
     """Why the provider cannot be called now, or None when it can."""
     try:
-        return None if await provider.available() else "not available"
+        async with asyncio.timeout(_LOCAL_S):
+            return None if await provider.available() else "not available"
     except Exception as error:  # noqa: BLE001  # a provider that breaks is one that is not there
         return f"its availability check failed ({described(error)})"
 
