@@ -234,7 +234,9 @@ async def test_the_metrics_of_the_guide_are_those_there_are():
     await health.report(admission, ProviderError("down"))
     body, _ = await exposition(stores)
     await stores.backend.close()
-    series = dict(re.findall(r"^(sigil_(?:provider|budget)\w*)\{(.*?)\}", body.decode(), re.MULTILINE))
+    series = dict(
+        re.findall(r"^(sigil_(?:provider|budget)\w*)\{(.*?)\}", body.decode(), re.MULTILINE)
+    )
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", section("Metrics"), re.MULTILINE)
     said = {name: set(CODE.findall(labels)) for name, labels in rows}
     assert said == {name: set(re.findall(r"(\w+)=", labels)) for name, labels in series.items()}
