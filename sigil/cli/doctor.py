@@ -177,6 +177,7 @@ def _without_key(settings: Settings) -> Iterator[Finding]:
     for name, provider in settings.providers.items():
         if (provider.type or name) not in VENDORS:
             continue
-        if provider.api_key is None and provider.base_url is None:
+        given = provider.api_key or provider.api_keys or provider.base_url
+        if not given and "server" not in provider.options:
             advice = f"Set providers.{name}.api_key, e.g. to ${{{name.upper()}_API_KEY}}."
             yield Finding("providers", "fail", f"{name} has no api_key", advice)

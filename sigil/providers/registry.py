@@ -19,10 +19,11 @@ from sigil.errors import (
     AllProvidersUnavailable,
     BudgetExceeded,
     ConfigError,
+    ProviderError,
     ProviderNotFound,
 )
 from sigil.providers import catalogue, compatible
-from sigil.providers.base import Meter, ModelInfo, Provider
+from sigil.providers.base import Catalogued, Meter, ModelInfo, Provider
 from sigil.providers.failover import Adapt, Candidate, FailoverProvider, resting, unavailability
 from sigil.providers.health import fingerprint
 
@@ -233,15 +234,22 @@ class ProviderRegistry:
         )
 
     async def prepare(self) -> None:
-        """Makes ready the providers whose models are configured. What fails here fails again,
-        and is said, when it is called."""
+        """Makes ready the providers whose models are configured, and asks the vendors of models
+        that no catalogue knows what these can do. What fails here fails again, and is said, when
+        a model is called; until then little is expected of it."""
         models = (self._default, *self._overrides.values(), *self._failover)
-        for name in dict.fromkeys(split_name(model)[0] for model in models if model):
+        names = [model for model in dict.fromkeys(models) if model]
+        for name in dict.fromkeys(split_name(model)[0] for model in names):
             for provider in self._providers[name].instances.values():
                 prepare = getattr(provider, "prepare", None)
                 if prepare is not None:
                     with contextlib.suppress(Exception):
                         await prepare()
+        for model in names:
+            provider, plain = self._providers[split_name(model)[0]].first, split_name(model)[1]
+            if isinstance(provider, Catalogued) and provider.model_info(plain) == ModelInfo(plain):
+                with contextlib.suppress(ProviderError):
+                    await provider.refresh_models()
 
     async def aclose(self) -> None:
         """Closes every provider that holds connections."""

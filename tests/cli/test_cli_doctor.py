@@ -95,3 +95,16 @@ def test_doctor_finds_names_that_no_process_can_start_with(call):
     assert "channels.telegrm.type" in found["channels"][0]["detail"]
     assert "providers.opnai.type" in found["providers"][0]["detail"]
     assert {found[name][0]["state"] for name in ("channels", "providers")} == {"fail"}
+
+
+@pytest.mark.parametrize(
+    "provider",
+    ["api_keys: [sk-aaaaaaaa, sk-bbbbbbbb]", "type: openai, options: {server: ollama}"],
+)
+def test_a_provider_needs_no_api_key_if_it_has_several_or_its_server_asks_for_none(call, provider):
+    Path("sigil.yaml").write_text(
+        f"providers: {{openai: {{{provider}}}}}\nmodels: {{default: openai/gpt-5}}"
+    )
+    _, out, _ = call("doctor", "--json", "--role", "agent")
+    (finding,) = findings(out)["providers"]
+    assert finding["state"] == "ok"

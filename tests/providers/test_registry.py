@@ -17,9 +17,18 @@ from sigil.errors import (
     BudgetExceeded,
     ConfigError,
     ErrorKind,
+    ProviderError,
     ProviderNotFound,
 )
-from sigil.providers import Budget, ChatRequest, EventType, Message, ModelRequest, ProviderRegistry
+from sigil.providers import (
+    Budget,
+    ChatRequest,
+    EventType,
+    Message,
+    ModelInfo,
+    ModelRequest,
+    ProviderRegistry,
+)
 from sigil.providers.fakes import FakeProvider
 from sigil.providers.registry import load
 
@@ -369,3 +378,32 @@ async def test_only_providers_of_configured_models_are_prepared() -> None:
     registry.set_failover(["broken/m", "failover/m", "failover/n"])
     await registry.prepare()
     assert [provider.prepared for provider in providers.values()] == [1, 1, 1, 1, 0]
+
+
+async def test_the_vendor_of_an_unknown_model_is_asked_what_it_can_do() -> None:
+    class Asked(FakeProvider):
+        def __init__(self, name: str, error: ProviderError | None = None) -> None:
+            super().__init__(name)
+            self.asked, self.error = 0, error
+            self.known = {"known": ModelInfo("known", tools=True)}
+
+        def model_info(self, model: str) -> ModelInfo:
+            return self.known.get(model, ModelInfo(model))
+
+        async def refresh_models(self) -> list[ModelInfo]:
+            self.asked += 1
+            if self.error is not None:
+                raise self.error
+            self.known["new"] = ModelInfo("new", max_context_tokens=99_999)
+            return list(self.known.values())
+
+    local, away, built_in = Asked("local"), Asked("away", ProviderError("no")), Asked("built-in")
+    registry = ProviderRegistry()
+    for provider in (local, away, built_in):
+        registry.register(provider.name, provider)
+    registry.set_default("away/new")
+    registry.set_failover(["local/new", "built-in/known"])
+    await registry.prepare()
+    assert (local.asked, away.asked, built_in.asked) == (1, 1, 0)
+    assert (await registry.info("local/new")).max_context_tokens == 99_999
+    assert (await registry.info("away/new")).max_context_tokens == 8192
