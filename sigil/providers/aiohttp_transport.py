@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import aiohttp
 import httpx2
@@ -61,6 +62,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         self._context = context
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
+        self._answers: WeakSet[aiohttp.ClientResponse] = WeakSet()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Returns when the answer's head is there. Raises `httpx2.TransportError`."""
@@ -80,6 +82,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 data=io.BytesIO(body) if body else None,
                 allow_redirects=False,
             )
+        self._answers.add(answer)
         return httpx2.Response(
             answer.status,
             headers=list(answer.raw_headers),
@@ -93,6 +96,9 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Closes all connections, those in use too."""
         session, self._session = self._session, None
+        # aiohttp would leave whoever reads one waiting until its deadline.
+        for answer in list(self._answers):
+            answer.close()
         if session is not None:
             await session.close()
 

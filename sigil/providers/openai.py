@@ -104,12 +104,17 @@ class OpenAIProvider:
 
     async def refresh_models(self) -> list[ModelInfo]:
         """Asks the server, within 30 s, which models there are. Raises `ProviderError`."""
+        found: list[ModelInfo] = []
+        failure: ProviderError | None = None
         try:
             async with asyncio.timeout(_REFRESH_TIMEOUT):
                 client = await self._connected()
                 found = await listed(client, self._catalogue.find, openai=self._openai)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
-            raise self._translated(error, None) from None
+            failure = self._translated(error, None)
+        if failure is not None:
+            # Out here, so that what was raised is not even its context.
+            raise failure
         self._catalogue.replace(found)
         return found
 
