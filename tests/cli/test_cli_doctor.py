@@ -4,6 +4,8 @@ import json
 import socket
 from pathlib import Path
 
+import pytest
+
 
 def findings(out: str) -> dict[str, list[dict]]:
     found: dict[str, list[dict]] = {}
