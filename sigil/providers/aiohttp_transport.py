@@ -8,6 +8,7 @@ credentials stay httpx2's business.
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +18,7 @@ from weakref import WeakSet
 
 import aiohttp
 import httpx2
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
 # The first that fits. Of a request whose connection was never made nobody saw anything; the
@@ -104,7 +106,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
     def _opened(self) -> aiohttp.ClientSession:
         keep = self._limits.keepalive_expiry
-        connector = aiohttp.TCPConnector(
+        connector = _Connector(
             limit=self._limits.max_connections or 0,
             ssl=self._context,
             # The system's own, whatever else is installed.
@@ -119,6 +121,25 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
             max_line_size=_MAX_HEADER,
             max_field_size=_MAX_HEADER,
         )
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections of `_Connection`."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        made: type[ResponseHandler] = _Connection
+        self._factory = functools.partial(made, loop=self._loop)
+
+
+class _Connection(ResponseHandler):
+    """Tells who reads a body when the parser gives up on it: aiohttp 3.14 leaves them waiting."""
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """Passes an error of the parser on."""
+        super().set_exception(exc, *cause)
+        if isinstance(exc, HttpProcessingError) and self._payload is not None:
+            self._payload.set_exception(exc)
 
 
 class _Body(httpx2.AsyncByteStream):
