@@ -20,6 +20,7 @@ from sigil.providers.base import (
     ToolCall,
     Usage,
 )
+from sigil.providers.patience import Patience
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class Call:
         self._provider = provider
         self._model_call = model_call
         self._idle_stream = idle_stream
+        self._patience = Patience()
         self._started = time.monotonic()
         self._usage: Usage | None = None
         self.answered = False
@@ -107,6 +109,7 @@ class Call:
                 if self.answered:
                     return
         finally:
+            self._patience.close()
             await self._close(stream)
 
     async def _close(self, stream: AsyncIterator[ChatEvent]) -> None:
@@ -144,8 +147,8 @@ class Call:
             # A stream that always has something ready would never notice its deadline.
             if now >= deadline:
                 raise TimeoutError
-            async with asyncio.timeout_at(min(deadline, now + self._idle_stream)):
-                event = await anext(stream)
+            until = min(deadline, now + self._idle_stream)
+            event = await self._patience.wait(anext(stream), until)
             if _is_sound(event):
                 return event
             self.error = self._failed("sent what is no event", ErrorKind.SERVER)
