@@ -1,14 +1,17 @@
 """The most tokens that one call of a model can be charged for, known before it is made.
 
-No tokenizer makes more tokens out of a text than it has bytes of UTF-8. What vendors add is
-covered by constants, each well above what they document.
+No tokenizer makes more tokens out of a text than it has bytes of UTF-8, as written or in the
+compatible form (NFKC) into which some bring it first. What vendors add is covered by constants,
+each well above what they document.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+from typing import Literal
 
 from sigil.providers.base import ChatRequest, Message, ModelInfo, ToolCall, ToolDefinition, Usage
 
@@ -69,31 +72,46 @@ def counted(usage: Usage) -> Usage:
 
 
 def _message(message: Message, image: int) -> int:
-    neutral = (
-        _bytes(message.content)
-        + _bytes(message.tool_call_id or "")
-        + sum(map(_call, message.tool_calls))
-    )
+    # A result is often shown to the model as a string within JSON.
+    content = _json(message.content) if message.role == "tool" else _bytes(message.content)
+    neutral = content + _bytes(message.tool_call_id or "") + sum(map(_call, message.tool_calls))
     # One of the two forms is sent.
     native = _bytes(message.native.content) if message.native is not None else 0
     return MESSAGE_TOKENS + max(neutral, native) + image * len(message.images)
 
 
 def _call(call: ToolCall) -> int:
-    return MESSAGE_TOKENS + _bytes(call.id) + _bytes(call.name) + _json(call.arguments)
+    return MESSAGE_TOKENS + _bytes(call.id) + _bytes(call.name) + _json(dict(call.arguments))
 
 
 def _definition(tool: ToolDefinition) -> int:
-    return MESSAGE_TOKENS + _bytes(tool.name) + _bytes(tool.description) + _json(tool.parameters)
+    return (
+        MESSAGE_TOKENS + _bytes(tool.name) + _bytes(tool.description) + _json(dict(tool.parameters))
+    )
 
 
-def _json(data: Mapping[str, Any]) -> int:
+def _json(data: object) -> int:
     # With the escapes that a vendor may write when it shows this to the model.
-    return len(json.dumps(dict(data), ensure_ascii=True, default=str))
+    escaped = len(json.dumps(data, ensure_ascii=True, default=str))
+    return max(escaped, _bytes(json.dumps(data, ensure_ascii=False, default=str)))
 
 
 def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+    if text.isascii():
+        return len(text)
+    found = Counter(text)
+    # Marks of others may keep apart again what belongs together, so that all are counted apart.
+    # Characters one by one, as normalising a long run of marks takes quadratic time.
+    form: Literal["NFKC", "NFKD"] = "NFKD" if any(map(unicodedata.combining, found)) else "NFKC"
+    return sum(times * _longest(character, form) for character, times in found.items())
+
+
+@lru_cache(4096)
+def _longest(character: str, form: Literal["NFKC", "NFKD"]) -> int:
+    """The bytes of a character as it is or in this form: one of three may become 18 others, as
+    U+FDFA does."""
+    forms = (character, unicodedata.normalize(form, character))
+    return max(len(each.encode("utf-8", "surrogatepass")) for each in forms)
 
 
 def _within(count: int, most: int) -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import unicodedata
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sigil.bounds import IMAGE_TOKENS, MOST_TOKENS, counted, most_input, most_output
 from sigil.budgets import Budgets, Standing, check_prices, known_scopes, limit_of, limits_dollars
@@ -94,6 +98,34 @@ def test_all_that_is_sent_counts_by_its_bytes():
     assert changed(messages=[*HELLO.messages, Message("assistant", "", (call,))]) >= 300
     answer = Message("tool", "found", tool_call_id="i" * 80)
     assert changed(messages=[*HELLO.messages, answer]) >= 85
+
+
+@given(
+    st.text(
+        st.sampled_from("\ufdfa\ufdfb\u3300\u33ff\u1f82\ufb2c\u0390\uff76\uff9e\u304c\uac01a\u00e9")
+        | st.sampled_from("\u0300\u0301\u0323\u3099\u11a8\u0344")
+        | st.characters()
+    )
+)
+def test_a_text_counts_in_the_longest_form_that_a_tokenizer_may_give_it(text):
+    """Claude's public tokenizer (@anthropic-ai/tokenizer) works on NFKC."""
+    grown = changed(system_prompt=text)
+    for form in (text, unicodedata.normalize("NFKC", text)):
+        assert grown >= len(form.encode("utf-8", "surrogatepass"))
+
+
+def test_one_sign_that_stands_for_a_sentence_counts_as_the_sentence():
+    sentence = unicodedata.normalize("NFKC", "\ufdfa")
+    assert len(sentence) == 18
+    call = ToolCall("", "", {"q": "\ufdfa" * 100})
+    for message in (Message("user", "\ufdfa" * 100), Message("assistant", "", (call,))):
+        assert changed(messages=[message]) >= 100 * len(sentence.encode()) - len("Hello")
+
+
+def test_results_of_tools_count_with_the_escapes_of_json():
+    for content in ('"' * 100, "\x01" * 100, "\n" * 100, "\u00fc" * 100):
+        message = Message("tool", content, tool_call_id="1")
+        assert changed(messages=[*HELLO.messages, message]) >= len(json.dumps(content))
 
 
 def test_definitions_of_tools_and_the_vendors_own_words_on_them_count():
