@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from sigil.bounds import counted, most_input, most_output
 from sigil.errors import BudgetExceeded, ConfigError, PriceUnknown, StoreError
-from sigil.providers.base import Hold, Usage
+from sigil.providers.base import Hold, ModelInfo, Usage
 from sigil.stores.base import MOST_MICRO_USD, Limit, Refused
 
 if TYPE_CHECKING:
     from sigil.config import Settings
     from sigil.config.models import DollarLimits
     from sigil.pricing import Price, PriceBook
-    from sigil.providers.base import ChatRequest, ModelInfo
+    from sigil.providers.base import ChatRequest
     from sigil.stores.base import BudgetStore
 
 MICRO = 1_000_000
@@ -127,8 +127,9 @@ class TurnMeter:
         granted = await self._granted(id, want, least)
         if granted < want:
             output = max(floor, min(output, price.affordable(into, granted)))
-        # A call of a tool that is cut off while it is written was never seen.
-        unseen = info.thinking or bool(request.tools)
+        # A call of a tool that is cut off while it is written was never seen. Whether a model
+        # thinks that nobody knows anything about cannot be said.
+        unseen = info.thinking or bool(request.tools) or info == ModelInfo(info.id)
         return Hold(id, granted, output, into, unseen)
 
     async def settle(
@@ -234,11 +235,12 @@ def reset_text(window: str, seconds: float) -> str:
 
 
 def _cost(price: Price, hold: Hold, usage: Usage | None, said: int, complete: bool) -> int:
-    if usage == Usage() and said:
-        usage = None  # there is an answer, so that this is no count
     counts = counted(usage or Usage())
     told = price.cost(counts)
-    if usage is not None and (complete or usage == Usage()):
+    if usage == Usage() and not said:
+        return told  # never billed
+    # There is no call without input, and no answer without output: such a count is none.
+    if complete and counts.input_tokens and (counts.output_tokens or not said):
         return told
     seen = hold.max_tokens if hold.unseen else min(said, hold.max_tokens)
     output = max(counts.output_tokens, seen)

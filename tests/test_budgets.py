@@ -290,6 +290,11 @@ async def test_an_unknown_price_is_refused_only_where_dollars_are_limited():
         (None, 10**9, False, INTO + 10_000),
         # A count of nothing with an answer is none.
         (Usage(), 50, False, INTO + 500),
+        # Nor is one of no input, or of no output with an answer.
+        (Usage(12, 0), 50, True, 12 + 500),
+        (Usage(0, 30), 50, True, INTO + 500),
+        (Usage(0, 90), 50, True, INTO + 900),
+        (Usage(12, 0), 0, True, 12),
         # Counted in part: what was counted, and what came beyond it.
         (Usage(12, 1), 50, False, 12 + 500),
         (Usage(12, 90), 50, False, 12 + 900),
@@ -315,6 +320,8 @@ async def test_a_call_costs_what_was_counted_or_else_the_dearest(
     ("request_", "info"),
     [
         (HELLO, replace(INFO, thinking=True)),
+        # Nobody knows this model.
+        (replace(HELLO, max_tokens=1000), ModelInfo("m")),
         (replace(HELLO, tools=(ToolDefinition("t"),)), replace(INFO, tools=True)),
     ],
 )
