@@ -29,7 +29,7 @@ from sigil.providers.anthropic_request import (
 )
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 from sigil.providers.transport import http_client
-from sigil.providers.vendor import ToolNames, checked_key, failed, host_of
+from sigil.providers.vendor import ToolNames, checked_key, failed, host_of, sound
 
 if TYPE_CHECKING:
     from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
@@ -113,7 +113,7 @@ class AnthropicProvider:
         answer = Answer(request.model, ToolNames(request.tools), self._failed)
         failure: ProviderError | None = None
         try:
-            async with aclosing(self._texts(request, answer)) as texts:
+            async with aclosing(self._texts(sound(request, self.name), answer)) as texts:
                 async for text in texts:
                     yield ChatEvent(EventType.TEXT_DELTA, text=text)
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class

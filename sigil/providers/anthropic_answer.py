@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,7 +9,7 @@ from typing import Any, Protocol
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.anthropic_request import API, Json
 from sigil.providers.base import ChatEvent, EventType, ToolCall, Usage
-from sigil.providers.vendor import ToolNames, count, native
+from sigil.providers.vendor import ToolNames, count, native, parsed
 
 _MAX_BLOCKS = 256
 _MAX_CHARS = 8_000_000
@@ -66,7 +65,7 @@ class _Block:
     def input(self) -> Any:
         """The tool's arguments. Raises `ValueError` for what is no JSON."""
         said = "".join(self.added.get("input", ()))
-        return json.loads(said) if said else self.fields.get("input") or {}
+        return parsed(said) if said else self.fields.get("input") or {}
 
 
 class Answer:

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from sigil.errors import ConfigError
 from sigil.providers.base import ChatRequest, Image, Message
-from sigil.providers.vendor import ToolNames, inline, replayed
+from sigil.providers.vendor import ToolNames, inline, replayed, schema_of
 
 API = "anthropic"
 """The name of this API in `Native`."""
@@ -80,7 +80,7 @@ def payload(request: ChatRequest, options: Options, *, thoughts: bool = True) ->
             {
                 "name": names.wire(tool.name),
                 "description": tool.description,
-                "input_schema": dict(tool.parameters) or {"type": "object", "properties": {}},
+                "input_schema": schema_of(tool.parameters),
             }
             for tool in request.tools
         ]

@@ -21,7 +21,7 @@ from sigil.providers.google_client import build, error_in, leaving, request_id_o
 from sigil.providers.google_errors import refusal
 from sigil.providers.google_models import listed
 from sigil.providers.google_request import configured, conversation
-from sigil.providers.vendor import ToolNames, checked_key, failed, host_of
+from sigil.providers.vendor import ToolNames, checked_key, failed, host_of, sound
 
 if TYPE_CHECKING:
     from google import genai
@@ -102,6 +102,7 @@ class GoogleProvider:
         answer = Answer(request.model, names, self._failed)
         failure: ProviderError | None = None
         try:
+            request = sound(request, self.name)
             async with aclosing(self._texts(request, names, answer)) as texts:
                 async for text in texts:
                     yield ChatEvent(EventType.TEXT_DELTA, text=text)

@@ -10,7 +10,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from sigil.providers.base import ChatRequest, Image, Message
-from sigil.providers.vendor import ToolNames, inline, replayed
+from sigil.providers.vendor import ToolNames, inline, replayed, schema_of
 
 if TYPE_CHECKING:
     from google.genai import types
@@ -38,7 +38,7 @@ def configured(
         types.FunctionDeclaration(
             name=names.wire(tool.name),
             description=tool.description,
-            parameters_json_schema=dict(tool.parameters) or None,
+            parameters_json_schema=schema_of(tool.parameters) if tool.parameters else None,
         )
         for tool in request.tools
     ]

@@ -25,7 +25,7 @@ from sigil.providers.openai_options import checked_options
 from sigil.providers.openai_request import Api
 from sigil.providers.openai_responses import ResponsesApi
 from sigil.providers.transport import http_client
-from sigil.providers.vendor import ToolNames, checked_key, host_of
+from sigil.providers.vendor import ToolNames, checked_key, host_of, sound
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
@@ -125,7 +125,8 @@ class OpenAIProvider:
         answer = self._api.answer(request.model, names, call.failed)
         failure: ProviderError | None = None
         try:
-            payload = self._api.payload(request, self.model_info(request.model), names)
+            info = self.model_info(request.model)
+            payload = self._api.payload(sound(request, self.name), info, names)
             async with aclosing(self._texts(payload, answer, call)) as texts:
                 async for text in texts:
                     yield ChatEvent(EventType.TEXT_DELTA, text=text)

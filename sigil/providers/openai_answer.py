@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from uuid import uuid4
 
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.base import ChatEvent, EventType, Native, ToolCall, Usage
-from sigil.providers.vendor import ToolNames, count
+from sigil.providers.vendor import ToolNames, count, parsed
 
 _MAX_TOOL_CALLS = 128
 _MAX_ARGUMENT_CHARS = 1_000_000
@@ -128,7 +127,7 @@ class Answer(ABC):
 
     def _parsed(self, call: Call) -> ToolCall | None:
         try:
-            arguments = json.loads(call.arguments or "{}")
+            arguments = parsed(call.arguments or "{}")
         except (ValueError, RecursionError):
             return None
         long = max(len(call.name), len(call.id)) > _MAX_NAME_CHARS

@@ -8,8 +8,8 @@ from sigil.providers.base import ChatRequest, Message, ModelInfo
 from sigil.providers.openai_answer import Flaw
 from sigil.providers.openai_chat_answer import API, ChatAnswer
 from sigil.providers.openai_options import Options
-from sigil.providers.openai_request import CallIds, address_of, arguments_of, common, schema_of
-from sigil.providers.vendor import ToolNames, replayed
+from sigil.providers.openai_request import CallIds, address_of, arguments_of, common
+from sigil.providers.vendor import ToolNames, replayed, schema_of
 
 
 class ChatApi:

@@ -85,10 +85,5 @@ def address_of(image: Image, name: str) -> str:
     )
 
 
-def schema_of(parameters: Any) -> Any:
-    """A tool's parameters as the vendor takes them, which is never nothing."""
-    return parameters or {"type": "object", "properties": {}}
-
-
 def _opaque(name: str) -> str:
     return name if len(name) <= _MAX_OPAQUE else hashlib.sha256(name.encode()).hexdigest()

@@ -11,9 +11,9 @@ from typing import Any
 from sigil.providers.base import ChatRequest, Message, ModelInfo
 from sigil.providers.openai_answer import Flaw
 from sigil.providers.openai_options import Options
-from sigil.providers.openai_request import CallIds, address_of, arguments_of, common, schema_of
+from sigil.providers.openai_request import CallIds, address_of, arguments_of, common
 from sigil.providers.openai_responses_answer import API, ResponsesAnswer
-from sigil.providers.vendor import ToolNames, replayed
+from sigil.providers.vendor import ToolNames, replayed, schema_of
 
 
 class ResponsesApi:

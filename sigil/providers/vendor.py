@@ -4,16 +4,19 @@ in their own form, and secrets to keep out."""
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from sigil.errors import ConfigError, ErrorKind, ProviderError
-from sigil.providers.base import Image, Message, Native, ToolDefinition
+from sigil.messages import clean as encodable
+from sigil.providers.base import ChatRequest, Image, Message, Native, ToolDefinition
 
 NO_KEY = "none"
 """Stands for the key where there is none: SDKs insist on one, and such a server ignores it."""
@@ -76,9 +79,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
             seconds = float(value)
         else:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), _MAX_RETRY_AFTER)
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), _MAX_RETRY_AFTER)
 
 
 def clean(message: str, *secrets: str) -> str:
@@ -150,6 +153,77 @@ def failed(
     )
 
 
+def sound(request: ChatRequest, provider: str) -> ChatRequest:
+    """The request as JSON in UTF-8 can hold it. A model or a tool may have written half a
+    surrogate pair, which would keep the conversation from being sent ever again.
+
+    Raises `ProviderError`, on behalf of the provider of this name, for what is no JSON at all.
+    """
+    prompt = request.system_prompt
+    try:
+        return replace(
+            request,
+            system_prompt=None if prompt is None else encodable(prompt),
+            messages=tuple(map(_sound_message, request.messages)),
+            tools=tuple(map(_sound_tool, request.tools)),
+        )
+    except (AttributeError, TypeError, RecursionError) as error:
+        wrong = type(error).__name__
+    raise ProviderError(
+        f"{provider}: the request cannot be written ({wrong}).",
+        kind=ErrorKind.INVALID_REQUEST,
+        provider=provider,
+        reached=False,
+    )
+
+
+def _sound_message(message: Message) -> Message:
+    kept = message.native
+    return replace(
+        message,
+        content=encodable(message.content),
+        tool_calls=tuple(replace(c, arguments=_sound(c.arguments)) for c in message.tool_calls),
+        native=None if kept is None else replace(kept, content=encodable(kept.content)),
+    )
+
+
+def _sound_tool(tool: ToolDefinition) -> ToolDefinition:
+    return replace(
+        tool, description=encodable(tool.description), parameters=_sound(tool.parameters)
+    )
+
+
+def _sound(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, Mapping):
+        return {encodable(str(name)): _sound(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_sound(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # as JavaScript writes it
+    if value is None or isinstance(value, (int, float)):
+        return value
+    raise TypeError(type(value).__name__)
+
+
+def parsed(text: str) -> Any:
+    """What a model wrote as JSON. Raises `ValueError`, also for numbers that JSON has not, which
+    could not be sent back."""
+    return json.loads(text, parse_constant=_refused)
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def schema_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A tool's parameters with what vendors refuse to do without: its type, and properties, of
+    which there may be none."""
+    schema = dict(parameters)
+    return {"type": "object", **schema, "properties": schema.get("properties") or {}}
+
+
 def count(value: object) -> int:
     """A number of tokens as a vendor says it; nothing if that is not a number."""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -188,7 +262,8 @@ def replayed(message: Message, api: str, model: str) -> Any:
 
 class ToolNames:
     """The names of a request's tools as every vendor takes them: letters, digits, `_` and `-`, 64
-    at most. A name that has to change and would be another's gets a number."""
+    at most, and first a letter or `_`. A name that has to change and would be another's gets a
+    number."""
 
     def __init__(self, tools: Iterable[ToolDefinition]) -> None:
         self._names: dict[str, str] = {}
@@ -200,7 +275,10 @@ class ToolNames:
         known = next((wire for wire, own in self._names.items() if own == name), None)
         if known is not None:
             return known
-        wire = plain = _NO_NAME_CHARACTERS.sub("_", name)[:_MAX_NAME] or "_"
+        plain = _NO_NAME_CHARACTERS.sub("_", name)
+        if not plain or not (plain[0].isalpha() or plain[0] == "_"):
+            plain = f"_{plain}"
+        wire = plain = plain[:_MAX_NAME]
         number = 1
         while wire in self._names:
             number += 1
