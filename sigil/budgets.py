@@ -19,6 +19,7 @@ from sigil.bounds import counted, most_input, most_output
 from sigil.errors import BudgetExceeded, ConfigError, PriceUnknown, StoreError
 from sigil.providers.base import Hold, ModelInfo, Usage
 from sigil.stores.base import MOST_MICRO_USD, Limit, Refused
+from sigil.tasks import insist
 
 if TYPE_CHECKING:
     from sigil.config import Settings
@@ -34,6 +35,8 @@ LEAST_OUTPUT = 256
 # A hold outlives the call that it pays for, with a second try and some room.
 _CALLS_PER_HOLD, _MARGIN_S = 2, 60.0
 _UNDO_S = 2.0
+# What is not settled counts at its worst when it expires, so that a short outage is waited for.
+_SETTLE_S = 10.0
 
 _WHOSE = {
     "session": "This conversation's budget",
@@ -136,12 +139,12 @@ class TurnMeter:
         self, hold: Hold, model: str, usage: Usage | None, *, said: int, complete: bool
     ) -> int:
         """See `Meter`. What is assumed is never more than the hold; what the vendor counted may
-        be, since it is spent."""
+        be, since it is spent. Raises `StoreError` if the store stays away."""
         price = self._prices.price(model)
         if not hold.id or price is None:
             return 0
         spent = min(_cost(price, hold, usage, said, complete), MOST_MICRO_USD)
-        await self._store.settle(hold.id, spent)
+        await insist(lambda: self._store.settle(hold.id, spent), _SETTLE_S)
         return spent
 
     async def _granted(self, id: str, want: int, least: int) -> int:

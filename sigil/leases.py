@@ -18,27 +18,11 @@ import structlog
 
 from sigil.errors import LeaseLost, StoreError
 from sigil.lanes import Effect, Item, Lanes, Lease, Refusal, Wakeups
+from sigil.tasks import insist
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-
-_FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
-
-
-async def _insist(call: Callable[[], Awaitable[T]], ttl: float) -> T:
-    """Calls again while the store does not answer, for as long as a lease may hold: what was
-    taken or done should neither be left lying nor be done twice for a short outage."""
-    deadline, pause = time.monotonic() + ttl, _FIRST_RETRY
-    while True:
-        try:
-            return await call()
-        except StoreError as error:
-            away = error.transient and error.code == StoreError.code
-            if not away or time.monotonic() + pause > deadline:
-                raise
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, _LAST_RETRY)
 
 
 class Stopped(Exception):  # a person's wish, not an error
@@ -130,7 +114,7 @@ class Held:
         """`ends`: the call gives the lane back."""
         self._ending = ends
         try:
-            return await _insist(call, self._ttl)
+            return await insist(call, self._ttl)
         finally:
             self._ending = False
 
@@ -199,7 +183,7 @@ class LeaseKeeper:
         Raises `LeaseLost` out of the body as soon as the lease is known to be lost.
         """
         nonce = uuid.uuid4().hex
-        taken = await _insist(
+        taken = await insist(
             lambda: self._lanes.take(lane, nonce, ttl=self._ttl, limit=self._limit), self._ttl
         )
         if isinstance(taken, Refusal):

@@ -1,12 +1,18 @@
-"""Ending tasks for certain."""
+"""Ending tasks for certain, and calls of the store that outlast a short outage."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
+
+from sigil.errors import StoreError
+
+T = TypeVar("T")
 
 AGAIN_S = 0.2
+_FIRST_RETRY, _LAST_RETRY = 0.05, 1.0
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -20,3 +26,18 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=AGAIN_S)
+
+
+async def insist(call: Callable[[], Awaitable[T]], within: float) -> T:
+    """Calls again while the store does not answer, for `within` seconds: what was taken or done
+    should neither be left lying nor be done twice for a short outage."""
+    deadline, pause = time.monotonic() + within, _FIRST_RETRY
+    while True:
+        try:
+            return await call()
+        except StoreError as error:
+            away = error.transient and error.code == StoreError.code
+            if not away or time.monotonic() + pause > deadline:
+                raise
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LAST_RETRY)

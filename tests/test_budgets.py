@@ -387,6 +387,45 @@ async def test_a_reservation_whose_answer_is_lost_for_good_is_given_back(stores)
     assert await all_money(stores) == (0, 0)
 
 
+class AwayFor:
+    """A store that does not answer so many times."""
+
+    def __init__(self, store, times: int, error: StoreError) -> None:
+        self._store, self._times, self._error = store, times, error
+
+    async def settle(self, id: str, spent: int) -> None:
+        self._times -= 1
+        if self._times >= 0:
+            raise self._error
+        await self._store.settle(id, spent)
+
+    def __getattr__(self, name: str):
+        return getattr(self._store, name)
+
+
+async def test_a_short_outage_does_not_make_a_call_count_at_its_worst(stores):
+    made = settings()
+    store = AwayFor(stores.budgets, 2, StoreError("away"))
+    meter = Budgets(store, PriceBook(made.providers), made).meter(**TURN)
+    hold = await meter.reserve("p/m", HELLO, INFO)
+    assert await meter.settle(hold, "p/m", Usage(12, 30), said=100, complete=True) == 312
+    assert await all_money(stores) == (312, 0)
+
+
+@pytest.mark.parametrize(("error", "within"), [("away", 0.0), ("refused", 3600.0)])
+async def test_a_store_that_stays_away_or_refuses_is_an_error(stores, monkeypatch, error, within):
+    monkeypatch.setattr("sigil.budgets._SETTLE_S", within)
+    failure = StoreError(error)
+    failure.transient = error == "away"
+    made = settings()
+    store = AwayFor(stores.budgets, 99, failure)
+    meter = Budgets(store, PriceBook(made.providers), made).meter(**TURN)
+    hold = await meter.reserve("p/m", HELLO, INFO)
+    with pytest.raises(StoreError, match=error):
+        await meter.settle(hold, "p/m", Usage(12, 30), said=100, complete=True)
+    assert await all_money(stores) == (0, hold.amount)
+
+
 async def test_a_hold_outlives_a_call_and_its_second_try(monkeypatch):
     kept = []
 
