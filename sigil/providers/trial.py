@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -44,6 +44,8 @@ _FINAL_KINDS = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.FILTERED})
 _QUICK_KINDS = frozenset({ErrorKind.NETWORK, ErrorKind.OVERLOADED})
 # What another key of the same vendor may not share.
 _KEY_KINDS = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.AUTH, ErrorKind.BILLING})
+# The vendor does not know that nobody listens any more, and goes on writing.
+_LOST = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT})
 _WAITED_FOR = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED})
 
 
@@ -130,8 +132,10 @@ class Trial:
                         yield event
         finally:
             self._judge(info, progress)
+            if self._unheard(request):
+                hold = replace(hold, unseen=True)
             # Also when the turn is cancelled: what was spent is spent.
-            await asyncio.shield(self._closed(hold))
+            await _to_its_end(self._closed(hold))
 
     async def rest(self) -> None:
         """Waits until the same candidate may be tried again."""
@@ -202,11 +206,18 @@ class Trial:
             self.pause = random.uniform(*_QUICK_PAUSE_S)  # noqa: S311  # jitter
             self.kept = True
 
+    def _unheard(self, request: ChatRequest) -> bool:
+        """Whether the vendor may have written more than came from it: all at once at the end, or
+        into a connection that was lost."""
+        error = self._call.error
+        lost = error is not None and error.kind in _LOST
+        return not self._call.answered and (lost or not request.stream)
+
     async def _closed(self, hold: Hold) -> None:
         """Settles and reports. A store that is away now must not cost a good answer: what was
         reserved is then settled at its worst case when it expires."""
         call = self._call
-        cost = 0
+        cost = hold.amount
         try:
             if self._terms.meter is not None:
                 cost = await self._terms.meter.settle(
@@ -225,3 +236,13 @@ class Trial:
             await health.report(self._admission, self.error)
         else:
             await health.release(self._admission)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Waits for all of it also when cancelled: whoever reads the record then finds it complete."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

@@ -14,6 +14,7 @@ from sigil.errors import (
     ErrorKind,
     PriceUnknown,
     ProviderError,
+    StoreError,
 )
 from sigil.providers import (
     ChatEvent,
@@ -42,6 +43,10 @@ def failed(kind: ErrorKind = ErrorKind.SERVER, **more: object) -> ProviderError:
     return ProviderError(f"failed with {kind}", kind=kind, **more)
 
 
+def broken(kind: ErrorKind) -> ChatEvent:
+    return ChatEvent(EventType.ERROR, error=failed(kind))
+
+
 class Sized(ScriptedProvider):
     """A scripted provider whose models have a context of so many tokens."""
 
@@ -63,6 +68,7 @@ class Purse:
         self.max_tokens, self.error = max_tokens, error
         self.held: list[str] = []
         self.settled: list[tuple[str, Usage | None, int, bool]] = []
+        self.unseen: list[bool] = []
 
     async def reserve(self, model: str, request: ChatRequest, info: ModelInfo) -> Hold:
         if self.error is not None and model.startswith("dear"):
@@ -75,6 +81,7 @@ class Purse:
     ) -> int:
         assert hold.id == model
         self.settled.append((model, usage, said, complete))
+        self.unseen.append(hold.unseen)
         return 7
 
 
@@ -340,6 +347,58 @@ async def test_a_stopped_call_is_settled_too() -> None:
     await anext(events)
     await events.aclose()
     assert purse.settled == [("a/m", None, 3, False)]
+
+
+@pytest.mark.parametrize(
+    ("end", "stream", "unseen"),
+    [
+        ([], True, True),
+        ([broken(ErrorKind.NETWORK)], True, True),
+        ([broken(ErrorKind.TIMEOUT)], True, True),
+        ([broken(ErrorKind.SERVER)], True, False),
+        ([broken(ErrorKind.SERVER)], False, True),
+        ([DONE], False, False),
+    ],
+)
+async def test_a_vendor_that_was_not_heard_to_its_end_may_have_written_more(
+    end: list[ChatEvent], stream: bool, unseen: bool
+) -> None:
+    purse = Purse()
+    chain = FailoverProvider(
+        candidates(ScriptedProvider([[HALF, *end]], "a"), FakeProvider("b")), meter=purse
+    )
+    await collected(chain, replace(REQUEST, stream=stream))
+    assert purse.unseen[0] is unseen
+
+
+async def test_a_call_that_is_stopped_while_it_is_settled_is_on_record() -> None:
+    class Slow(Purse):
+        settling, go_on = asyncio.Event(), asyncio.Event()
+
+        async def settle(self, *args: object, **more: object) -> int:
+            self.settling.set()
+            await self.go_on.wait()
+            return 7
+
+    purse = Slow()
+    chain = FailoverProvider(candidates(FakeProvider("a")), meter=purse)
+    turn = asyncio.create_task(collected(chain))
+    await purse.settling.wait()
+    turn.cancel()
+    asyncio.get_running_loop().call_later(0.05, purse.go_on.set)
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    assert [(attempt.answered, attempt.cost) for attempt in chain.attempts] == [(True, 7)]
+
+
+async def test_a_call_that_cannot_be_settled_is_on_record_with_what_it_will_count_as() -> None:
+    class Away(Purse):
+        async def settle(self, *args: object, **more: object) -> int:
+            raise StoreError("away")
+
+    chain = FailoverProvider(candidates(FakeProvider("a")), meter=Away())
+    assert words(await collected(chain)) == ["ok", "usage", "done"]
+    assert [attempt.cost for attempt in chain.attempts] == [100]
 
 
 async def test_no_money_is_final_and_nobody_is_called() -> None:
