@@ -13,7 +13,7 @@ from tests.workers.stack import Stack, say, short_folder, until, wait_until
 
 pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
 
-SECRET_WORDS = "the launch code is 4711 and the cat is called Tuna"
+SECRET_WORDS = "the launch code is quetzal and the cat is called Tuna"
 ROLES = ("routing", "agent", "outbound")
 
 
@@ -89,5 +89,5 @@ async def test_flower_shows_the_work_and_no_words():
             assert sum(map(bool, pages)) >= 12
             for page in [*pages, stack.log("flower"), *map(stack.log, ROLES)]:
                 assert password not in page
-                assert "4711" not in page
+                assert "quetzal" not in page
                 assert "Tuna" not in page
