@@ -231,10 +231,10 @@ async def test_a_picture_is_sent(server: FaultServer, recorded: Provider) -> Non
 async def test_who_asks_is_not_told(
     server: FaultServer, vendor: Vendor, recorded: Provider
 ) -> None:
-    request = asked(session="session-4711", user="person-4711")
+    request = asked(session="session-quetzal", user="person-quetzal")
     assert text_of(await collected(recorded, request)) == TEXT
     call = server.calls[-1]
-    assert "4711" not in json.dumps(call.body) + json.dumps(call.headers)
+    assert "quetzal" not in json.dumps(call.body) + json.dumps(call.headers)
     assert not {"metadata", "user", "safety_identifier", "prompt_cache_key"} & call.body.keys()
     # Responses are kept by the vendor unless it is told not to.
     assert call.body.get("store") is (False if vendor.wire is RESPONSES else None)
