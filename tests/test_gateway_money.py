@@ -119,6 +119,30 @@ async def test_a_failed_attempt_costs_what_it_used() -> None:
     assert turn["attempts"][0]["cost"] >= 5_500
 
 
+async def test_what_failed_before_the_money_ran_out_is_used_and_on_record() -> None:
+    half = ChatEvent(EventType.TEXT_DELTA, text="Hal")
+    used = ChatEvent(EventType.USAGE, usage=Usage(1_000, 900))
+    error = ChatEvent(EventType.ERROR, error=failed(ErrorKind.SERVER))
+    t = scripted(
+        [half, used, error],
+        "never",
+        prices=PRICES,
+        models={"default": "fake/model", "failover": ["fake/two"]},
+        budgets={"user": {"max_day_usd": 0.2}},
+        users={"ann": {"identities": ["memory:ann"]}},
+    )
+    (text,) = await t.say("hello")
+    assert text.startswith("Your budget for today does not cover this")
+    assert len(t.provider.requests) == 1
+    (turn,) = await audits(t)
+    assert (turn["what"], turn["detail"]) == ("refused", text)
+    assert [attempt["error"] for attempt in turn["attempts"]] == ["server"]
+    assert await spent(t, "user", "ann") == (turn["attempts"][0]["cost"], 0)
+    (text,) = await t.say("/usage")
+    assert "1900 tokens (1000 in, 900 out)" in text
+    assert "1000 tokens in, 900 out, 0 answers" in text
+
+
 async def test_without_a_price_nothing_is_counted_and_nothing_refused() -> None:
     t = scripted(answered("one", 30, 12))
     assert await t.say("hello") == ["one"]

@@ -13,7 +13,7 @@ from sigil.workspace import PERSONAL
 if TYPE_CHECKING:
     from sigil.agent.answer import Answer
     from sigil.agent.choose import Turn
-    from sigil.providers.base import Attempt, Message
+    from sigil.providers.base import Attempt, Message, Usage
     from sigil.stores.base import SessionRecord
     from sigil.workspace import Workspace
 
@@ -30,18 +30,24 @@ def kept_of(
 ) -> list[Effect]:
     """The effects that keep a turn; its history is cut to twice the window."""
     encoded = [encode_message(message) for message in messages]
-    usage = answer.usage
-    amounts = {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "turns": 1,
-    }
     return [
         AppendHistory(session.key, session.id, encoded, 2 * window),
-        CountUsage(session.key, turn.route.user_id, workspace.scope, amounts),
+        used(turn, workspace, session, answer.usage, turns=1),
         *([] if _is_foreign(turn) else [Remember(workspace.scope, _entries(turn, messages))]),
         audit("turn", turn, answer.attempts),
     ]
+
+
+def used(
+    turn: Turn, workspace: Workspace, session: SessionRecord, usage: Usage, *, turns: int
+) -> CountUsage:
+    """Counts tokens and turns for the session, and for the person and the workspace today."""
+    amounts = {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "turns": turns,
+    }
+    return CountUsage(session.key, turn.route.user_id, workspace.scope, amounts)
 
 
 def audit(what: str, turn: Turn, attempts: Sequence[Attempt] = (), **more: Any) -> Audit:

@@ -23,7 +23,7 @@ from sigil.agent.adapt import adapt
 from sigil.agent.answer import Answer, ask
 from sigil.agent.choose import Turn, begin, choose, journalled
 from sigil.agent.prompt import pictures, system_prompt, user_text
-from sigil.agent.record import audit, kept_of
+from sigil.agent.record import audit, kept_of, used
 from sigil.budgets import Budgets, Standing
 from sigil.drafts import Draft
 from sigil.errors import (
@@ -193,7 +193,7 @@ class Agent:
         try:
             chain = self._chain(workspace, session, turn)
         except BudgetExceeded as error:
-            return _over_budget(turn, error, [])
+            return _Result(Outcome.REFUSED, wording.over_budget(error), [_refused(turn, error)])
         except SigilError as error:
             return self._failed(turn, workspace, session, said, Answer(error=error))
         await held.commit(effects=begin(held, turn), keep=True)
@@ -213,7 +213,10 @@ class Agent:
             await draft.close()
         answer.attempts = list(chain.attempts)
         if isinstance(answer.error, BudgetExceeded):
-            return _over_budget(turn, answer.error, answer.attempts)
+            # What other models used, before there was no money for this one, is used.
+            spent = used(turn, workspace, session, answer.usage, turns=0)
+            why = _refused(turn, answer.error, answer.attempts)
+            return _Result(Outcome.REFUSED, wording.over_budget(answer.error), [spent, why])
         if answer.error is not None:
             return self._failed(turn, workspace, session, said, answer)
         return self._answered(turn, workspace, session, said, answer, outcome)
@@ -302,6 +305,5 @@ class Agent:
         return _Result(Outcome.ANSWERED, wording.failure(answer.error), effects)
 
 
-def _over_budget(turn: Turn, error: BudgetExceeded, attempts: Sequence[Attempt]) -> _Result:
-    why = audit("refused", turn, attempts, why=error.code)
-    return _Result(Outcome.REFUSED, wording.over_budget(error), [why])
+def _refused(turn: Turn, error: BudgetExceeded, attempts: Sequence[Attempt] = ()) -> Audit:
+    return audit("refused", turn, attempts, why=error.code, detail=error.message)
