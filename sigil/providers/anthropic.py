@@ -155,6 +155,8 @@ class AnthropicProvider:
                 # Newer events of the API may have no data that is JSON, but also no effect.
                 if event.data and (text := answer.take(json.loads(event.data))):
                     yield text
+                else:
+                    request.heard()
                 if answer.ended:
                     await _drain(events)
                     break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -97,6 +97,10 @@ class ModelInfo:
     max_output_tokens: int = 4096
 
 
+def _nobody() -> None:
+    """Whoever does not ask needs not be told."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """One call of a model. `max_tokens` bounds the answer, thoughts included.
@@ -104,6 +108,9 @@ class ChatRequest:
     `session` is an opaque name of the conversation: calls of one session keep to one key, so
     that the vendor's prompt cache serves them. `user` is an opaque name of the person. Both
     reach a vendor only where its configuration says so.
+
+    `heard` is called by a provider for what the vendor sends that is no event here, such as a
+    thought: a model that thinks is not silent.
     """
 
     model: str
@@ -115,6 +122,7 @@ class ChatRequest:
     stream: bool = True
     session: str | None = None
     user: str | None = None
+    heard: Callable[[], None] = field(default=_nobody, repr=False, compare=False)
 
 
 class EventType(StrEnum):

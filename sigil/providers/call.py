@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from typing import Any
 
 import structlog
@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 # Seconds that a provider may take to close its stream; nobody waits for what comes of it.
 _CLOSE_S = 5.0
+# A timer may go off so much too early.
+_EARLY_S = 0.01
 
 # A vendor that refuses in these ways has done no work that it could charge for.
 _NEVER_BILLED = frozenset(
@@ -44,8 +46,8 @@ _NEVER_BILLED = frozenset(
 class Call:
     """Passes a model's events on, all but ERROR, and keeps what came of the call.
 
-    `name` is the full `provider/model`. More than `model_call` seconds in all or `idle_stream`
-    seconds of silence end it.
+    `name` is the full `provider/model`. More than `model_call` seconds in all or, in a stream,
+    `idle_stream` seconds of silence end it.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Call:
         self._model_call = model_call
         self._idle_stream = idle_stream
         self._patience = Patience()
+        self._deadline = self._until = 0.0
         self._started = time.monotonic()
         self._usage: Usage | None = None
         self.answered = False
@@ -86,12 +89,15 @@ class Call:
 
     async def events(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """The events up to and including DONE; after anything else, `error` says what."""
-        deadline = asyncio.get_running_loop().time() + self._model_call
-        stream = self._opened(request)
+        self._deadline = asyncio.get_running_loop().time() + self._model_call
+        if not request.stream:
+            # It comes all at once, and nothing before.
+            self._idle_stream = self._model_call
+        stream = self._opened(replace(request, heard=self._heard))
         if stream is None:
             return
         try:
-            while (event := await self._next(stream, deadline)) is not None:
+            while (event := await self._next(stream)) is not None:
                 if event.type is EventType.ERROR:
                     self.error = event.error or self._failed(
                         "failed without saying why", ErrorKind.SERVER
@@ -140,15 +146,20 @@ class Call:
             self.error = self._broken(error)
             return None
 
-    async def _next(self, stream: AsyncIterator[ChatEvent], deadline: float) -> ChatEvent | None:
-        """The next event, or None with the error kept. Never times the consumer, only the wait."""
+    def _heard(self) -> None:
+        """The silence begins anew."""
         now = asyncio.get_running_loop().time()
+        self._until = min(self._deadline, now + self._idle_stream)
+        self._patience.extend(self._until)
+
+    async def _next(self, stream: AsyncIterator[ChatEvent]) -> ChatEvent | None:
+        """The next event, or None with the error kept. Never times the consumer, only the wait."""
+        self._heard()
         try:
             # A stream that always has something ready would never notice its deadline.
-            if now >= deadline:
+            if asyncio.get_running_loop().time() >= self._deadline:
                 raise TimeoutError
-            until = min(deadline, now + self._idle_stream)
-            event = await self._patience.wait(anext(stream), until)
+            event = await self._patience.wait(anext(stream), self._until)
             if _is_sound(event):
                 return event
             self.error = self._failed("sent what is no event", ErrorKind.SERVER)
@@ -163,16 +174,17 @@ class Call:
                 "ended its stream before the answer was complete", ErrorKind.NETWORK
             )
         except TimeoutError:
-            over = deadline - now < self._idle_stream
-            self.error = self._failed(
-                f"took longer than {self._model_call:g} s"
-                if over
-                else f"was silent for {self._idle_stream:g} s",
-                ErrorKind.TIMEOUT,
-            )
+            self.error = self._failed(self._how_late(), ErrorKind.TIMEOUT)
         except Exception as error:  # noqa: BLE001  # the turn goes on with the next candidate
             self.error = self._broken(error)
         return None
+
+    def _how_late(self) -> str:
+        if asyncio.get_running_loop().time() < self._until - _EARLY_S:
+            return "gave up waiting"  # a deadline of the provider's own
+        if self._until < self._deadline:
+            return f"was silent for {self._idle_stream:g} s"
+        return f"took longer than {self._model_call:g} s"
 
     def _broken(self, error: BaseException) -> ProviderError:
         if isinstance(error, ProviderError) and _is_error(error):

@@ -148,6 +148,8 @@ class GoogleProvider:
             while chunk is not None:
                 if text := answer.take(chunk):
                     yield text
+                else:
+                    request.heard()
                 chunk = await anext(chunks, None)
         finally:
             for response in responses:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,7 @@ class OpenAIProvider:
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """Streams one answer; complete only with the vendor's word that it has ended."""
-        call = _Call(self._translated)
+        call = _Call(self._translated, request.heard)
         names = ToolNames(request.tools)
         answer = self._api.answer(request.model, names, call.failed)
         failure: ProviderError | None = None
@@ -174,6 +174,8 @@ class OpenAIProvider:
             async for event in stream:
                 if text := answer.take(event):
                     yield text
+                else:
+                    call.heard()
                 if answer.complete:
                     break
             await _drained(stream)
@@ -206,10 +208,12 @@ class OpenAIProvider:
 
 
 class _Call:
-    """The request id of a call, as soon as it is known, for the errors that it ends in."""
+    """The request id of a call, as soon as it is known, for the errors that it ends in, and who
+    is told that the vendor is not silent."""
 
-    def __init__(self, translated: Translator) -> None:
+    def __init__(self, translated: Translator, heard: Callable[[], None]) -> None:
         self._translated = translated
+        self.heard = heard
         self.request_id: str | None = None
 
     def failed(self, kind: ErrorKind, message: str) -> ProviderError:

@@ -43,6 +43,10 @@ class Patience:
             self._ended_late(task)
             self._waits = None
 
+    def extend(self, until: float) -> None:
+        """The wait that is under way may take until then, which is not earlier than before."""
+        self._until = until
+
     def close(self) -> None:
         """No timer is left."""
         if self._timer is not None:
