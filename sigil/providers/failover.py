@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sigil.errors import AllProvidersUnavailable
+from sigil.errors import AllProvidersUnavailable, StoreError
 from sigil.providers.base import (
     Attempt,
     ChatEvent,
@@ -143,8 +144,8 @@ class FailoverProvider:
         progress = Progress()
         remaining = self._remaining()
         for at, candidate in enumerate(remaining):
-            last = at == len(remaining) - 1
-            async with aclosing(self._tried(candidate, request, progress, last=last)) as events:
+            others = remaining[at + 1 :]
+            async with aclosing(self._tried(candidate, request, progress, others)) as events:
                 async for event in events:
                     yield event
             if progress.answered:
@@ -159,7 +160,11 @@ class FailoverProvider:
         return [c for c in self._candidates if c.name not in self._given_up]
 
     async def _tried(
-        self, candidate: Candidate, request: ChatRequest, progress: Progress, *, last: bool
+        self,
+        candidate: Candidate,
+        request: ChatRequest,
+        progress: Progress,
+        others: Sequence[Candidate],
     ) -> AsyncGenerator[ChatEvent, None]:
         """The events of one candidate, which may be called more than once: in quick tries, with
         another key, or after the wait that the vendor asked for."""
@@ -182,7 +187,7 @@ class FailoverProvider:
                 candidate.instances,
                 admission,
                 number=number,
-                last=last,
+                last=partial(self._is_last, others),
             )
             async with aclosing(trial.events(request, info, progress)) as events:
                 async for event in events:
@@ -195,6 +200,22 @@ class FailoverProvider:
                 return
             await trial.rest()
             admission = admission if trial.kept else None
+
+    async def _is_last(self, others: Sequence[Candidate]) -> bool:
+        """Whether none of the others could be called now."""
+        for other in others:
+            if await unavailability(other.provider) is None and not await self._rests(other):
+                return False
+        return True
+
+    async def _rests(self, candidate: Candidate) -> bool:
+        health = self._terms.health
+        if health is None:
+            return False
+        keys = list(candidate.instances)
+        with suppress(StoreError):
+            return await health.look(candidate.provider_name, candidate.model, keys) is not None
+        return False
 
     async def _admitted(self, candidate: Candidate, session: str | None) -> Admission | None:
         """A key that may be used now, or None with the cause noted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from sigil.providers.base import (
     Provider,
 )
 from sigil.providers.call import Call
+from sigil.providers.health import SHORTEST_RETRY_AFTER_S
 from sigil.stores.base import Admission
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Trial:
 
     Afterwards `error` says why there was no answer, and `pause` in how many seconds the same
     candidate may be tried again (None: not in this turn); `kept` tells that the admission still
-    stands for that. `last` means that nobody else is left to be tried.
+    stands for that. `last` tells whether nobody else is left who could be tried.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Trial:
         admission: Admission,
         *,
         number: int,
-        last: bool,
+        last: Callable[[], Awaitable[bool]],
     ) -> None:
         self._terms = terms
         self._name = name
@@ -131,11 +132,10 @@ class Trial:
                         progress.answered = self._call.answered
                         yield event
         finally:
-            self._judge(info, progress)
             if self._unheard(request):
                 hold = replace(hold, unseen=True)
             # Also when the turn is cancelled: what was spent is spent.
-            await _to_its_end(self._closed(hold))
+            await _to_its_end(self._closed(hold, info, progress))
 
     async def rest(self) -> None:
         """Waits until the same candidate may be tried again."""
@@ -178,7 +178,7 @@ class Trial:
         health = self._terms.health
         return nullcontext() if health is None else health.probing(self._admission)
 
-    def _judge(self, info: ModelInfo, progress: Progress) -> None:
+    async def _judge(self, info: ModelInfo, progress: Progress) -> None:
         """What the end of the call means for the tries to come."""
         error = self.error = self._call.error
         if error is None:
@@ -189,9 +189,9 @@ class Trial:
             progress.too_long = error
             progress.longest = max(progress.longest, info.max_context_tokens)
         else:
-            self._plan(error)
+            await self._plan(error)
 
-    def _plan(self, error: ProviderError) -> None:
+    async def _plan(self, error: ProviderError) -> None:
         """Whether and when the same candidate is tried again in this turn."""
         wait = error.retry_after
         if error.kind in _KEY_KINDS and self._number < len(self._keys):
@@ -199,9 +199,11 @@ class Trial:
         elif self._number >= QUICK_TRIES:
             return
         elif error.kind in _WAITED_FOR and wait is not None:
-            if self._last and wait <= LONGEST_WAIT_S:
+            if wait <= LONGEST_WAIT_S and await self._last():
+                # Until then the key rests.
+                wait = max(wait, SHORTEST_RETRY_AFTER_S)
                 self.pause = wait + random.uniform(*_QUICK_PAUSE_S)  # noqa: S311  # jitter
-        elif error.kind in _QUICK_KINDS and (self._last or not self._call.said):
+        elif error.kind in _QUICK_KINDS and (not self._call.said or await self._last()):
             # Once it has spoken the next model starts over, if there is one.
             self.pause = random.uniform(*_QUICK_PAUSE_S)  # noqa: S311  # jitter
             self.kept = True
@@ -213,9 +215,10 @@ class Trial:
         lost = error is not None and error.kind in _LOST
         return not self._call.answered and (lost or not request.stream)
 
-    async def _closed(self, hold: Hold) -> None:
-        """Settles and reports. A store that is away now must not cost a good answer: what was
-        reserved is then settled at its worst case when it expires."""
+    async def _closed(self, hold: Hold, info: ModelInfo, progress: Progress) -> None:
+        """Judges, settles and reports. A store that is away now must not cost a good answer: what
+        was reserved is then settled at its worst case when it expires."""
+        await self._judge(info, progress)
         call = self._call
         cost = hold.amount
         try:
