@@ -69,6 +69,16 @@ def test_the_oldest_is_left_out_and_the_newest_stays_whole() -> None:
     assert adapt(request(*talk, huge), ModelInfo("m")).messages == (huge,)
 
 
+def test_results_that_are_too_long_are_not_left_out() -> None:
+    huge = Message("tool", "y" * 1_000_000, tool_call_id="1")
+    asked = request(Message("user", "old"), Message("user", "sum"), CALL, huge, tools=(TOOL,))
+    seen = adapt(asked, ModelInfo("m", tools=True)).messages
+    assert seen == (Message("user", "sum"), CALL, huge)
+    told = adapt(asked, ModelInfo("m")).messages
+    assert [message.role for message in told] == ["user", "assistant", "user"]
+    assert told[0].content == "sum"
+
+
 texts = st.text(max_size=400)
 turns = st.lists(
     st.one_of(

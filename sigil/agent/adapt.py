@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from sigil.providers.base import ChatRequest, Message, ModelInfo, ToolDefinition
-from sigil.sessions import window
+from sigil.sessions import Size, window
 
 # On the careful side: English has about four bytes a token, other scripts about three.
 BYTES_PER_TOKEN = 3
@@ -22,13 +22,11 @@ def adapt(request: ChatRequest, info: ModelInfo) -> ChatRequest:
     """The request without what the model cannot do, and within its limits.
 
     Pictures become a note, tools and their calls become text, the answer's bound is lowered to
-    the model's, and the oldest messages are left out until the rest fits its context. The
-    newest message stays whole: if it alone is too long, the vendor says so and a model with a
-    larger context may answer.
+    the model's, and the oldest messages are left out until the rest fits its context. What is to
+    be answered stays whole, the newest question and the newest results of tools: if they alone
+    are too long, the vendor says so and a model with a larger context may answer.
     """
     messages = list(request.messages)
-    if not info.tools:
-        messages = [_told(message) for message in messages]
     if not info.vision:
         messages = [_blind(message) for message in messages]
     # An answer may take half of a small context at most.
@@ -40,13 +38,22 @@ def adapt(request: ChatRequest, info: ModelInfo) -> ChatRequest:
         stream=request.stream and info.streaming,
     )
     room = info.max_context_tokens - request.max_tokens - _overhead(request)
-    return replace(request, messages=tuple(_fitted(messages, room)))
+    if info.tools:
+        return replace(request, messages=tuple(_fitted(messages, room, _tokens)))
+    # Told only when it is settled what is left out: results look like questions then.
+    fitted = _fitted(messages, room, lambda unit: _tokens(map(_told, unit)))
+    return replace(request, messages=tuple(map(_told, fitted)))
 
 
-def _fitted(messages: Sequence[Message], room: int) -> list[Message]:
-    if _tokens(messages) <= room:
+def _fitted(messages: Sequence[Message], room: int, size: Size) -> list[Message]:
+    if size(messages) <= room:
         return list(messages)
-    return window(messages, room, _tokens) or window(messages, 1) or list(messages[-1:])
+    fitting = window(messages, room, size)
+    if fitting[-1:] == list(messages[-1:]):
+        return fitting
+    # In front of results that do not fit stands the question, whatever their size.
+    least = 1 if messages[-1].role == "user" else 2
+    return window(messages, least, lambda _: 1) or list(messages[-1:])
 
 
 def _overhead(request: ChatRequest) -> int:
