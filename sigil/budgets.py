@@ -258,12 +258,15 @@ def _exceeded(refused: Refused, least: int) -> BudgetExceeded:
     budget = f"{_WHOSE[refused.scope]} for {_SPANS[refused.window]}"
     if refused.limit < least:
         return BudgetExceeded(f"{budget} is too small for this message.", window=refused.window)
-    state = "does not cover this message any more" if refused.left else "is used up"
-    return BudgetExceeded(
-        f"{budget} {state}; it resets {reset_text(refused.window, refused.resets_in)}.",
-        window=refused.window,
-        resets_in=refused.resets_in,
-    )
+    resets = f"it resets {reset_text(refused.window, refused.resets_in)}."
+    if refused.limit - refused.spent >= least:
+        # What others have reserved is more than they will use.
+        text = f"{budget} is set aside for answers under way. Please try again soon; {resets}"
+    elif refused.left:
+        text = f"{budget} does not cover this message any more; {resets}"
+    else:
+        text = f"{budget} is used up; {resets}"
+    return BudgetExceeded(text, window=refused.window, resets_in=refused.resets_in)
 
 
 def _limit(scope: str, subject: str, *sources: DollarLimits) -> Limit:

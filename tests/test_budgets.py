@@ -240,6 +240,32 @@ async def test_a_refusal_says_which_budget_and_when_it_resets(
         assert (refused.value.window, refused.value.resets_in) == (window, resets_in)
 
 
+async def test_what_is_only_reserved_may_be_free_again_before_the_reset(stores):
+    meter = budgets(stores, budgets={"user": {"max_day_usd": usd(INTO + 10_000)}}).meter(**TURN)
+    hold = await meter.reserve("p/m", HELLO, INFO)
+    with pytest.raises(BudgetExceeded) as refused:
+        await meter.reserve("p/m", HELLO, INFO)
+    assert refused.value.message == (
+        "Your budget for today is set aside for answers under way. "
+        "Please try again soon; it resets at 00:00 UTC."
+    )
+    assert refused.value.resets_in == 1380
+    await meter.settle(hold, "p/m", Usage(12, 30), said=100, complete=True)
+    assert (await meter.reserve("p/m", HELLO, INFO)).max_tokens > 900
+
+
+async def test_the_reset_that_is_told_is_that_of_the_window_that_lasts_longest(stores):
+    limits = {"user": {"max_hour_usd": usd(50_000), "max_day_usd": usd(50_000)}}
+    await stores.backend.redis.set(
+        f"{stores.backend.keys.prefix}test-clock", 1_795_359_600
+    )  # 15:00
+    meter = budgets(stores, budgets=limits).meter(**TURN)
+    hold = await meter.reserve("p/m", HELLO, INFO)
+    await meter.settle(hold, "p/m", Usage(50_000, 0), said=0, complete=True)
+    with pytest.raises(BudgetExceeded, match="today is used up; it resets at 00:00 UTC"):
+        await meter.reserve("p/m", HELLO, INFO)
+
+
 async def test_what_can_never_fit_has_no_reset(stores):
     meter = budgets(stores, budgets={"user": {"max_hour_usd": 0}}).meter(**TURN)
     with pytest.raises(BudgetExceeded) as refused:

@@ -197,14 +197,15 @@ def test_what_the_guide_quotes_is_what_people_are_told():
 
 
 @pytest.mark.parametrize(
-    ("limit", "spent", "told"),
+    ("limit", "held", "spent", "told"),
     [
-        (0.0001, 0, "is too small for this message"),
-        (0.01, 10_000, "is used up"),
-        (0.01, 9_999, "does not cover this message any more"),
+        (0.0001, 0, 0, "is too small for this message"),
+        (0.01, 10_000, 10_000, "is used up"),
+        (0.01, 9_999, 9_999, "does not cover this message any more"),
+        (0.01, 9_999, None, "is set aside for answers under way"),
     ],
 )
-async def test_what_the_guide_quotes_of_budgets_is_what_people_are_told(limit, spent, told):
+async def test_what_the_guide_quotes_of_budgets_is_what_people_are_told(limit, held, spent, told):
     price = {"input": 1, "output": 1}
     settings = Settings.model_validate(
         {
@@ -215,10 +216,9 @@ async def test_what_the_guide_quotes_of_budgets_is_what_people_are_told(limit, s
     stores = fake_stores()
     budgets = Budgets(stores.budgets, PriceBook(settings.providers), settings)
     whose = {"session_key": "s", "user_id": "ana", "workspace_id": "w"}
+    if held:
+        await stores.budgets.reserve("earlier", budgets.limits(*whose.values()), held, held, ttl=60)
     if spent:
-        await stores.budgets.reserve(
-            "earlier", budgets.limits(*whose.values()), spent, spent, ttl=60
-        )
         await stores.budgets.settle("earlier", spent)
     request = ChatRequest("m", [Message("user", "hello")], max_tokens=500)
     with pytest.raises(BudgetExceeded, match=told) as exceeded:

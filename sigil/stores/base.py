@@ -150,8 +150,9 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A reservation that did not fit: the first window that has no room, what is left in it
-    (micro-dollars) and in how many seconds it resets."""
+    """A reservation that did not fit: of the windows that have no room the one that has room
+    again last, what is left in it and what was spent there (micro-dollars; the rest of the limit
+    is reserved by others), and in how many seconds it resets."""
 
     scope: str
     subject: str
@@ -159,6 +160,7 @@ class Refused:
     limit: int
     left: int
     resets_in: float
+    spent: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,30 +60,57 @@ async def test_as_much_is_granted_as_the_smallest_room_allows(stores, clock):
     assert await stores.budgets.reserve("2", other, 5000, 500, ttl=60) == 500
     third = [Limit("session", "v"), *FOUR[1:]]
     refused = await stores.budgets.reserve("3", third, 5000, 1, ttl=60)
-    assert refused == Refused("user", "u", "day", 1000, 0, 50 * 60)
+    assert refused == Refused("user", "u", "day", 1000, 0, 50 * 60, 0)
 
 
-async def test_what_is_refused_sets_nothing_aside_and_names_the_first_without_room(stores, clock):
+async def test_what_is_refused_sets_nothing_aside_and_names_a_window_without_room(stores, clock):
     assert await stores.budgets.reserve("1", FOUR, 450, 450, ttl=60) == 450
     before, known = await money(stores, *FOUR), await keys(stores)
     refused = await stores.budgets.reserve("2", FOUR, 600, 51, ttl=60)
-    assert refused == Refused("session", "s", "hour", 500, 50, 50 * 60)
+    assert refused == Refused("session", "s", "hour", 500, 50, 50 * 60, 0)
     assert await money(stores, *FOUR) == before
     assert await keys(stores) == known
     assert await stores.budgets.reserve("3", FOUR, 600, 50, ttl=60) == 50
+
+
+async def test_of_windows_without_room_the_one_that_has_room_again_last_is_named(stores, clock):
+    await clock.advance(-3 * 3600)  # 20:10
+    hour, day, later = 50 * 60, 3 * 3600 + 50 * 60, {"ttl": 60}
+
+    async def said(*limits: Limit) -> Refused | int:
+        return await stores.budgets.reserve("no", limits, 50, 50, **later)
+
+    spender = [Limit("session", "s"), Limit("user", "u"), Limit("all")]
+    await stores.budgets.reserve("1", spender, 100, 100, ttl=60)
+    await stores.budgets.settle("1", 100)
+    await stores.budgets.reserve("2", spender, 30, 30, ttl=60)
+    both = Limit("user", "u", 100, 110)
+    assert await said(both) == Refused("user", "u", "day", 110, 0, day, 100)
+    assert await said(Limit("session", "s", 100, None), both, Limit("all", "", 120, 120)) == (
+        Refused("user", "u", "day", 110, 0, day, 100)
+    )
+    # What is only reserved will mostly be given back.
+    waits = Limit("session", "s", None, 150)
+    assert await said(waits) == Refused("session", "s", "day", 150, 20, day, 100)
+    spent = Limit("user", "u", 100, None)
+    assert await said(waits, spent) == Refused("user", "u", "hour", 100, 0, hour, 100)
+    # What never fits is worse than any wait.
+    assert await said(both, Limit("all", "", 49, None)) == Refused(
+        "all", "", "hour", 49, 0, hour, 100
+    )
 
 
 async def test_the_last_scope_counts_as_much_as_the_first(stores, clock):
     for number in range(3):
         limits = [Limit("session", str(number)), Limit("all", "", 3000, 2000)]
         answer = await stores.budgets.reserve(str(number), limits, 1000, 1000, ttl=60)
-        assert answer == (1000 if number < 2 else Refused("all", "", "day", 2000, 0, 50 * 60))
+        assert answer == (1000 if number < 2 else Refused("all", "", "day", 2000, 0, 50 * 60, 0))
     assert await money(stores, Limit("session", "2")) == [(0, 0)] * 2
 
 
 async def test_a_limit_of_nothing_allows_nothing(stores, clock):
     refused = await stores.budgets.reserve("1", [Limit("all", "", 0, None)], 1, 1, ttl=60)
-    assert refused == Refused("all", "", "hour", 0, 0, 50 * 60)
+    assert refused == Refused("all", "", "hour", 0, 0, 50 * 60, 0)
 
 
 async def test_without_limits_money_is_counted(stores, clock):
@@ -103,7 +130,7 @@ async def test_what_was_overspent_leaves_no_room_and_no_debt_is_shown(stores, cl
     await stores.budgets.settle("1", 170)
     assert await money(stores, *limits) == [(170, 0)] * 2
     refused = await stores.budgets.reserve("2", limits, 1, 1, ttl=60)
-    assert refused == Refused("all", "", "hour", 100, 0, 50 * 60)
+    assert refused == Refused("all", "", "hour", 100, 0, 50 * 60, 170)
 
 
 async def test_reservations_at_the_same_time_never_exceed_the_limit(stores, clock):
@@ -206,7 +233,7 @@ async def test_the_next_hour_is_the_same_day(stores, clock):
     await clock.advance(3000)
     assert await stores.budgets.reserve("2", limits, 100, 1, ttl=60) == 50
     refused = await stores.budgets.reserve("3", limits, 100, 1, ttl=60)
-    assert refused == Refused("all", "", "day", 150, 0, 3600)
+    assert refused == Refused("all", "", "day", 150, 0, 3600, 100)
     assert [window.resets_in for window in await stores.budgets.spending(limits)] == [3600, 3600]
 
 
@@ -304,7 +331,7 @@ async def test_large_amounts_are_exact(stores, clock):
     assert await money(stores, *free) == [(1000 * odd, 0)] * 2
     most = MOST_MICRO_USD
     refused = await stores.budgets.reserve("x", [Limit("all", "", most, most)], 1, 1, ttl=60)
-    assert refused == Refused("all", "", "hour", most, 0, 50 * 60)
+    assert refused == Refused("all", "", "hour", most, 0, 50 * 60, 1000 * odd)
 
 
 @pytest.mark.parametrize(

@@ -43,10 +43,16 @@ class RedisBudgets:
         answer = await self._client.script("reserve", args=args)
         if answer[0] == b"held":
             return int(answer[1])
-        number, window, most, left, resets = answer[1:]
+        number, window, most, left, resets, spent = answer[1:]
         limit = limits[int(number) - 1]
         return Refused(
-            limit.scope, limit.subject, window.decode(), int(most), int(left), int(resets) / 1000
+            limit.scope,
+            limit.subject,
+            window.decode(),
+            int(most),
+            int(left),
+            int(resets) / 1000,
+            int(spent),
         )
 
     def _scope(self, limit: Limit) -> tuple[Any, ...]:
