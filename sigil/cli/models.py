@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sigil.cli import output
 from sigil.config import Settings
 from sigil.config.models import ProviderSettings
-from sigil.errors import ConfigError, SigilError
+from sigil.errors import ConfigError, ProviderError, SigilError
 from sigil.pricing import PriceBook, Rates
 from sigil.providers.base import Catalogued, ModelInfo
 from sigil.providers.registry import PROVIDERS, ProviderRegistry, load, split_name
@@ -48,8 +48,9 @@ def run(
     else:
         output.table(_COLUMNS, [_row(entry) for entry in entries])
         for name, cause in failures.items():
-            sys.stderr.write(f"{name}: {cause} What is built in is shown.\n")
-    return 1 if failures and len(failures) == len(asked) else 0
+            said = cause.removeprefix(f"{name}: ")
+            sys.stderr.write(f"{name}: {said} What is built in is shown.\n")
+    return 1 if asked and asked.keys() <= failures.keys() else 0
 
 
 def _without_keys(settings_of: Callable[[str], Settings]) -> Settings:
@@ -105,7 +106,7 @@ async def _read(
     entries = [
         _entry(f"{name}/{info.id}", info, book, settings)
         for name in registry.names()
-        for info in await _models(name, registry, settings)
+        for info in await _models(name, registry, settings, failures)
     ]
     return failures, entries
 
@@ -136,9 +137,15 @@ def _cause(error: BaseException) -> str:
     return str(error) if isinstance(error, SigilError) else f"{type(error).__name__}."
 
 
-async def _models(name: str, registry: ProviderRegistry, settings: Settings) -> list[ModelInfo]:
+async def _models(
+    name: str, registry: ProviderRegistry, settings: Settings, failures: dict[str, str]
+) -> list[ModelInfo]:
     """What the provider lists, and what the configuration names beyond that."""
-    found = {info.id: info for info in await registry.list_models(name)}
+    found: dict[str, ModelInfo] = {}
+    try:
+        found = {info.id: info for info in await registry.list_models(name)}
+    except ProviderError as error:
+        failures.setdefault(name, str(error))
     for model in _configured(name, settings):
         if model not in found:
             found[model] = await registry.info(f"{name}/{model}")

@@ -13,6 +13,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import structlog
 from pydantic import SecretStr
 
 from sigil.errors import (
@@ -24,12 +25,15 @@ from sigil.errors import (
 )
 from sigil.providers import catalogue, compatible
 from sigil.providers.base import Catalogued, Meter, ModelInfo, Provider
+from sigil.providers.call import described
 from sigil.providers.failover import Adapt, Candidate, FailoverProvider, resting, unavailability
 from sigil.providers.health import fingerprint
 
 if TYPE_CHECKING:
     from sigil.config.models import ModelOverride
     from sigil.providers.health import Health
+
+log = structlog.get_logger(__name__)
 
 PROVIDERS: dict[str, str] = {
     "anthropic": "sigil.providers.anthropic:AnthropicProvider",
@@ -163,10 +167,15 @@ class ProviderRegistry:
         return self._registered(name).instances
 
     async def list_models(self, name: str) -> list[ModelInfo]:
-        """A provider's models as it knows them, with what is configured over it."""
+        """A provider's models as it knows them, with what is configured over it. Raises
+        `ProviderNotFound`, or `ProviderError` for a plug-in that cannot tell."""
         registered = self._registered(name)
-        known = await registered.first.list_models()
-        return [catalogue.overridden(info, registered.models) for info in known]
+        try:
+            known = await registered.first.list_models()
+            return [catalogue.overridden(info, registered.models) for info in known]
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets one class
+            why = described(error)
+        raise ProviderError(f"{name}: its models are not known ({why}).", provider=name)
 
     async def info(self, model: str) -> ModelInfo:
         """What `provider/model` can do. Raises `ConfigError` or `ProviderNotFound`."""
@@ -248,7 +257,7 @@ class ProviderRegistry:
         for model in names:
             provider, plain = self._providers[split_name(model)[0]].first, split_name(model)[1]
             if isinstance(provider, Catalogued) and provider.model_info(plain) == ModelInfo(plain):
-                with contextlib.suppress(ProviderError):
+                with contextlib.suppress(Exception):
                     await provider.refresh_models()
 
     async def aclose(self) -> None:
@@ -256,8 +265,12 @@ class ProviderRegistry:
         for registered in self._providers.values():
             for provider in registered.instances.values():
                 close = getattr(provider, "aclose", None)
-                if close is not None:
+                if close is None:
+                    continue
+                try:
                     await close()
+                except Exception as error:  # noqa: BLE001  # the others are closed all the same
+                    log.warning("a provider was not closed", error=described(error))
 
     async def _rest(self, candidate: Candidate) -> str | None:
         if self._health is None:
@@ -336,6 +349,11 @@ def load(name: str, settings: ProviderSettings | None = None) -> dict[str, Provi
         }
     except TypeError as error:
         raise ConfigError(f"providers.{name}.options: {error}.") from None
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a plug-in's; its text may quote the key
+        why = type(error).__name__
+    raise ConfigError(f"providers.{name}: {path!r} cannot be made ({why}).")
 
 
 def _keys(settings: ProviderSettings | None) -> list[str | None]:
@@ -352,3 +370,6 @@ def _class(name: str, path: str) -> Any:
         return getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"providers.{name}.type: {path!r} cannot be loaded: {error}.") from error
+    except Exception as error:  # a plug-in's module that breaks
+        why = type(error).__name__
+        raise ConfigError(f"providers.{name}.type: {path!r} cannot be loaded ({why}).") from error

@@ -64,12 +64,22 @@ class Silent(Vendor):
         await asyncio.Event().wait()
 
 
+class Mute(Vendor):
+    async def list_models(self):
+        raise ValueError("a text with sk-hide-me in it")
+
+
+class Unmade(Vendor):
+    def __init__(self, api_key=None, **_):
+        raise ValueError(f"a text with {api_key} in it")
+
+
 made: list[Vendor] = []
 
 
 @pytest.fixture(autouse=True)
 def _vendors(monkeypatch):
-    classes = {each.__name__: each for each in (Vendor, Refusing, Broken, Silent)}
+    classes = {each.__name__: each for each in (Vendor, Refusing, Broken, Silent, Mute, Unmade)}
     monkeypatch.setitem(sys.modules, "made_up", SimpleNamespace(**classes))
     made.clear()
 
@@ -262,3 +272,28 @@ def test_looking_imports_no_sdk_and_is_quick(tmp_path):
         *("anthropic", "echo", "google", "openai")
     }
     assert time.monotonic() - began < 20
+
+
+def test_a_vendor_that_cannot_tell_its_models_does_not_hide_the_others(call):
+    configure("""
+providers:
+  mute: {type: "made_up:Mute"}
+  vendor: {type: "made_up:Vendor"}
+models: {default: mute/m}
+""")
+    code, out, err = call("models")
+    assert code == 0
+    assert "mute/m" in out
+    assert "vendor/built-in" in out
+    assert err == "mute: its models are not known (ValueError). What is built in is shown.\n"
+
+
+def test_a_vendor_that_cannot_be_made_is_named_without_its_key(call):
+    configure("""
+providers:
+  unmade: {type: "made_up:Unmade", api_key: sk-hide-me}
+""")
+    code, out, err = call("models")
+    assert code == 1
+    assert "providers.unmade: 'made_up:Unmade' cannot be made (ValueError)." in err
+    assert "sk-hide-me" not in out + err

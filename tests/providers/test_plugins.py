@@ -14,6 +14,7 @@ from sigil.providers.base import ModelInfo
 from sigil.providers.failover import Candidate, FailoverProvider
 from sigil.providers.fakes import FakeProvider
 from sigil.providers.health import Health
+from sigil.providers.registry import ProviderRegistry
 from sigil.stores import Stores
 from sigil.testing import fake_stores
 
@@ -180,3 +181,48 @@ async def test_one_that_cannot_tell_whether_it_is_there_is_passed_over(
     plugin = Plugin(sends(HALF, DONE))
     monkeypatch.setattr(plugin, "available", available)
     assert await spoken(chain(plugin, fake_stores())) == ["ok", "usage", "done"]
+
+
+class Closing(FakeProvider):
+    closed = False
+
+    async def aclose(self) -> None:
+        self.closed = True
+        if self.name == "broken":
+            raise ValueError(SECRET)
+
+
+async def test_one_that_cannot_be_closed_keeps_none_of_the_others_open() -> None:
+    registry = ProviderRegistry()
+    providers = [Closing("broken"), Closing("b")]
+    for each in providers:
+        registry.register(each.name, each)
+    await registry.aclose()
+    assert all(each.closed for each in providers)
+
+
+async def test_one_that_cannot_be_prepared_does_not_end_its_worker() -> None:
+    class Asked(FakeProvider):
+        def model_info(self, model: str) -> ModelInfo:
+            return ModelInfo(model)
+
+        async def refresh_models(self) -> list[ModelInfo]:
+            raise ValueError(SECRET)
+
+    registry = ProviderRegistry()
+    registry.register("a", Asked("a"))
+    registry.set_default("a/m")
+    await registry.prepare()
+    assert await registry.info("a/m") == ModelInfo("m")
+
+
+async def test_one_that_cannot_tell_its_models_says_so_in_one_class() -> None:
+    plugin = Plugin(sends())
+    plugin.list_models = fails  # type: ignore[method-assign]
+    registry = ProviderRegistry()
+    registry.register("a", plugin)
+    with pytest.raises(
+        ProviderError, match=r"a: its models are not known \(ValueError\)"
+    ) as caught:
+        await registry.list_models("a")
+    assert caught.value.__context__ is None
