@@ -37,6 +37,8 @@ LONGEST_WAIT_S = 60.0
 
 # For so long a probe has to speak, that it counts before its end.
 PROVEN_S = 3.0
+# A turn that is stopped waits at most this long for its money to be counted.
+_END_S = 15.0
 _QUICK_PAUSE_S = (0.2, 0.6)
 _SPEAKS = frozenset({EventType.TEXT_DELTA, EventType.TOOL_CALL})
 # The same request would get the same answer from any other model.
@@ -216,20 +218,25 @@ class Trial:
         return not self._call.answered and (lost or not request.stream)
 
     async def _closed(self, hold: Hold, info: ModelInfo, progress: Progress) -> None:
-        """Judges, settles and reports. A store that is away now must not cost a good answer: what
-        was reserved is then settled at its worst case when it expires."""
+        """Settles, judges and reports."""
+        cost = await self._settled(hold)
         await self._judge(info, progress)
-        call = self._call
-        cost = hold.amount
+        await self._reported()
+        self._terms.record(self._call.attempt(cost=cost, key=self._admission.key))
+
+    async def _settled(self, hold: Hold) -> int:
+        """What the call counts as. A store that is away now must not cost a good answer: what was
+        reserved is then settled at its worst case when it expires."""
+        call, meter = self._call, self._terms.meter
+        if meter is None:
+            return 0
         try:
-            if self._terms.meter is not None:
-                cost = await self._terms.meter.settle(
-                    hold, self._name, call.usage(), said=call.said, complete=call.answered
-                )
-            await self._reported()
+            return await meter.settle(
+                hold, self._name, call.usage(), said=call.said, complete=call.answered
+            )
         except StoreError as error:
             log.warning("a model call was not settled", model=self._name, reason=str(error))
-        self._terms.record(call.attempt(cost=cost, key=self._admission.key))
+            return hold.amount
 
     async def _reported(self) -> None:
         health = self._terms.health
@@ -242,10 +249,10 @@ class Trial:
 
 
 async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Waits for all of it also when cancelled: whoever reads the record then finds it complete."""
+    """Waits for it also when cancelled: whoever reads the record then finds it complete."""
     task = asyncio.ensure_future(work)
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=_END_S)
         raise

@@ -391,6 +391,25 @@ async def test_a_call_that_is_stopped_while_it_is_settled_is_on_record() -> None
     assert [(attempt.answered, attempt.cost) for attempt in chain.attempts] == [(True, 7)]
 
 
+async def test_money_is_counted_before_the_next_model_is_looked_at() -> None:
+    class Hangs(FakeProvider):
+        looked_at, go_on = asyncio.Event(), asyncio.Event()
+
+        async def available(self) -> bool:
+            self.looked_at.set()
+            await self.go_on.wait()
+            return True
+
+    purse, after = Purse(), Hangs("b")
+    limited = ScriptedProvider([failed(ErrorKind.RATE_LIMITED, retry_after=1)], "a")
+    chain = FailoverProvider(candidates(limited, after), meter=purse)
+    turn = asyncio.create_task(collected(chain))
+    await after.looked_at.wait()
+    assert len(purse.settled) == 1
+    after.go_on.set()
+    assert words(await turn)[0] == "ok"
+
+
 async def test_a_call_that_cannot_be_settled_is_on_record_with_what_it_will_count_as() -> None:
     class Away(Purse):
         async def settle(self, *args: object, **more: object) -> int:
