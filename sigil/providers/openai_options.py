@@ -41,6 +41,8 @@ _NO_HEADERS = frozenset(
 _NO_EXTRAS = frozenset(
     {
         "background",
+        "best_of",
+        "conversation",
         "input",
         "max_completion_tokens",
         "max_output_tokens",
@@ -48,6 +50,9 @@ _NO_EXTRAS = frozenset(
         "messages",
         "model",
         "n",
+        "prediction",
+        "previous_response_id",
+        "prompt",
         "stream",
         "stream_options",
         "tools",

@@ -144,6 +144,12 @@ async def test_a_missing_key_is_no_secret(server: OpenAIServer) -> None:
         ({"headers": {f"X-{n}": "secret" for n in range(21)}}, "headers"),
         ({"extra_body": {"max_tokens": "secret"}}, "extra_body"),
         ({"extra_body": {"stream": "secret"}}, "extra_body"),
+        # What adds input, or answers to be paid for, that no reservation knows of.
+        ({"extra_body": {"previous_response_id": "secret"}}, "extra_body"),
+        ({"extra_body": {"conversation": "secret"}}, "extra_body"),
+        ({"extra_body": {"prompt": {"id": "secret"}}}, "extra_body"),
+        ({"extra_body": {"prediction": {"content": "secret"}}}, "extra_body"),
+        ({"extra_body": {"best_of": 20}}, "extra_body"),
         ({"extra_body": {"x": "secret" * 20_000}}, "extra_body"),
         ({"metadata": {"k": "secret" * 100}}, "metadata"),
         ({"metadata": {str(n): "secret" for n in range(17)}}, "metadata"),
