@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
@@ -34,6 +34,8 @@ _VERSION = re.compile(r"v\d+(?:(?:alpha|beta|main)\d*)?")
 _MODEL = re.compile(r"(?:models/|tunedModels/)?\w[\w.:@-]*", re.ASCII)
 _LEVELS = ("minimal", "low", "medium", "high", "xhigh")
 _REFRESH_TIMEOUT = 30.0
+# Seconds that a server may take to end its body after the answer's end.
+_LINGER = 1.0
 
 
 class GoogleProvider:
@@ -150,7 +152,7 @@ class GoogleProvider:
                     yield text
                 else:
                     request.heard()
-                chunk = await anext(chunks, None)
+                chunk = await (_rest(chunks) if answer.finished else anext(chunks, None))
         finally:
             for response in responses:
                 await response.aclose()
@@ -236,6 +238,17 @@ class GoogleProvider:
     ) -> ProviderError:
         secret = self._key.get_secret_value()
         return failed(self.name, secret, kind, what, request_id=request_id, reached=reached)
+
+
+async def _rest(
+    chunks: AsyncGenerator[types.GenerateContentResponse, None],
+) -> types.GenerateContentResponse | None:
+    """What comes after a complete answer: perhaps its usage, and the body's end, so that the
+    connection can be used again. Whatever else comes takes nothing away from the answer."""
+    with suppress(Exception):
+        async with asyncio.timeout(_LINGER):
+            return await anext(chunks, None)
+    return None
 
 
 class _ErrorBody(Exception):

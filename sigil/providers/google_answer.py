@@ -84,6 +84,11 @@ class Answer:
         self._id: str | None = None
         self.request_id: str | None = None
 
+    @property
+    def finished(self) -> bool:
+        """Whether the vendor has said that it has ended."""
+        return self._finish_reason is not None
+
     def take(self, chunk: types.GenerateContentResponse) -> str:
         """Adds a chunk of a stream and returns the text in it."""
         self._started = True

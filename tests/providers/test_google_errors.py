@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import AsyncIterator
 
@@ -16,6 +17,7 @@ from tests.providers.google_server import (
     KEY,
     RESPONSE_ID,
     USAGE,
+    Exchange,
     GoogleServer,
     Json,
     Reply,
@@ -352,3 +354,33 @@ async def test_errors_show_no_secrets_and_no_sdk(
     assert "\n" not in str(refused)
     assert (refused.__cause__, refused.__context__) == (None, None)
     assert KEY not in repr(vars(provider))
+
+
+def _finished() -> Json:
+    part = {"content": {"role": "model", "parts": [{"text": "Hello"}]}, "finishReason": "STOP"}
+    return {"candidates": [part], "responseId": RESPONSE_ID}
+
+
+@pytest.mark.parametrize("after", ["cut", "silent", "malformed"])
+async def test_what_comes_after_a_complete_answer_takes_nothing_away(
+    server: GoogleServer, provider: GoogleProvider, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    async def reply(exchange: Exchange) -> None:
+        await exchange.head(200, "text/event-stream", {})
+        await exchange.send(f"data: {json.dumps(_finished())}\n\n")
+        await exchange.send(f"data: {json.dumps({'usageMetadata': USAGE})}\n\n")
+        if after == "malformed":
+            await exchange.send('data: {"candidates": \n\n')
+            await exchange.end()
+        elif after == "silent":
+            await exchange.closed_by_client.wait()
+
+    monkeypatch.setattr("sigil.providers.google._LINGER", 0.1)
+    server.reply = reply
+    events = await collected(provider)
+    assert [event.type for event in events] == [
+        EventType.TEXT_DELTA,
+        EventType.USAGE,
+        EventType.DONE,
+    ]
+    assert events[-1].stop_reason == "stop"
