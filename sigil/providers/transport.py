@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sigil.errors import ErrorKind, ProviderError
+
 if TYPE_CHECKING:
     import httpx2
 
@@ -19,7 +21,23 @@ def http_client(read_timeout: float) -> httpx2.AsyncClient:
 
     Proxies are taken from the environment (`HTTPS_PROXY`, `NO_PROXY`, …), and so are certificates
     (`SSL_CERT_FILE`, `SSL_CERT_DIR`). Imports what takes a while: call it in a thread.
+
+    Raises `ProviderError` if these are of no use, which says nothing of the vendor.
     """
+    try:
+        return _made(read_timeout)
+    except Exception as error:  # noqa: BLE001  # its text may quote a proxy's password
+        why = type(error).__name__
+    raise ProviderError(
+        f"the HTTP client cannot be made ({why}).",
+        kind=ErrorKind.UNAVAILABLE,
+        reached=False,
+        counts=False,
+        hint="Check the variables of proxies and certificates (HTTPS_PROXY, SSL_CERT_FILE, …).",
+    )
+
+
+def _made(read_timeout: float) -> httpx2.AsyncClient:
     import httpx2
 
     from sigil.providers.aiohttp_transport import AiohttpClient

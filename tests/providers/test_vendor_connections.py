@@ -151,3 +151,25 @@ async def test_a_failed_look_at_the_models_holds_nothing_of_the_request(vendor: 
     assert caught.value.kind is ErrorKind.NETWORK
     assert caught.value.__context__ is None
     assert KEY not in repr(vars(caught.value))
+
+
+@every_vendor
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "gopher://user:from-outside@127.0.0.1:9"),
+        ("SSL_CERT_FILE", "/no/such/from-outside.pem"),
+    ],
+)
+async def test_a_process_that_cannot_call_anybody_does_not_rest_models_for_the_others(
+    vendor: Vendor, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    provider = vendor.make("http://127.0.0.1:9")
+    error = await failure(provider)
+    await provider.aclose()
+    assert error.kind is ErrorKind.UNAVAILABLE
+    assert not error.reached
+    assert not error.counts
+    assert variable.partition("_")[2] in str(error)
+    assert "from-outside" not in str(error)
