@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -12,7 +13,7 @@ from sigil.messages import Attachment
 from sigil.providers.base import ChatEvent, EventType, Image, Usage
 from sigil.stores.base import Limit
 from sigil.testing import FakeProvider, ScriptedProvider, end_cooldowns
-from tests.talking import Talk, another_worker, talk
+from tests.talking import SlowProvider, Talk, another_worker, talk
 
 # A hundred micro-dollars a token.
 PRICES = {"input": 100, "output": 100}
@@ -141,6 +142,41 @@ async def test_what_failed_before_the_money_ran_out_is_used_and_on_record() -> N
     (text,) = await t.say("/usage")
     assert "1900 tokens (1000 in, 900 out)" in text
     assert "1000 tokens in, 900 out, 0 answers" in text
+
+
+async def test_a_stopped_call_is_settled_and_on_record_as_stopped() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow, prices=PRICES, models={"max_tokens": 500}, lanes={"renew": 0.01})
+    await t.write("hello")
+    session = await t.routed()
+    turn = asyncio.create_task(t.gateway.turn(session))
+    await slow.speaking.wait()
+    _, reserved = await spent(t)
+    assert reserved > 50_000
+    await t.write("/stop")
+    await t.route_all()
+    await asyncio.wait_for(turn, 10)
+    # Whether the model thinks nobody knows, so that its whole answer counts.
+    assert await spent(t) == (reserved, 0)
+    (entry,) = await audits(t)
+    (attempt,) = entry["attempts"]
+    assert (attempt["answered"], attempt["error"], attempt["cost"]) == (False, None, reserved)
+
+
+async def test_a_call_of_a_turn_that_is_handed_back_is_paid_for_and_so_is_the_next() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow, prices=PRICES, models={"max_tokens": 500})
+    await t.write("hello")
+    session = await t.routed()
+    turn = asyncio.create_task(t.gateway.turn(session))
+    await slow.speaking.wait()
+    _, reserved = await spent(t)
+    await t.gateway.hand_back()
+    await asyncio.gather(turn, return_exceptions=True)
+    assert await spent(t) == (reserved, 0)
+    slow.release.set()
+    await another_worker(t).gateway.turn(session)
+    assert await spent(t) == (reserved + 200, 0)
 
 
 async def test_without_a_price_nothing_is_counted_and_nothing_refused() -> None:

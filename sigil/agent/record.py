@@ -69,6 +69,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     error = attempt.error
     record: dict[str, Any] = {
         "model": attempt.model,
+        "answered": attempt.answered,
         "error": None if error is None else error.kind.value,
         "seconds": round(attempt.seconds, 3),
         "input_tokens": attempt.usage.input_tokens,

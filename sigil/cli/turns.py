@@ -12,7 +12,7 @@ from sigil.config import Settings
 from sigil.pricing import usd
 
 COLUMNS = ("at", "user", "workspace", "model", "result", "seconds", "in", "out", "cost", "why")
-ANSWERED = "answered"
+ANSWERED, STOPPED = "answered", "stopped"
 # Refusals and dead letters share the log with turns; so many entries are looked through.
 _ENTRIES = 1_000
 
@@ -49,7 +49,7 @@ def _rows(turn: Mapping[str, Any]) -> Iterator[list[object]]:
             turn["user"],
             turn["workspace"],
             attempt["model"],
-            attempt["error"] or ANSWERED,
+            attempt["error"] or (ANSWERED if attempt.get("answered", True) else STOPPED),
             f"{attempt['seconds']:.2f}",
             attempt["input_tokens"],
             attempt["output_tokens"],

@@ -83,3 +83,17 @@ def test_nothing_yet_is_said(call, monkeypatch):
     monkeypatch.setattr(turns.backend, "stores", lambda settings: Opened([]))
     assert "No turn" in call("turns")[1]
     assert "No call has failed" in call("turns", "--failed")[1]
+
+
+def test_a_call_that_was_stopped_was_not_answered(call, monkeypatch):
+    attempt = {"model": "fake/one", "error": None, "seconds": 1, "input_tokens": 0}
+    attempt |= {"output_tokens": 0, "cost": 7}
+    turn = {"at": "2026-11-23T10:00:00", "user": "u", "workspace": "w"}
+    entries = [
+        json.dumps({**turn, "attempts": [attempt | answered]})
+        for answered in ({"answered": False}, {"answered": True}, {})
+    ]
+    monkeypatch.setattr(turns.backend, "stores", lambda settings: Opened(entries))
+    _, *rows = [line.split("\t") for line in call("turns")[1].splitlines()]
+    results = [row[turns.COLUMNS.index("result")] for row in rows]
+    assert results == ["stopped", "answered", "answered"]
