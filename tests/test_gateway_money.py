@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
@@ -161,6 +162,25 @@ async def test_a_stopped_call_is_settled_and_on_record_as_stopped() -> None:
     (entry,) = await audits(t)
     (attempt,) = entry["attempts"]
     assert (attempt["answered"], attempt["error"], attempt["cost"]) == (False, None, reserved)
+
+
+async def test_what_no_vendor_counted_counts_by_its_size_against_the_sessions_tokens() -> None:
+    words = ChatEvent(EventType.TEXT_DELTA, text="x" * 3_000)
+    nothing = ChatEvent(EventType.USAGE, usage=Usage())
+    done = ChatEvent(EventType.DONE, stop_reason="stop")
+    t = scripted(
+        [words],  # breaks off
+        [words, nothing, done],
+        "never",
+        models={"failover": ["fake/two"]},
+        budgets={"max_session_tokens": 2_000},
+    )
+    assert await t.say("hello") == ["x" * 3_000]
+    (text,) = await t.say("/usage")
+    used = int(re.search(r"(\d+) of 2000 tokens", text)[1])
+    assert 2_000 < used < 2_400
+    assert "token budget of this session is used up" in (await t.say("again"))[0]
+    assert len(t.provider.requests) == 2
 
 
 async def test_a_call_of_a_turn_that_is_handed_back_is_paid_for_and_so_is_the_next() -> None:

@@ -45,6 +45,11 @@ def adapt(request: ChatRequest, info: ModelInfo) -> ChatRequest:
     return replace(request, messages=tuple(map(_told, fitted)))
 
 
+def likely_tokens(request: ChatRequest, said: int) -> tuple[int, int]:
+    """About how many tokens a request has, and an answer of so many bytes."""
+    return _overhead(request) + _tokens(request.messages), -(-said // BYTES_PER_TOKEN)
+
+
 def _fitted(messages: Sequence[Message], room: int, size: Size) -> list[Message]:
     if size(messages) <= room:
         return list(messages)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sigil.agent.adapt import likely_tokens
 from sigil.errors import SigilError
 from sigil.providers.base import Attempt, ChatRequest, EventType, Provider, Usage
 
@@ -44,6 +45,14 @@ async def ask(provider: Provider, request: ChatRequest, draft: Draft, answer: An
         close = getattr(stream, "aclose", None)
         if close is not None:
             await close()
+
+
+def add_uncounted(answer: Answer, request: ChatRequest) -> None:
+    """Adds the likely tokens of calls that their vendor did not count, since they were stopped or
+    broke off, or because it never counts: budgets of tokens would not hold otherwise."""
+    for attempt in answer.attempts:
+        if not attempt.counted:
+            answer.usage = _sum(answer.usage, Usage(*likely_tokens(request, attempt.said)))
 
 
 def _sum(a: Usage, b: Usage) -> Usage:

@@ -20,7 +20,7 @@ import structlog
 from sigil import logs
 from sigil.agent import commands, wording
 from sigil.agent.adapt import adapt
-from sigil.agent.answer import Answer, ask
+from sigil.agent.answer import Answer, add_uncounted, ask
 from sigil.agent.choose import Turn, begin, choose, journalled
 from sigil.agent.prompt import pictures, system_prompt, user_text
 from sigil.agent.record import audit, kept_of, used
@@ -200,6 +200,7 @@ class Agent:
         draft = self._draft(held, turn)
         answer = Answer()
         outcome = Outcome.ANSWERED
+        request: ChatRequest | None = None
         try:
             async with held.stoppable(), asyncio.timeout(self._settings.timeouts.turn):
                 request = await self._request(held, turn, session, said)
@@ -212,6 +213,8 @@ class Agent:
         finally:
             await draft.close()
         answer.attempts = list(chain.attempts)
+        if request is not None:
+            add_uncounted(answer, request)
         if isinstance(answer.error, BudgetExceeded):
             # What other models used, before there was no money for this one, is used.
             spent = used(turn, workspace, session, answer.usage, turns=0)

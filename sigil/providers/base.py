@@ -181,7 +181,8 @@ class Provider(Protocol):
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One call of one model, `seconds` long, at `cost` micro-dollars, with the key of this
-    fingerprint. Not answered and no error: it was cancelled."""
+    fingerprint. Not answered and no error: it was cancelled. Not `counted`: the vendor did not
+    say what was used, which is then not in `usage`; `said` bytes of an answer came."""
 
     model: str
     answered: bool
@@ -190,6 +191,8 @@ class Attempt:
     error: ProviderError | None = None
     cost: int = 0
     key: str = ""
+    said: int = 0
+    counted: bool = True
 
     @property
     def error_kind(self) -> ErrorKind | None:

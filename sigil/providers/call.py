@@ -77,6 +77,7 @@ class Call:
 
     def attempt(self, *, cost: int, key: str) -> Attempt:
         """The record of the call so far."""
+        used = self.usage()
         return Attempt(
             model=self._name,
             answered=self.answered,
@@ -85,6 +86,8 @@ class Call:
             error=self.error,
             cost=cost,
             key=key,
+            said=self.said,
+            counted=used is not None and (used != Usage() or not self.said),
         )
 
     async def events(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
