@@ -28,12 +28,12 @@ from sigil.providers.anthropic_request import (
     payload,
 )
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
+from sigil.providers.sse import texts
 from sigil.providers.transport import http_client
 from sigil.providers.vendor import ToolNames, checked_key, failed, host_of, sound
 
 if TYPE_CHECKING:
     from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
-    from anthropic._streaming import ServerSentEvent
 
 _OFFICIAL_URL = "https://api.anthropic.com"
 _OFFICIAL_HOST = "api.anthropic.com"
@@ -150,16 +150,13 @@ class AnthropicProvider:
             answer.request_id = stream.response.headers.get("request-id")
             if "json" in stream.response.headers.get("content-type", ""):
                 raise await self._not_a_stream(stream)
-            events = AsyncStream.raw_events(stream.response)
-            async for event in events:
-                # Newer events of the API may have no data that is JSON, but also no effect.
-                if event.data and (text := answer.take(json.loads(event.data))):
-                    yield text
-                else:
-                    request.heard()
-                if answer.ended:
-                    await _drain(events)
-                    break
+            take, done = (lambda data: answer.take(json.loads(data))), (lambda: answer.ended)
+            async with aclosing(texts(stream.response, take, done)) as found:
+                async for text in found:
+                    if text:
+                        yield text
+                    else:
+                        request.heard()
         finally:
             await stream.close()
 
@@ -266,13 +263,3 @@ async def _post(client: AsyncAnthropic, body: Json, how: dict[str, Any]) -> Any:
     if "temperature" in body:
         options["headers"] = {"anthropic-version": SAMPLING_VERSION}
     return await client.post("/v1/messages", body=body, options=options, **how)
-
-
-async def _drain(events: AsyncIterator[ServerSentEvent]) -> None:
-    """Reads to the end of the body, so that the connection can be used again."""
-    try:
-        async with asyncio.timeout(_LINGER):
-            async for _ in events:
-                pass
-    except Exception:  # noqa: BLE001  # the answer is complete, whatever comes after it
-        return

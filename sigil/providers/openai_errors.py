@@ -94,7 +94,7 @@ class Translator:
         if isinstance(error, (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)):
             message = f"{self._host} did not answer"
             return self.failed(ErrorKind.TIMEOUT, message, request_id, reached=reached)
-        if isinstance(cause, httpx2.DecodingError):
+        if isinstance(error, httpx2.DecodingError) or isinstance(cause, httpx2.DecodingError):
             return self.failed(ErrorKind.SERVER, "the answer is malformed", request_id)
         if isinstance(error, (openai.APIConnectionError, httpx2.HTTPError)):
             message = f"the connection to {self._host} failed ({type(cause).__name__})"

@@ -134,7 +134,8 @@ async def test_an_answer_is_text_then_usage_then_done(
     types = [event.type for event in events]
     assert types[-2:] == [EventType.USAGE, EventType.DONE]
     assert set(types[:-2]) == {EventType.TEXT_DELTA}
-    assert len(types) > 3 if stream else len(types) == 3
+    # What of a stream comes at once is one delta; aimock may send all of it at once.
+    assert len(types) >= 3 if stream else len(types) == 3
     assert events[-2].usage == Usage(input_tokens=11, output_tokens=7)
     assert events[-1].stop_reason == "stop"
     body = journal_of(sent)
