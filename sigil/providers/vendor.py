@@ -46,6 +46,7 @@ _SECRETS = re.compile(
     r"|(?<=bearer )\S+|(?<=api[-_]key[=:])\s*\S+",
     re.IGNORECASE,
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MAX_MESSAGE = 500
 _MAX_REQUEST_ID = 128
 _MAX_RETRY_AFTER = 24 * 3600.0
@@ -85,12 +86,13 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def clean(message: str, *secrets: str) -> str:
-    """A vendor's message in one bounded line, without the secrets and what looks like one."""
+    """A vendor's message in one bounded line, without the secrets and what looks like one, nor
+    what could drive a terminal."""
     for secret in secrets:
         if secret:
             message = message.replace(secret, "[secret]")
     message = _SECRETS.sub("[secret]", message)
-    message = " ".join(message.split())
+    message = " ".join(_CONTROL.sub("", " ".join(message.split())).split())
     return message if len(message) <= _MAX_MESSAGE else f"{message[:_MAX_MESSAGE]}…"
 
 
