@@ -80,15 +80,12 @@ async def test_a_deadline_of_the_providers_own_is_not_taken_for_ours() -> None:
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=str)
 async def test_every_vendor_is_heard_before_it_speaks(vendor: Vendor) -> None:
-    heard = 0
-
-    def hear() -> None:
-        nonlocal heard
-        heard += 1
-
+    heard = asyncio.Event()
     async with fault_server() as server, made(server) as providers:
-        request = asked(heard=hear)
-        async for event in providers[vendor.name].chat(request):
-            if event.type is EventType.TEXT_DELTA:
-                break
-    assert heard > 0
+        stream = providers[vendor.name].chat(asked(model="silent.before", heard=heard.set))
+        reading = asyncio.create_task(anext(stream))
+        async with asyncio.timeout(20):
+            await heard.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
