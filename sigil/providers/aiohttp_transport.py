@@ -38,6 +38,8 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
 # All that aiohttp would add by itself, and httpx2 has set or left out on purpose.
 _OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _MAX_HEADER = 64 * 1024
+# The longest answers of today, 128,000 tokens in an event each, have about half of it.
+MAX_BODY = 128 * 1024 * 1024
 _FOREVER = 24 * 3600.0
 
 
@@ -143,16 +145,21 @@ class _Connection(ResponseHandler):
 
 
 class _Body(httpx2.AsyncByteStream):
-    """The answer's body: each piece is all that has come since the last one."""
+    """The answer's body: each piece is all that has come since the last one. Raises
+    `httpx2.DecodingError` for one that is longer than any answer, as readers may keep it all."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         content = self._answer.content
+        size = 0
         try:
             with _translated():
                 while piece := await content.readany():
+                    size += len(piece)
+                    if size > MAX_BODY:
+                        raise httpx2.DecodingError("the answer is too long")
                     yield piece
         except httpx2.TransportError:
             # aiohttp would drop what came between the last piece and the break.

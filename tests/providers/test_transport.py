@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import gzip
 import ipaddress
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from sigil.providers import aiohttp_transport
 from sigil.providers.aiohttp_transport import AiohttpClient
 from sigil.providers.transport import http_client
 
@@ -203,6 +205,20 @@ async def test_a_body_of_many_megabytes_arrives_whole(client):
     async with serving(hello) as server:
         assert (await client.post(server.url(), content=body)).text == "hello"
     assert server.requests[0].body == body
+
+
+async def test_a_body_without_end_is_not_read_for_ever(client, monkeypatch):
+    async def reply(connection):
+        connection.send(CHUNKED + b"\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                connection.chunk(bytes(1024))
+                await connection.writer.drain()
+
+    monkeypatch.setattr(aiohttp_transport, "MAX_BODY", 100_000)
+    async with serving(reply) as server:
+        with pytest.raises(httpx2.DecodingError):
+            await client.get(server.url())
 
 
 async def test_a_body_that_is_streamed_arrives_whole(client):
