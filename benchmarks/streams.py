@@ -294,13 +294,15 @@ def main() -> int:
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each one speaks")
     parser.add_argument("--rate", type=float, default=5.0, help="tokens a second of each")
-    parser.add_argument("--ramp", type=float, default=None, help="default: a quarter of --seconds")
+    parser.add_argument(
+        "--ramp", type=float, default=None, help="seconds; default: half of --seconds"
+    )
     parser.add_argument("--wire", choices=sorted(WIRES), default="openai")
     parser.add_argument("--live", action="store_true", help="with drafts, as on the web page")
     parser.add_argument("--keep-logs", type=Path)
     options = parser.parse_args()
     if options.ramp is None:
-        options.ramp = options.seconds / 4
+        options.ramp = options.seconds / 2
     with tempfile.TemporaryDirectory(prefix="sigil-streams-") as folder:
         try:
             figures = run(Path(folder), options)
