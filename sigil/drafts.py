@@ -34,8 +34,10 @@ class Draft:
         self.text = ""
 
     def add(self, text: str) -> None:
+        if self._chats is None:
+            return  # nobody watches
         self.text += text
-        if self._chats is not None and self._writer is None:
+        if self._writer is None:
             self._writer = asyncio.create_task(self._write())
 
     def restart(self) -> None:
