@@ -221,7 +221,7 @@ async def test_a_model_of_unknown_price_is_not_used_where_dollars_are_limited() 
 async def test_a_failure_is_one_honest_sentence_and_its_record_says_why() -> None:
     t = scripted(failed(ErrorKind.SERVER, status=500, request_id="req-1"), "well")
     (text,) = await t.say("hello")
-    assert "could not reach a model" in text
+    assert text == "I could not reach a model just now. Please try again in 1 minute."
     (text,) = await t.say("again")
     assert "Please try again in 1 minute" in text  # the model rests for 30 s
     first, second = sorted(await audits(t), key=lambda entry: -len(entry["attempts"]))

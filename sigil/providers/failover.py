@@ -196,6 +196,7 @@ class FailoverProvider:
                 return
             self._given_up.add(candidate.name)
             self._causes[candidate.name] = f"{trial.error.kind}: {trial.error}"
+            self._note(trial.rests)
             if progress.final is not None or trial.pause is None:
                 return
             await trial.rest()
@@ -227,9 +228,14 @@ class FailoverProvider:
         if isinstance(admission, Admission):
             return admission
         self._causes.setdefault(candidate.name, resting(admission))
-        known = self._retry_in
-        self._retry_in = admission.seconds if known is None else min(known, admission.seconds)
+        self._note(admission)
         return None
+
+    def _note(self, cooldown: Cooldown | None) -> None:
+        """Remembers when the first of those that rest may be tried again."""
+        if cooldown is not None:
+            known = self._retry_in
+            self._retry_in = cooldown.seconds if known is None else min(known, cooldown.seconds)
 
 
 def _too_small(info: ModelInfo, progress: Progress) -> str | None:

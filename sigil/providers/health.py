@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -36,6 +37,8 @@ _STEPS = {ErrorKind.AUTH: AUTH_STEPS_S, ErrorKind.BILLING: BILLING_STEPS_S}
 _ANSWERS = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.FILTERED, ErrorKind.CONTEXT_TOO_LONG})
 # Sigil's own: the vendor was not asked.
 _OWN = (AllProvidersUnavailable, BudgetExceeded, PriceUnknown, ProviderNotFound)
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -82,8 +85,9 @@ class Health:
         """Why `admit` would refuse now; None if it would not. Changes nothing."""
         return await self._store.look(provider, model, keys)
 
-    async def report(self, admission: Admission, error: ProviderError | None) -> None:
-        """How the call ended; `error` is None if it was answered.
+    async def report(self, admission: Admission, error: ProviderError | None) -> Cooldown | None:
+        """How the call ended; `error` is None if it was answered. Says how the model rests now,
+        if it does.
 
         Without a failure that counts this costs nothing, unless the call was the probe.
         """
@@ -96,7 +100,8 @@ class Health:
             steps = _STEPS.get(error.kind, self._steps)
             rest = _clamped(error.retry_after)
             failed = self._store.failed(admission, error.kind.value, steps, rest)
-            await self._kept(failed, admission)
+            return await self._kept(failed, admission)
+        return None
 
     async def release(self, admission: Admission) -> None:
         """The call ended without a result, as when it is cancelled: another one may probe."""
@@ -120,12 +125,13 @@ class Health:
             await asyncio.sleep(self._renew_every)
             await self._kept(self._store.renew(admission), admission)
 
-    async def _kept(self, written: Awaitable[object], admission: Admission) -> None:
+    async def _kept(self, written: Awaitable[T], admission: Admission) -> T | None:
         try:
-            await written
+            return await written
         except StoreError as error:
             name = f"{admission.provider}/{admission.model}"
             log.warning("what was learned of a model is not kept", model=name, error=str(error))
+            return None
 
 
 def _clamped(retry_after: float | None) -> float | None:

@@ -24,7 +24,7 @@ from sigil.providers.base import (
 )
 from sigil.providers.call import Call
 from sigil.providers.health import SHORTEST_RETRY_AFTER_S
-from sigil.stores.base import Admission
+from sigil.stores.base import Admission, Cooldown
 
 if TYPE_CHECKING:
     from sigil.providers.health import Health
@@ -81,7 +81,8 @@ class Trial:
 
     Afterwards `error` says why there was no answer, and `pause` in how many seconds the same
     candidate may be tried again (None: not in this turn); `kept` tells that the admission still
-    stands for that. `last` tells whether nobody else is left who could be tried.
+    stands for that, `rests` how the model rests because of it. `last` tells whether nobody else
+    is left who could be tried.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Trial:
         self.error: ProviderError | None = None
         self.pause: float | None = None
         self.kept = False
+        self.rests: Cooldown | None = None
         self._spoke_at: float | None = None
         self._proven = False
 
@@ -145,8 +147,8 @@ class Trial:
         try:
             await asyncio.sleep(self.pause)
         except asyncio.CancelledError:
-            if self.kept and self._terms.health is not None:
-                await self._terms.health.release(self._admission)
+            if self.kept:
+                await self._release()
             raise
 
     async def _reserved(
@@ -161,9 +163,15 @@ class Trial:
             self.error = progress.final = error
         except PriceUnknown as error:
             self.error = error
+        except (StoreError, asyncio.CancelledError):
+            await self._release()
+            raise
+        await self._release()
+        return None
+
+    async def _release(self) -> None:
         if self._terms.health is not None:
             await self._terms.health.release(self._admission)
-        return None
 
     async def _speaks(self) -> None:
         """A probe that has spoken for a while has shown that the model works; the others need
@@ -243,7 +251,7 @@ class Trial:
         if health is None or self.kept:
             return
         if self._call.answered or self.error is not None:
-            await health.report(self._admission, self.error)
+            self.rests = await health.report(self._admission, self.error)
         else:
             await health.release(self._admission)
 

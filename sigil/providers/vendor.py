@@ -258,7 +258,7 @@ def replayed(message: Message, api: str, model: str) -> Any:
         return None
     try:
         return json.loads(kept.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

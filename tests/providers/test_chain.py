@@ -279,6 +279,17 @@ async def test_thoughts_alone_move_on_and_do_not_count_against_the_model(shared:
     assert await shared.health.resting() == []
 
 
+async def test_a_probe_that_could_not_be_paid_for_is_given_back(shared: Stores) -> None:
+    health = Health(shared.health)
+    model = ScriptedProvider([failed(), "well"], "dear")
+    await collected(FailoverProvider(candidates(model), health=health))
+    await end_cooldowns(shared)
+    away = Purse(error=StoreError("away"))
+    with pytest.raises(StoreError):
+        await collected(FailoverProvider(candidates(model), health=health, meter=away))
+    assert words(await collected(FailoverProvider(candidates(model), health=health)))[0] == "well"
+
+
 # ------------------------------------------------------------------ context
 
 
