@@ -64,7 +64,7 @@ class Sized(ScriptedProvider):
 class Purse:
     """A meter over plain numbers."""
 
-    def __init__(self, max_tokens: int = 1000, error: ProviderError | None = None) -> None:
+    def __init__(self, max_tokens: int = 1000, error: Exception | None = None) -> None:
         self.max_tokens, self.error = max_tokens, error
         self.held: list[str] = []
         self.settled: list[tuple[str, Usage | None, int, bool]] = []
