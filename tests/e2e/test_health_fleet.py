@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
 import uuid
@@ -145,6 +146,7 @@ async def worker(config: Path):
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.e2e.model_worker", str(config)),
         cwd=ROOT,
+        env={key: value for key, value in os.environ.items() if not key.startswith("SIGIL_")},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
