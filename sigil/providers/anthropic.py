@@ -5,9 +5,8 @@ The official SDK is imported, in a thread, when the first call is made.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +26,11 @@ from sigil.providers.anthropic_request import (
     has_thoughts,
     payload,
 )
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
+from sigil.providers.base import ChatRequest, ModelInfo
+from sigil.providers.sdk import SdkProvider
 from sigil.providers.sse import texts
 from sigil.providers.transport import http_client
-from sigil.providers.vendor import ToolNames, checked_key, failed, host_of, sound
+from sigil.providers.vendor import ToolNames, checked_key, failed, host_of
 
 if TYPE_CHECKING:
     from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
@@ -38,12 +38,11 @@ if TYPE_CHECKING:
 _OFFICIAL_URL = "https://api.anthropic.com"
 _OFFICIAL_HOST = "api.anthropic.com"
 _MAX_ERROR_BODY = 64 * 1024
-_REFRESH_TIMEOUT = 30.0
 # Seconds that a server may take to end its body after the answer's end.
 _LINGER = 1.0
 
 
-class AnthropicProvider:
+class AnthropicProvider(SdkProvider["AsyncAnthropic", Answer]):
     """One account with Anthropic, or one compatible server at `base_url`, which may need no key.
 
     `prompt_caching` marks what the vendor should cache. `thinking` is a budget in tokens (at
@@ -65,7 +64,6 @@ class AnthropicProvider:
         effort: Effort | None = None,
         send_user_id: bool = False,
     ) -> None:
-        self.name = name
         # The SDK adds the version, which some put into the address, as other SDKs want it.
         self._base_url = (base_url or _OFFICIAL_URL).rstrip("/").removesuffix("/v1")
         self._host = host_of(name, self._base_url)
@@ -75,61 +73,19 @@ class AnthropicProvider:
         self._read_timeout = read_timeout
         # Under its own name it is Anthropic, if need be behind a proxy.
         own = self._official or name == "anthropic"
-        self._catalogue = catalogue.Catalogue(catalogue.ANTHROPIC if own else ())
-        self._client: AsyncAnthropic | None = None
-        self._connecting = asyncio.Lock()
+        super().__init__(name, catalogue.Catalogue(catalogue.ANTHROPIC if own else ()))
 
-    async def available(self) -> bool:
-        """Always: what is configured can be tried."""
-        return True
+    async def _close(self, client: AsyncAnthropic) -> None:
+        await client.close()
 
-    async def list_models(self) -> list[ModelInfo]:
-        """What the vendor said last, or else what is built in: Anthropic's models, and none under
-        another name, whose server only its owner knows."""
-        return list(self._catalogue.models)
+    async def _listed(self, client: AsyncAnthropic) -> list[ModelInfo]:
+        found = await listed(client, self._catalogue.find)
+        if not found:
+            raise self._failed(ErrorKind.SERVER, "the vendor listed no models")
+        return found
 
-    def model_info(self, model: str) -> ModelInfo:
-        """What a model can do; of one that is not in the catalogue little is expected."""
-        return self._catalogue.find(model)
-
-    async def refresh_models(self) -> list[ModelInfo]:
-        """Asks the vendor, within 30 s, which models there are. Raises `ProviderError`."""
-        found: list[ModelInfo] = []
-        failure: ProviderError | None = None
-        try:
-            async with asyncio.timeout(_REFRESH_TIMEOUT):
-                found = await listed(await self._connected(), self._catalogue.find)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
-            failure = self._translated(error, None)
-        if failure is None and not found:
-            failure = self._failed(ErrorKind.SERVER, "the vendor listed no models")
-        if failure is not None:
-            raise failure
-        self._catalogue.replace(found)
-        return await self.list_models()
-
-    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-        """Streams one answer; complete only with the vendor's `message_stop`."""
-        answer = Answer(request.model, ToolNames(request.tools), self._failed)
-        failure: ProviderError | None = None
-        try:
-            async with aclosing(self._texts(sound(request, self.name), answer)) as texts:
-                async for text in texts:
-                    yield ChatEvent(EventType.TEXT_DELTA, text=text)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
-            failure = self._translated(error, answer.request_id)
-        for event in answer.end(failure):
-            yield event
-
-    async def prepare(self) -> None:
-        """Imports the SDK and makes its client, so that the first call need not wait for it."""
-        await self._connected()
-
-    async def aclose(self) -> None:
-        """Closes the pooled connections; a later call opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+    def _answer(self, request: ChatRequest) -> Answer:
+        return Answer(request.model, ToolNames(request.tools), self._failed)
 
     async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str, None]:
         client = await self._connected()
@@ -138,8 +94,7 @@ class AnthropicProvider:
 
             response = await self._posted(client, request, cast_to=httpx2.Response)
             answer.request_id = response.headers.get("request-id")
-            if text := answer.take_whole(json.loads(response.content)):
-                yield text
+            yield answer.take_whole(json.loads(response.content))
             return
         from anthropic import AsyncStream
 
@@ -153,10 +108,7 @@ class AnthropicProvider:
             take, done = (lambda data: answer.take(json.loads(data))), (lambda: answer.ended)
             async with aclosing(texts(stream.response, take, done)) as found:
                 async for text in found:
-                    if text:
-                        yield text
-                    else:
-                        request.heard()
+                    yield text
         finally:
             await stream.close()
 
@@ -174,14 +126,7 @@ class AnthropicProvider:
                 raise
         return await _post(client, payload(request, self._options, thoughts=False), how)
 
-    async def _connected(self) -> AsyncAnthropic:
-        async with self._connecting:
-            if self._client is None:
-                # The import takes 1.4 s; the loop has other streams to serve meanwhile.
-                self._client = await asyncio.to_thread(self._build_client)
-            return self._client
-
-    def _build_client(self) -> AsyncAnthropic:
+    def _build(self) -> AsyncAnthropic:
         from anthropic import AsyncAnthropic
 
         key = self._key.get_secret_value()
@@ -212,8 +157,6 @@ class AnthropicProvider:
         return self._failed(ErrorKind.SERVER, "the answer is not a stream")
 
     def _translated(self, error: Exception, request_id: str | None) -> ProviderError:
-        """The error in Sigil's terms. The original is not kept as its cause: it holds the
-        request with its key, and a vendor's text that may quote it."""
         import anthropic
         import httpx2
 

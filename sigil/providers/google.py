@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
 
 from sigil.errors import ConfigError, ErrorKind, ProviderError
 from sigil.providers import catalogue
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
+from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.google_answer import Answer
 from sigil.providers.google_client import build, error_in, leaving, request_id_of
 from sigil.providers.google_errors import refusal
 from sigil.providers.google_models import listed
 from sigil.providers.google_request import configured, conversation
-from sigil.providers.vendor import ToolNames, checked_key, failed, host_of, sound
+from sigil.providers.sdk import SdkProvider
+from sigil.providers.vendor import ToolNames, checked_key, failed, host_of
 
 if TYPE_CHECKING:
     from google import genai
@@ -33,12 +34,11 @@ _API_VERSION = "v1"
 _VERSION = re.compile(r"v\d+(?:(?:alpha|beta|main)\d*)?")
 _MODEL = re.compile(r"(?:models/|tunedModels/)?\w[\w.:@-]*", re.ASCII)
 _LEVELS = ("minimal", "low", "medium", "high", "xhigh")
-_REFRESH_TIMEOUT = 30.0
 # Seconds that a server may take to end its body after the answer's end.
 _LINGER = 1.0
 
 
-class GoogleProvider:
+class GoogleProvider(SdkProvider["tuple[genai.Client, AsyncClient]", Answer]):
     """One account with the Gemini API, or one server at `base_url` that speaks it.
 
     `api_version` is the first part of its paths, `v1` unless set (emulators often serve
@@ -58,79 +58,38 @@ class GoogleProvider:
         api_version: str | None = None,
         thinking: int | str | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(name, catalogue.Catalogue(catalogue.GOOGLE))
         self._base_url = base_url or _OFFICIAL_URL
         self._host = host_of(name, self._base_url)
         self._key = SecretStr(checked_key(name, api_key, base_url))
         self._api_version = _checked_version(name, api_version)
         self._thinking = _checked_thinking(name, thinking)
         self._read_timeout = read_timeout
-        self._catalogue = catalogue.Catalogue(catalogue.GOOGLE)
+
+    def _build(self) -> tuple[genai.Client, AsyncClient]:
         # The SDK's client is kept beside its `aio`, which ends when it does.
-        self._client: genai.Client | None = None
-        self._http: AsyncClient | None = None
-        self._connecting = asyncio.Lock()
+        return build(
+            self._key.get_secret_value(), self._base_url, self._api_version, self._read_timeout
+        )
 
-    async def available(self) -> bool:
-        """Always: what is configured can be tried."""
-        return True
+    async def _close(self, client: tuple[genai.Client, AsyncClient]) -> None:
+        sdk, http = client
+        sdk.close()
+        await http.aclose()
 
-    async def list_models(self) -> list[ModelInfo]:
-        """What the vendor said last, or else what is built in."""
-        return list(self._catalogue.models)
-
-    def model_info(self, model: str) -> ModelInfo:
-        """What a model can do, with or without `models/` before its name; of one that is not
-        in the catalogue little is expected."""
-        return self._catalogue.find(model)
-
-    async def refresh_models(self) -> list[ModelInfo]:
-        """Asks the vendor, within 30 s, which models there are. Raises `ProviderError`."""
-        found: list[ModelInfo] = []
-        failure = self._failed(ErrorKind.SERVER, "the vendor listed no models")
-        try:
-            async with asyncio.timeout(_REFRESH_TIMEOUT):
-                found = await listed(await self._connected(), self._catalogue.find)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
-            failure = self._translated(error, None)
+    async def _listed(self, client: tuple[genai.Client, AsyncClient]) -> list[ModelInfo]:
+        found = await listed(client[0], self._catalogue.find)
         if not found:
-            raise failure
-        self._catalogue.replace(found)
-        return await self.list_models()
+            raise self._failed(ErrorKind.SERVER, "the vendor listed no models")
+        return found
 
-    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-        """Streams one answer; complete only with the vendor's `finishReason`."""
-        names = ToolNames(request.tools)
-        answer = Answer(request.model, names, self._failed)
-        failure: ProviderError | None = None
-        try:
-            request = sound(request, self.name)
-            async with aclosing(self._texts(request, names, answer)) as texts:
-                async for text in texts:
-                    yield ChatEvent(EventType.TEXT_DELTA, text=text)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
-            failure = self._translated(error, answer.request_id)
-        for event in answer.end(failure):
-            yield event
+    def _answer(self, request: ChatRequest) -> Answer:
+        return Answer(request.model, ToolNames(request.tools), self._failed)
 
-    async def prepare(self) -> None:
-        """Imports the SDK and makes its client, so that the first call need not wait for it."""
-        await self._connected()
-
-    async def aclose(self) -> None:
-        """Closes the pooled connections; a later call opens new ones."""
-        client, self._client = self._client, None
-        http, self._http = self._http, None
-        if client is not None:
-            client.close()
-        if http is not None:
-            await http.aclose()
-
-    async def _texts(
-        self, request: ChatRequest, names: ToolNames, answer: Answer
-    ) -> AsyncGenerator[str, None]:
-        models = (await self._connected()).aio.models
-        arguments = self._arguments(request, names)
+    async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str, None]:
+        client, _ = await self._connected()
+        models = client.aio.models
+        arguments = self._arguments(request, answer.names)
         responses: list[Response] = []
         if not request.stream:
             with leaving(responses):
@@ -138,8 +97,7 @@ class GoogleProvider:
             answer.request_id = request_id_of(responses)
             if not whole.candidates and (error := error_in(responses)) is not None:
                 raise _ErrorBody(error)
-            if text := answer.take_whole(whole):
-                yield text
+            yield answer.take_whole(whole)
             return
         opened = await models.generate_content_stream(**arguments)
         chunks = cast("AsyncGenerator[types.GenerateContentResponse, None]", opened)
@@ -148,10 +106,7 @@ class GoogleProvider:
                 chunk = await anext(chunks, None)
             answer.request_id = request_id_of(responses)
             while chunk is not None:
-                if text := answer.take(chunk):
-                    yield text
-                else:
-                    request.heard()
+                yield answer.take(chunk)
                 chunk = await (_rest(chunks) if answer.finished else anext(chunks, None))
         finally:
             for response in responses:
@@ -182,23 +137,7 @@ class GoogleProvider:
             return None
         return types.ThinkingConfig(**self._thinking)
 
-    async def _connected(self) -> genai.Client:
-        async with self._connecting:
-            if self._client is None:
-                # The import takes 0.7 s; the loop has other streams to serve meanwhile.
-                client, self._http = await asyncio.to_thread(
-                    build,
-                    self._key.get_secret_value(),
-                    self._base_url,
-                    self._api_version,
-                    self._read_timeout,
-                )
-                self._client = client
-            return self._client
-
     def _translated(self, error: Exception, request_id: str | None) -> ProviderError:
-        """The error in Sigil's terms. The original is not kept as its cause: it holds the
-        request with its key, and a vendor's text that may quote it."""
         import httpx2
         from google.genai import errors
 

@@ -71,7 +71,7 @@ class Answer:
 
     def __init__(self, model: str, names: ToolNames, flaw: Flaw) -> None:
         self._model = model
-        self._names = names
+        self.names = names
         self._make_flaw = flaw
         self._started = False
         self._blank = False
@@ -196,7 +196,7 @@ class Answer:
             raise self._flaw(ErrorKind.SERVER, "the model's tool call is malformed")
         # Older models give their calls no ids.
         made_up = f"call_{self._id or uuid4().hex}_{number}"
-        return ToolCall(call.id or made_up, self._names.own(call.name), arguments)
+        return ToolCall(call.id or made_up, self.names.own(call.name), arguments)
 
     def _flaw(self, kind: ErrorKind, what: str) -> ProviderError:
         return self._make_flaw(kind, what, self.request_id)

@@ -5,17 +5,16 @@ The official SDK is imported, in a thread, when the first call is made.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from sigil.errors import ConfigError, ErrorKind, ProviderError
+from sigil.errors import ConfigError, ProviderError
 from sigil.providers import catalogue
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
+from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.compatible import COMPATIBLE, server_at
 from sigil.providers.openai_answer import Answer
 from sigil.providers.openai_chat import ChatApi
@@ -24,9 +23,10 @@ from sigil.providers.openai_models import listed
 from sigil.providers.openai_options import checked_options
 from sigil.providers.openai_request import Api
 from sigil.providers.openai_responses import ResponsesApi
+from sigil.providers.sdk import SdkProvider
 from sigil.providers.sse import texts
 from sigil.providers.transport import http_client
-from sigil.providers.vendor import ToolNames, checked_key, host_of, sound
+from sigil.providers.vendor import ToolNames, checked_key, host_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, AsyncStream
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _OFFICIAL_URL = "https://api.openai.com/v1"
 _OFFICIAL_HOST = "api.openai.com"
 _MAX_ERROR_BODY = 64 * 1024
-_REFRESH_TIMEOUT = 30.0
 _LAST = "[DONE]"
 
 _APIS: Mapping[str, type[ChatApi | ResponsesApi]] = {"chat": ChatApi, "responses": ResponsesApi}
@@ -48,7 +47,7 @@ _OF_OPENAI: Mapping[str, Any] = {
 _OF_OTHERS: Mapping[str, Any] = {"api": "chat"}
 
 
-class OpenAIProvider:
+class OpenAIProvider(SdkProvider["AsyncOpenAI", Answer]):
     """One account with OpenAI or with one server that speaks its API.
 
     The server is at `base_url`, and may then need no key; or it is the one that `server` (by
@@ -65,7 +64,6 @@ class OpenAIProvider:
         server: str | None = None,
         **options: Any,
     ) -> None:
-        self.name = name
         if server is not None and server not in COMPATIBLE:
             raise ConfigError(
                 f"providers.{name}.options.server: {server!r} is not a known server.",
@@ -84,78 +82,27 @@ class OpenAIProvider:
         self._options = checked_options(name, options).filled(wanted)
         api = _APIS[self._options.api or "chat"]
         self._api: Api = api(name, self._options, openai=self._openai)
-        self._translated = Translator(name, host, self._key, self._options.headers.values())
-        self._catalogue = catalogue.Catalogue(catalogue.OPENAI if self._openai else ())
-        self._client: AsyncOpenAI | None = None
-        self._connecting = asyncio.Lock()
+        self._translator = Translator(name, host, self._key, self._options.headers.values())
+        super().__init__(name, catalogue.Catalogue(catalogue.OPENAI if self._openai else ()))
 
-    async def available(self) -> bool:
-        """Always: what is configured can be tried."""
-        return True
+    async def _close(self, client: AsyncOpenAI) -> None:
+        await client.close()
 
-    async def list_models(self) -> list[ModelInfo]:
-        """What the server said last; before that OpenAI's models, and none of another server,
-        which only its owner knows."""
-        return list(self._catalogue.models)
+    async def _listed(self, client: AsyncOpenAI) -> list[ModelInfo]:
+        return await listed(client, self._catalogue.find, openai=self._openai)
 
-    def model_info(self, model: str) -> ModelInfo:
-        """What a model can do; of one that is not in the catalogue little is expected."""
-        return self._catalogue.find(model)
+    def _answer(self, request: ChatRequest) -> Answer:
+        return self._api.answer(request.model, ToolNames(request.tools), self._translator.failed)
 
-    async def refresh_models(self) -> list[ModelInfo]:
-        """Asks the server, within 30 s, which models there are. Raises `ProviderError`."""
-        found: list[ModelInfo] = []
-        failure: ProviderError | None = None
-        try:
-            async with asyncio.timeout(_REFRESH_TIMEOUT):
-                client = await self._connected()
-                found = await listed(client, self._catalogue.find, openai=self._openai)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
-            failure = self._translated(error, None)
-        if failure is not None:
-            # Out here, so that what was raised is not even its context.
-            raise failure
-        self._catalogue.replace(found)
-        return found
-
-    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-        """Streams one answer; complete only with the vendor's word that it has ended."""
-        call = _Call(self._translated, request.heard)
-        names = ToolNames(request.tools)
-        answer = self._api.answer(request.model, names, call.failed)
-        failure: ProviderError | None = None
-        try:
-            info = self.model_info(request.model)
-            payload = self._api.payload(sound(request, self.name), info, names)
-            async with aclosing(self._texts(payload, answer, call)) as texts:
-                async for text in texts:
-                    yield ChatEvent(EventType.TEXT_DELTA, text=text)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
-            failure = self._translated(error, call.request_id)
-        for event in answer.end(failure):
-            yield event
-
-    async def prepare(self) -> None:
-        """Imports the SDK and makes its client, so that the first call need not wait for it."""
-        await self._connected()
-
-    async def aclose(self) -> None:
-        """Closes the pooled connections; a later call opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
-
-    async def _texts(
-        self, payload: dict[str, Any], answer: Answer, call: _Call
-    ) -> AsyncGenerator[str, None]:
+    async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str, None]:
+        payload = self._api.payload(request, self.model_info(request.model), answer.names)
         client = await self._connected()
         if not payload.get("stream"):
             import httpx2
 
             response = await client.post(self._api.path, cast_to=httpx2.Response, body=payload)
-            call.request_id = response.headers.get("x-request-id")
-            if text := answer.take_whole(json.loads(response.content)):
-                yield text
+            answer.request_id = response.headers.get("x-request-id")
+            yield answer.take_whole(json.loads(response.content))
             return
         from openai import AsyncStream
 
@@ -169,27 +116,17 @@ class OpenAIProvider:
             stream_cls=AsyncStream[object],
         )
         try:
-            call.request_id = stream.response.headers.get("x-request-id")
+            answer.request_id = stream.response.headers.get("x-request-id")
             if "json" in stream.response.headers.get("content-type", ""):
                 raise await _not_a_stream(stream)
             events = _Events(answer)
             async with aclosing(texts(stream.response, events.take, events.done)) as found:
                 async for text in found:
-                    if text:
-                        yield text
-                    else:
-                        call.heard()
+                    yield text
         finally:
             await stream.close()
 
-    async def _connected(self) -> AsyncOpenAI:
-        async with self._connecting:
-            if self._client is None:
-                # The import takes 0.6 s; the loop has other streams to serve meanwhile.
-                self._client = await asyncio.to_thread(self._build_client)
-            return self._client
-
-    def _build_client(self) -> AsyncOpenAI:
+    def _build(self) -> AsyncOpenAI:
         from openai import AsyncOpenAI
 
         options = self._options
@@ -206,18 +143,8 @@ class OpenAIProvider:
         client._custom_headers = options.plain_headers()
         return client
 
-
-class _Call:
-    """The request id of a call, as soon as it is known, for the errors that it ends in, and who
-    is told that the vendor is not silent."""
-
-    def __init__(self, translated: Translator, heard: Callable[[], None]) -> None:
-        self._translated = translated
-        self.heard = heard
-        self.request_id: str | None = None
-
-    def failed(self, kind: ErrorKind, message: str) -> ProviderError:
-        return self._translated.failed(kind, message, self.request_id)
+    def _translated(self, error: Exception, request_id: str | None) -> ProviderError:
+        return self._translator(error, request_id)
 
 
 class _Events:

@@ -18,8 +18,8 @@ _MAX_NAME_CHARS = 512
 _FILTERED, _CUT_OFF = "content_filter", "length"
 
 Json = dict[str, Any]
-Flaw = Callable[[ErrorKind, str], ProviderError]
-"""Makes an error of the provider out of its class and what is wrong."""
+Flaw = Callable[[ErrorKind, str, str | None], ProviderError]
+"""Makes an error of the provider out of its class, what is wrong, and the request's id."""
 
 
 @dataclass(slots=True)
@@ -44,8 +44,9 @@ class Answer(ABC):
 
     def __init__(self, model: str, names: ToolNames, flaw: Flaw) -> None:
         self._model = model
-        self._names = names
-        self._flaw = flaw
+        self.names = names
+        self.request_id: str | None = None
+        self._make_flaw = flaw
         self._started = False
         self._spoke = False
         self._reason: str | None = None
@@ -90,6 +91,9 @@ class Answer(ABC):
         self._started = True
         return event
 
+    def _flaw(self, kind: ErrorKind, what: str) -> ProviderError:
+        return self._make_flaw(kind, what, self.request_id)
+
     def _bound(self, call: Call) -> None:
         too_long = len(call.arguments) > _MAX_ARGUMENT_CHARS
         if too_long or len(self._calls) > _MAX_TOOL_CALLS:
@@ -133,7 +137,7 @@ class Answer(ABC):
         long = max(len(call.name), len(call.id)) > _MAX_NAME_CHARS
         if not call.name or long or not isinstance(arguments, dict):
             return None
-        return ToolCall(call.id, self._names.own(call.name), arguments)
+        return ToolCall(call.id, self.names.own(call.name), arguments)
 
 
 def counted(
