@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import import_module
 from typing import Any
 
@@ -87,21 +86,38 @@ class LiveChannel(CountingChannel):
 
 
 def stream_reader(wire: str, **arguments: Any) -> Any:
-    """Sigil's provider for an API of `benchmarks.wires`. At the end of each answer it notes its
-    process and how many seconds after the vendor had written the first token it came out."""
+    """Sigil's provider for an API of `benchmarks.wires`. Of each answer it notes its process and
+    how many seconds after the vendor had written the first token it came out."""
     module, _, name = WIRES[wire].provider.partition(":")
     provider: Any = getattr(import_module(module), name)
 
     class Reader(provider):  # type: ignore[misc]
-        async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-            late: float | None = None
-            try:
-                async with aclosing(super().chat(request)) as events:
-                    async for event in events:
-                        if late is None and event.text:
-                            late = time.monotonic() - float(event.text.split()[0].lstrip("@"))
-                        yield event
-            finally:  # the reader leaves after DONE
-                _write(f"first {os.getpid()} {late}\n")
+        def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+            return _Timed(super().chat(request))
 
     return Reader(**arguments, **OPTIONS.get(wire, {}))
+
+
+class _Timed:
+    """Looks at events until the first text, and is out of the way from then on."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = events
+        self._next: Callable[[], Awaitable[ChatEvent]] = self._look
+
+    def __aiter__(self) -> _Timed:
+        return self
+
+    def __anext__(self) -> Awaitable[ChatEvent]:
+        return self._next()
+
+    async def aclose(self) -> None:
+        await self._events.aclose()
+
+    async def _look(self) -> ChatEvent:
+        event: ChatEvent = await self._events.__anext__()
+        if event.text:
+            late = time.monotonic() - float(event.text.split()[0].lstrip("@"))
+            _write(f"first {os.getpid()} {late}\n")
+            self._next = self._events.__anext__
+        return event

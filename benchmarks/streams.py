@@ -195,7 +195,7 @@ class Run:
         first = self._notes("first")
         pids = [pid for pid, _ in first]
         self._outcome.shares = sorted(pids.count(pid) for pid in set(pids))
-        self._outcome.late = [1000 * float(late) for _, late in first if late != "None"]
+        self._outcome.late = [1000 * float(late) for _, late in first]
         self._outcome.words = [int(words) for _, words in self._notes("sent")]
 
 

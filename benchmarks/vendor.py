@@ -73,8 +73,8 @@ class Connection(asyncio.Protocol):
         """Answers when the request is there whole."""
         self._received += data
         head, _, body = self._received.partition(b"\r\n\r\n")
-        if head.startswith(b"GET /stats"):
-            self._tell()
+        if head.startswith(b"GET "):
+            self._tell(head.split(maxsplit=2)[1])
         elif len(body) >= _length(head):
             self._received = b""
             self._begin(warm_up=WARM_UP in body)
@@ -86,9 +86,12 @@ class Connection(asyncio.Protocol):
             self._vendor.stats.broken += 1
             self._vendor.stats.open -= self._counted
 
-    def _tell(self) -> None:
+    def _tell(self, path: bytes) -> None:
+        """The counts; no lists of models."""
+        status = b"200 OK" if path == b"/stats" else b"404 Not Found"
         body = json.dumps(asdict(self._vendor.stats)).encode()
-        self._transport.write(b"HTTP/1.0 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+        head = b"HTTP/1.0 %b\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
+        self._transport.write(head + body)
         self._transport.close()
 
     def _begin(self, *, warm_up: bool) -> None:

@@ -1,6 +1,7 @@
 """The runtime: steps run on the loop, sweeping goes on, and a stop hands back what is left."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -102,6 +103,13 @@ def test_what_a_step_raises_reaches_the_task(runtime: Runtime):
     runtime.run(StandIn.quick, "session:any:a")
     with pytest.raises(ValueError, match="session:any:b"):
         runtime.run(StandIn.broken, "session:any:b")
+
+
+def test_what_is_loaded_at_the_start_is_not_collected_again_and_again(runtime: Runtime):
+    try:
+        wait_until(lambda: gc.get_freeze_count() > 0, within=10)
+    finally:
+        gc.unfreeze()
 
 
 def test_a_gateway_that_cannot_be_built_is_said_to_the_starter():
