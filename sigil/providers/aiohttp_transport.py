@@ -1,7 +1,7 @@
 """httpx2 over aiohttp, whose parser is written in C.
 
-The SDKs make their requests with httpx2, and its own transport costs about four times as much for
-each token of a stream (docs/decisions/0006-http-transport.md). Redirects, cookies, decoding and
+The SDKs make their requests with httpx2, whose own transport more than doubles what a token of a
+stream costs (docs/decisions/0006-http-transport.md). Redirects, cookies, decoding and
 credentials stay httpx2's business.
 """
 
