@@ -28,8 +28,8 @@ from sigil.providers.anthropic_request import (
 )
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.sdk import SdkProvider
-from sigil.providers.sse import texts
-from sigil.providers.transport import http_client
+from sigil.providers.sse import body_of, texts
+from sigil.providers.transport import http_client, is_sent
 from sigil.providers.vendor import ToolNames, checked_key, failed, host_of
 
 if TYPE_CHECKING:
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 _OFFICIAL_URL = "https://api.anthropic.com"
 _OFFICIAL_HOST = "api.anthropic.com"
-_MAX_ERROR_BODY = 64 * 1024
-# Seconds that a server may take to end its body after the answer's end.
-_LINGER = 1.0
 
 
 class AnthropicProvider(SdkProvider["AsyncAnthropic", Answer]):
@@ -146,12 +143,7 @@ class AnthropicProvider(SdkProvider["AsyncAnthropic", Answer]):
         return client
 
     async def _not_a_stream(self, stream: AsyncStream[object]) -> Exception:
-        body = bytearray()
-        async for part in stream.response.aiter_bytes():
-            body += part
-            if len(body) > _MAX_ERROR_BODY:
-                break
-        parsed = json.loads(body)
+        parsed = await body_of(stream.response)
         if isinstance(parsed, dict) and parsed.get("error"):
             return ErrorBody(parsed)
         return self._failed(ErrorKind.SERVER, "the answer is not a stream")
@@ -164,9 +156,7 @@ class AnthropicProvider(SdkProvider["AsyncAnthropic", Answer]):
             return error
         cause = error.__cause__ if isinstance(error, anthropic.APIConnectionError) else None
         cause = cause or error
-        reached = not isinstance(
-            cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-        )
+        reached = is_sent(cause)
         if isinstance(cause, (TimeoutError, anthropic.APITimeoutError, httpx2.TimeoutException)):
             what, kind = f"{self._host} did not answer", ErrorKind.TIMEOUT
         elif isinstance(cause, httpx2.DecodingError):

@@ -22,6 +22,7 @@ from sigil.providers.google_errors import refusal
 from sigil.providers.google_models import listed
 from sigil.providers.google_request import configured, conversation
 from sigil.providers.sdk import SdkProvider
+from sigil.providers.transport import is_sent
 from sigil.providers.vendor import ToolNames, checked_key, failed, host_of
 
 if TYPE_CHECKING:
@@ -144,8 +145,7 @@ class GoogleProvider(SdkProvider["tuple[genai.Client, AsyncClient]", Answer]):
         if isinstance(error, ProviderError):
             return error
         cause = type(error).__name__
-        unreached = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-        reached = not isinstance(error, unreached)
+        reached = is_sent(error)
         if isinstance(error, (httpx2.TimeoutException, TimeoutError)):
             what = f"{self._host} did not answer"
             return self._failed(ErrorKind.TIMEOUT, what, request_id, reached=reached)

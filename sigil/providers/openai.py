@@ -24,7 +24,7 @@ from sigil.providers.openai_options import checked_options
 from sigil.providers.openai_request import Api
 from sigil.providers.openai_responses import ResponsesApi
 from sigil.providers.sdk import SdkProvider
-from sigil.providers.sse import texts
+from sigil.providers.sse import body_of, texts
 from sigil.providers.transport import http_client
 from sigil.providers.vendor import ToolNames, checked_key, host_of
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _OFFICIAL_URL = "https://api.openai.com/v1"
 _OFFICIAL_HOST = "api.openai.com"
-_MAX_ERROR_BODY = 64 * 1024
 _LAST = "[DONE]"
 
 _APIS: Mapping[str, type[ChatApi | ResponsesApi]] = {"chat": ChatApi, "responses": ResponsesApi}
@@ -170,11 +169,6 @@ class _Events:
 
 
 async def _not_a_stream(stream: AsyncStream[Any]) -> Exception:
-    body = bytearray()
-    async for part in stream.response.aiter_bytes():
-        body += part
-        if len(body) > _MAX_ERROR_BODY:
-            break
-    parsed = json.loads(body)
+    parsed = await body_of(stream.response)
     refusal = parsed.get("error") if isinstance(parsed, dict) else None
     return ErrorBody(refusal or {"message": "the answer is not a stream"})

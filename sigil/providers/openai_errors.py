@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from sigil.errors import ErrorKind, ProviderError
+from sigil.providers.transport import is_sent
 from sigil.providers.vendor import NO_KEY, failed, kind_of, retry_after
 
 if TYPE_CHECKING:
@@ -88,9 +89,7 @@ class Translator:
         if isinstance(error, ProviderError):
             return error
         cause = error.__cause__ or error
-        reached = not isinstance(
-            cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-        )
+        reached = is_sent(cause)
         if isinstance(error, (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)):
             message = f"{self._host} did not answer"
             return self.failed(ErrorKind.TIMEOUT, message, request_id, reached=reached)

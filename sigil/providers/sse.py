@@ -7,6 +7,7 @@ hand out one event at a time, so that what has come at once is taken apart and p
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import httpx2
 
+_MAX_ERROR_BODY = 64 * 1024
 _MAX_EVENT = 16 * 1024 * 1024
 # How long the end of a complete answer may take, so that its connection can be used again.
 _LINGER_S = 0.2
@@ -91,6 +93,17 @@ async def texts(
             if done():
                 await _drained(pieces)
                 return
+
+
+async def body_of(response: httpx2.Response) -> object:
+    """The JSON that came where a stream was due, or as much of it as an error may be long.
+    Raises `ValueError` for what is none."""
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > _MAX_ERROR_BODY:
+            break
+    return json.loads(body)
 
 
 def _pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:

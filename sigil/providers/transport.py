@@ -51,3 +51,11 @@ def _made(read_timeout: float) -> httpx2.AsyncClient:
         ),
         limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=_KEEPALIVE),
     )
+
+
+def is_sent(error: BaseException) -> bool:
+    """Whether the request may have reached the server before it failed with this."""
+    import httpx2
+
+    unsent = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+    return not isinstance(error, unsent)
