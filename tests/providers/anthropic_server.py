@@ -10,15 +10,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.providers.loopback import Exchange, Json, serving
+
 KEY = "sk-ant-test-0123456789abcdef"
 REQUEST_ID = "req_0001"
-Json = dict[str, Any]
-Reply = Callable[["Exchange"], Awaitable[None]]
+ALWAYS = {"request-id": REQUEST_ID}
+Reply = Callable[[Exchange], Awaitable[None]]
 
 USAGE = {
     "input_tokens": 5,
@@ -27,33 +29,6 @@ USAGE = {
     "output_tokens": 1,
 }
 FINAL_USAGE = {"output_tokens": 7, "output_tokens_details": {"thinking_tokens": 3}}
-
-
-@dataclass
-class Exchange:
-    body: Json
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    closed_by_client: asyncio.Event
-
-    async def head(self, status: int, kind: str, **extra: str) -> None:
-        headers = {"content-type": kind, "request-id": REQUEST_ID, "transfer-encoding": "chunked"}
-        headers |= {name.replace("_", "-"): value for name, value in extra.items()}
-        lines = [f"HTTP/1.1 {status} x", *(f"{name}: {value}" for name, value in headers.items())]
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        await self.writer.drain()
-
-    async def send(self, text: str) -> None:
-        self.writer.write(b"%x\r\n%b\r\n" % (len(text.encode()), text.encode()))
-        await self.writer.drain()
-
-    async def end(self) -> None:
-        self.writer.write(b"0\r\n\r\n")
-        await self.writer.drain()
-
-    async def until_closed(self) -> None:
-        await self.reader.read()
-        self.closed_by_client.set()
 
 
 def event(kind: str, **fields: Any) -> str:
@@ -89,21 +64,16 @@ def streamed(*events: str, end: str = "clean") -> Reply:
     """These events, and then the end: `clean`, `cut` or `silence`."""
 
     async def reply(exchange: Exchange) -> None:
-        await exchange.head(200, "text/event-stream")
+        await exchange.head(200, "text/event-stream", {})
         await exchange.send("".join(events))
-        if end == "clean":
-            await exchange.end()
-        elif end == "cut":
-            exchange.writer.transport.abort()
-        else:
-            await exchange.until_closed()
+        await exchange.end_as(end)
 
     return reply
 
 
 def status(code: int, body: object, **headers: str) -> Reply:
     async def reply(exchange: Exchange) -> None:
-        await exchange.head(code, "application/json", **headers)
+        await exchange.head(code, "application/json", headers)
         await exchange.send(json.dumps(body))
         await exchange.end()
 
@@ -157,21 +127,12 @@ class AnthropicServer:
         if line.startswith("POST"):
             self.violations += violations(line, headers, body)
         reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-        await reply(Exchange(body, reader, writer, self.closed_by_client))
+        await reply(Exchange(body, reader, writer, self.closed_by_client, always=ALWAYS))
 
 
-@asynccontextmanager
-async def anthropic_server() -> AsyncIterator[AnthropicServer]:
+def anthropic_server() -> AbstractAsyncContextManager[AnthropicServer]:
     """The server; leaving fails if any request broke the rules."""
-    served = AnthropicServer()
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0, limit=2**22)
-    served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield served
-    finally:
-        server.close()
-        await server.wait_closed()
-    assert served.violations == []
+    return serving(AnthropicServer())
 
 
 def violations(line: str, headers: dict[str, str], body: Json) -> Iterator[str]:

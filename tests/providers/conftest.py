@@ -8,6 +8,7 @@ from sigil.providers.openai import OpenAIProvider
 from tests.providers.openai_rules import KEY
 from tests.providers.openai_server import OpenAIServer, openai_server
 from tests.providers.responses_replies import answered
+from tests.providers.vendors import VENDORS, Vendor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,3 +34,9 @@ async def responses(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
     provider = OpenAIProvider(api_key=KEY, base_url=server.url, read_timeout=5, api="responses")
     yield provider
     await provider.aclose()
+
+
+@pytest.fixture(params=VENDORS, ids=str)
+def vendor(request: pytest.FixtureRequest) -> Vendor:
+    vendor: Vendor = request.param
+    return vendor

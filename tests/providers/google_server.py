@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.providers.loopback import Exchange, Json, serving
+from tests.providers.loopback import cut as cut
+from tests.providers.loopback import silence as silence
+
 KEY = "AIzaSyTest0123456789abcdefghijklmnop"
 RESPONSE_ID = "rsp_0001"
-Json = dict[str, Any]
-Reply = Callable[["Exchange"], Awaitable[None]]
+ALWAYS = {"connection": "close"}
+Reply = Callable[[Exchange], Awaitable[None]]
 
 USAGE = {
     "promptTokenCount": 11,
@@ -28,42 +32,8 @@ USAGE = {
 }
 
 
-@dataclass
-class Exchange:
-    path: str
-    body: Json
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    closed_by_client: asyncio.Event
-
-    @property
-    def streams(self) -> bool:
-        return ":streamGenerateContent" in self.path
-
-    async def head(self, status: int, content_type: str, extra: dict[str, str]) -> None:
-        headers = {
-            "content-type": content_type,
-            "connection": "close",
-            "transfer-encoding": "chunked",
-            **extra,
-        }
-        lines = [f"HTTP/1.1 {status} x", *(f"{name}: {value}" for name, value in headers.items())]
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        await self.writer.drain()
-
-    async def send(self, text: str) -> None:
-        data = text.encode()
-        self.writer.write(b"%x\r\n%b\r\n" % (len(data), data))
-        await self.writer.drain()
-
-    async def end(self) -> None:
-        """Ends the body as HTTP does; without it the client sees a connection that broke."""
-        self.writer.write(b"0\r\n\r\n")
-        await self.writer.drain()
-
-    async def until_closed(self) -> None:
-        await self.reader.read()
-        self.closed_by_client.set()
+def streams(exchange: Exchange) -> bool:
+    return ":streamGenerateContent" in exchange.path
 
 
 def content(*parts: Json | str, finish: str | None = None, **fields: Any) -> Json:
@@ -97,7 +67,7 @@ def answer(*parts: Json | str, finish: str | None = "STOP") -> Reply:
     told = parts or ("Hi", " there")
 
     async def reply(exchange: Exchange) -> None:
-        if exchange.streams:
+        if streams(exchange):
             last = content(finish=finish, usageMetadata=USAGE)
             await streamed(*(content(part) for part in told), last)(exchange)
         else:
@@ -110,16 +80,10 @@ def streamed(*chunks: Json | str, end: str = "clean", **headers: str) -> Reply:
     """These chunks, and then the end: `clean`, `cut` or `silence`."""
 
     async def reply(exchange: Exchange) -> None:
-        extra = {name.replace("_", "-"): value for name, value in headers.items()}
-        await exchange.head(200, "text/event-stream", extra)
+        await exchange.head(200, "text/event-stream", headers)
         for event in sse(*chunks):
             await exchange.send(event)
-        if end == "clean":
-            await exchange.end()
-        elif end == "cut":
-            exchange.writer.transport.abort()
-        elif end == "silence":
-            await exchange.until_closed()
+        await exchange.end_as(end)
 
     return reply
 
@@ -127,8 +91,7 @@ def streamed(*chunks: Json | str, end: str = "clean", **headers: str) -> Reply:
 def status(code: int, body: object, **headers: str) -> Reply:
     async def reply(exchange: Exchange) -> None:
         text = body if isinstance(body, str) else json.dumps(body)
-        extra = {name.replace("_", "-"): value for name, value in headers.items()}
-        await exchange.head(code, "application/json", extra)
+        await exchange.head(code, "application/json", headers)
         if text:
             await exchange.send(text)
         await exchange.end()
@@ -142,14 +105,6 @@ def error(code: int, name: str, message: str = "No.", *details: Json) -> Json:
 
 def refusal(code: int, name: str, message: str = "No.", *details: Json, **headers: str) -> Reply:
     return status(code, error(code, name, message, *details), **headers)
-
-
-async def cut(exchange: Exchange) -> None:
-    exchange.writer.transport.abort()
-
-
-async def silence(exchange: Exchange) -> None:
-    await exchange.until_closed()
 
 
 @dataclass
@@ -176,7 +131,7 @@ class GoogleServer:
             self.headers.append(headers)
             found = list(self._found(method, path, headers, body))
             self.violations += found
-            exchange = Exchange(path, body, reader, writer, self.closed_by_client)
+            exchange = Exchange(body, reader, writer, self.closed_by_client, path, ALWAYS)
             reply = refusal(400, "INVALID_ARGUMENT", "; ".join(found)) if found else self.reply
             await reply(exchange)
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -200,18 +155,9 @@ class GoogleServer:
         yield from _content_violations(body.get("contents"))
 
 
-@asynccontextmanager
-async def google_server() -> AsyncIterator[GoogleServer]:
+def google_server() -> AbstractAsyncContextManager[GoogleServer]:
     """The server; leaving fails if any request broke the rules."""
-    served = GoogleServer()
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield served
-    finally:
-        server.close()
-        await server.wait_closed()
-    assert served.violations == []
+    return serving(GoogleServer())
 
 
 def _content_violations(contents: Any) -> Iterator[str]:

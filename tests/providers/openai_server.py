@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.providers.loopback import Exchange, Json, serving
+from tests.providers.loopback import cut as cut
+from tests.providers.loopback import silence as silence
 from tests.providers.openai_rules import KEY as KEY
 from tests.providers.openai_rules import violations
 
 REQUEST_ID = "req_0001"
-Json = dict[str, Any]
-Reply = Callable[["Exchange"], Awaitable[None]]
+ALWAYS = {"x-request-id": REQUEST_ID, "connection": "close"}
+Reply = Callable[[Exchange], Awaitable[None]]
 
 USAGE = {
     "prompt_tokens": 11,
@@ -23,41 +26,6 @@ USAGE = {
     "prompt_tokens_details": {"cached_tokens": 4},
     "completion_tokens_details": {"reasoning_tokens": 3},
 }
-
-
-@dataclass
-class Exchange:
-    headers: dict[str, str]
-    body: Json
-    writer: asyncio.StreamWriter
-    closed_by_client: asyncio.Event
-    reader: asyncio.StreamReader
-
-    async def head(self, status: int, content_type: str, extra: dict[str, str]) -> None:
-        headers = {
-            "content-type": content_type,
-            "x-request-id": REQUEST_ID,
-            "connection": "close",
-            "transfer-encoding": "chunked",
-            **extra,
-        }
-        lines = [f"HTTP/1.1 {status} x", *(f"{name}: {value}" for name, value in headers.items())]
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        await self.writer.drain()
-
-    async def send(self, text: str) -> None:
-        data = text.encode()
-        self.writer.write(b"%x\r\n%b\r\n" % (len(data), data))
-        await self.writer.drain()
-
-    async def end(self) -> None:
-        """Ends the body as HTTP does; without it the client sees a connection that broke."""
-        self.writer.write(b"0\r\n\r\n")
-        await self.writer.drain()
-
-    async def until_closed(self) -> None:
-        await self.reader.read()
-        self.closed_by_client.set()
 
 
 def chunk(
@@ -121,12 +89,7 @@ def streamed(*events: str, end: str = "clean") -> Reply:
         await exchange.head(200, "text/event-stream", {})
         for event in events:
             await exchange.send(event)
-        if end == "clean":
-            await exchange.end()
-        elif end == "cut":
-            exchange.writer.transport.abort()
-        elif end == "silence":
-            await exchange.until_closed()
+        await exchange.end_as(end)
 
     return reply
 
@@ -154,8 +117,7 @@ def whole(message: Json, finish_reason: str | None = "stop") -> Reply:
 def status(code: int, body: Json | str, **headers: str) -> Reply:
     async def reply(exchange: Exchange) -> None:
         text = body if isinstance(body, str) else json.dumps(body)
-        extra = {name.replace("_", "-"): value for name, value in headers.items()}
-        await exchange.head(code, "application/json", extra)
+        await exchange.head(code, "application/json", headers)
         if text:
             await exchange.send(text)
         await exchange.end()
@@ -165,14 +127,6 @@ def status(code: int, body: Json | str, **headers: str) -> Reply:
 
 def refusal(code: int, kind: str | None, message: str = "No.", **headers: str) -> Reply:
     return status(code, {"error": {"message": message, "type": "x", "code": kind}}, **headers)
-
-
-async def cut(exchange: Exchange) -> None:
-    exchange.writer.transport.abort()
-
-
-async def silence(exchange: Exchange) -> None:
-    await exchange.until_closed()
 
 
 @dataclass
@@ -197,7 +151,7 @@ class OpenAIServer:
             self.paths.append(line.split(" ")[1])
             found = list(violations(line, headers, body, self.needs_key))
             self.violations += found
-            exchange = Exchange(headers, body, writer, self.closed_by_client, reader)
+            exchange = Exchange(body, reader, writer, self.closed_by_client, always=ALWAYS)
             reply = refusal(400, None, "; ".join(found)) if found else self.reply
             await reply(exchange)
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -206,15 +160,6 @@ class OpenAIServer:
             writer.close()
 
 
-@asynccontextmanager
-async def openai_server() -> AsyncIterator[OpenAIServer]:
+def openai_server() -> AbstractAsyncContextManager[OpenAIServer]:
     """The server; leaving fails if any request broke the rules."""
-    served = OpenAIServer()
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    try:
-        yield served
-    finally:
-        server.close()
-        await server.wait_closed()
-    assert served.violations == []
+    return serving(OpenAIServer(), "/v1")

@@ -22,7 +22,7 @@ from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle
 from tests.providers.exchange import KEY, TEXT, WORDS
 from tests.providers.fault_server import FaultServer, fault_server
 from tests.providers.faults import Case, cases
-from tests.providers.vendors import VENDORS, Vendor, made
+from tests.providers.vendors import Vendor, made
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,12 +50,6 @@ async def server() -> AsyncIterator[FaultServer]:
 async def providers(server: FaultServer) -> AsyncIterator[Mapping[str, Provider]]:
     async with made(server) as providers:
         yield providers
-
-
-@pytest.fixture(params=VENDORS, ids=str)
-def vendor(request: pytest.FixtureRequest) -> Vendor:
-    vendor: Vendor = request.param
-    return vendor
 
 
 @dataclass

@@ -30,7 +30,7 @@ from sigil.providers import (
 from tests.providers.aimock import Aimock
 from tests.providers.exchange import KEY, TEXT
 from tests.providers.fault_server import FaultServer, fault_server
-from tests.providers.vendors import VENDORS, Vendor, made
+from tests.providers.vendors import Vendor, made
 from tests.providers.wire_openai import RESPONSES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -76,12 +76,6 @@ def sent(aimock: Aimock) -> Aimock:
     """aimock with an empty journal."""
     aimock.forget()
     return aimock
-
-
-@pytest.fixture(params=VENDORS, ids=str)
-def vendor(request: pytest.FixtureRequest) -> Vendor:
-    vendor: Vendor = request.param
-    return vendor
 
 
 @pytest.fixture

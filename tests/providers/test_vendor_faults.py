@@ -14,7 +14,7 @@ from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Provider
 from tests.providers.exchange import KEY, REQUEST_ID, TEXT, WORDS
 from tests.providers.fault_server import FaultServer, fault_server
 from tests.providers.faults import RETRY_AFTER, Case, cases
-from tests.providers.vendors import VENDORS, Vendor, made
+from tests.providers.vendors import Vendor, made
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,12 +34,6 @@ async def providers(server: FaultServer) -> AsyncIterator[Mapping[str, Provider]
     """One of each vendor for all tests: what a fault leaves behind must not harm the next."""
     async with made(server) as providers:
         yield providers
-
-
-@pytest.fixture(params=VENDORS, ids=str)
-def vendor(request: pytest.FixtureRequest) -> Vendor:
-    vendor: Vendor = request.param
-    return vendor
 
 
 @pytest.fixture
