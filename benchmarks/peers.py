@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmarks.wires import OPTIONS, WIRES
 from sigil.channels.base import Capabilities, Chunk, Receive
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Usage
+from sigil.conversation import Usage
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
 
 def _note(what: str, text: str) -> None:

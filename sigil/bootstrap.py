@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from sigil.channels import router as channel_table
 from sigil.channels.base import Channel
 from sigil.channels.router import ChannelRouter
-from sigil.delivery import Delivery
 from sigil.errors import ConfigError
 from sigil.gateway import Gateway
 from sigil.identity import ConfiguredUsers, Identity, User
 from sigil.lanes import Wakeups
+from sigil.outbound.delivery import Delivery
 from sigil.routing import Routing
 from sigil.workspace import Binding, ToolPolicy, WorkspaceConfig, WorkspaceManager
 
@@ -56,8 +56,8 @@ def build(
 
     def agent() -> Agent:
         from sigil.agent.turn import Agent
-        from sigil.budgets import Budgets, check_prices
-        from sigil.pricing import PriceBook
+        from sigil.money.budgets import Budgets, check_prices
+        from sigil.money.pricing import PriceBook
 
         models = registry(settings, providers, stores)
         registries.append(models)
@@ -102,15 +102,15 @@ def check_channels(settings: Settings) -> None:
 def check_models(settings: Settings) -> None:
     """Raises `ConfigError` for providers or models that no turn could use, and for models without
     a known price where dollars are limited."""
-    from sigil.budgets import check_prices
-    from sigil.pricing import PriceBook
+    from sigil.money.budgets import check_prices
+    from sigil.money.pricing import PriceBook
 
     registry(settings)
     check_prices(settings, PriceBook(settings.providers))
 
 
 def _stores(settings: Settings) -> Stores:
-    from sigil import embedded
+    from sigil.host import embedded
     from sigil.stores import connect
 
     url = settings.redis.url
@@ -164,7 +164,7 @@ def registry(
 ) -> ProviderRegistry:
     """The configured providers and models, and those given. With stores it knows which models
     rest. Opens no connection and imports no SDK. Raises `ConfigError`."""
-    from sigil.providers.health import Health
+    from sigil.providers.chain.health import Health
     from sigil.providers.registry import ProviderRegistry, load
 
     given = given or {}

@@ -19,26 +19,15 @@ from urllib.parse import urlsplit
 import structlog
 
 from sigil.channels.base import Acceptance
-from sigil.delivery import Delivery, Retry, give_up
+from sigil.effects import Accept, DeadLetter, Effect, Finish, Outcome, Push, Show, Stage
 from sigil.errors import LaneFull, LeaseLost, MessageInvalid, StoreError
-from sigil.lanes import (
-    Accept,
-    DeadLetter,
-    Effect,
-    Finish,
-    Item,
-    Outcome,
-    Push,
-    Refusal,
-    Show,
-    Stage,
-    Wakeups,
-    id_of,
-)
+from sigil.lanes import Item, LaneKind, Refusal, Wakeups, lane_id
 from sigil.leases import Held, LeaseKeeper
 from sigil.messages import InboundMessage, OutboundMessage
 from sigil.metrics import StageTimes
-from sigil.routing import Replies, Routing
+from sigil.outbound.delivery import Delivery, Retry, give_up
+from sigil.replies import Replies
+from sigil.routing import Routing
 
 if TYPE_CHECKING:
     from sigil.agent.turn import Agent
@@ -101,7 +90,7 @@ class Gateway:
         started = time.monotonic()
         capabilities = self.channels.get(message.channel_type).capabilities
         chat = (message.channel_type, message.account, message.channel_id)
-        lane = await self.stores.lanes.key(Stage.INBOUND, message.channel_type, *chat)
+        lane = await self.stores.lanes.key(LaneKind.INBOUND, message.channel_type, *chat)
         item_id = await self.stores.lanes.item_id(*chat, message.message_id)
         effects: list[Effect] = [Accept(item_id)]
         if capabilities.live:
@@ -326,7 +315,7 @@ def _log_routed(item: Item, effects: Sequence[Effect]) -> None:
         if isinstance(effect, Finish):
             log.info("message ended", message_id=item.id, outcome=effect.outcome.value)
         elif isinstance(effect, Push) and effect.id == item.id:
-            log.info("message routed", message_id=item.id, session_id=id_of(effect.lane))
+            log.info("message routed", message_id=item.id, session_id=lane_id(effect.lane))
 
 
 def _own_words(item_id: str, message: InboundMessage) -> Show:
@@ -339,7 +328,7 @@ def _unroutable(item: Item) -> list[Effect]:
     reason = "the message could not be routed"
     return [
         Finish(item.id, Outcome.DEAD, keep_body=True),
-        DeadLetter(item.id, Stage.INBOUND, reason),
+        DeadLetter(item.id, Stage.ROUTE, reason),
     ]
 
 

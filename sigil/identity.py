@@ -7,14 +7,13 @@ included; never a display name. It belongs to at most one user; a user may hold 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from sigil.errors import ConfigError, IdentityTaken, UserNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sigil.stores.base import UserStore
 
 Role = Literal["owner", "member"]
 SessionMode = Literal["unified", "per_channel"]
@@ -145,3 +144,21 @@ def unknown_identity(identity: Identity) -> UserNotFound:
         f"no user holds {identity.channel} identity {identity.platform_id!r}.",
         hint="Add it to the user's `identities:` in the configuration, or pair the person.",
     )
+
+
+class UserStore(Protocol):
+    """Users and the identities they hold."""
+
+    async def add(self, user: User) -> None:
+        """Adds or replaces a user. Raises `IdentityTaken`; then nothing was written."""
+        ...
+
+    async def get(self, user_id: str) -> User:
+        """Raises `UserNotFound`."""
+        ...
+
+    async def find(self, channel: str, platform_id: str) -> User:
+        """The user who holds this identity, compared exactly. Raises `UserNotFound`."""
+        ...
+
+    async def all(self) -> list[User]: ...

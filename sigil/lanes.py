@@ -10,13 +10,15 @@ Keys are opaque and read `<stage>:<channel>:<keyed hash>`. All durations are sec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from sigil.effects import Effect, Push
 
-class Stage(StrEnum):
+
+class LaneKind(StrEnum):
     """The three hops of a message; the first word of a lane key."""
 
     INBOUND = "inbound"
@@ -24,179 +26,18 @@ class Stage(StrEnum):
     DELIVERY = "delivery"
 
 
-def stage_of(lane: str) -> Stage:
+def lane_kind(lane: str) -> LaneKind:
     """The stage that a lane key belongs to. Raises `ValueError` for a foreign key."""
-    return Stage(lane.partition(":")[0])
+    return LaneKind(lane.partition(":")[0])
 
 
-def id_of(lane: str) -> str:
+def lane_id(lane: str) -> str:
     """The opaque last part of a lane key: in logs, the id of a chat, session or destination."""
     return lane.rpartition(":")[2]
 
 
-class Outcome(StrEnum):
-    """How an accepted message ended. Each has exactly one, or is waiting or running."""
-
-    ANSWERED = "answered"
-    REFUSED = "refused"
-    STOPPED = "stopped"
-    DEAD = "dead"
-
-
 # ---------------------------------------------------------------- effects (a closed set)
 
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """Appends item `id` to `lane` once, ever, and merges `fields` into its record.
-
-    `cap` is the most items the lane may hold (0: no cap). `quiet` > 0 asks that the lane
-    rests that long after this push, at most `quiet_max` after the first (coalescing).
-    """
-
-    lane: str
-    id: str
-    fields: Mapping[str, str]
-    cap: int = 0
-    quiet: float = 0.0
-    quiet_max: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Accept:
-    """Counts inbound item `id` as accepted today and dates its record."""
-
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Ends item `id`: counts the outcome, drops the record's bulk, keeps the proof.
-
-    `keep_body` keeps the content for replay (dead letters)."""
-
-    id: str
-    outcome: Outcome
-    keep_body: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Ends outbound item `id`; `ok` is false for a dead one, whose content is kept."""
-
-    id: str
-    ok: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """Records that item `id` failed for good at `stage`, and why (no secrets, no text)."""
-
-    id: str
-    stage: Stage
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Marks that the sender was told that `lane` is full; a later push clears it."""
-
-    lane: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Marks all that is in `lane` now as to be stopped; `renew` and `take` say so."""
-
-    lane: str
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """Appends one JSON entry to the journal of the turn that holds `lane`."""
-
-    lane: str
-    entry: str
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The state of chunk `index` of outbound item `id`, as one JSON object."""
-
-    id: str
-    index: int
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class AppendHistory:
-    """Appends JSON messages to a session's history, trimmed to the last `keep`."""
-
-    session_key: str
-    session_id: str
-    messages: Sequence[str]
-    keep: int
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateSession:
-    """Sets fields of a session's record (`epoch`, `model`, …)."""
-
-    session_key: str
-    fields: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class CountUsage:
-    """Adds integers (tokens, calls) to the session's and the user's usage of today."""
-
-    session_key: str
-    user_id: str
-    workspace_id: str
-    amounts: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Remember:
-    """Appends JSON entries to a workspace's memory, capped at 1,000."""
-
-    workspace_id: str
-    entries: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """Appends one JSON entry to the audit log, capped."""
-
-    entry: str
-
-
-@dataclass(frozen=True, slots=True)
-class Show:
-    """Appends a JSON event to the log of a live chat once per `event_id`."""
-
-    chat: str
-    event_id: str
-    entry: str
-
-
-Effect = (
-    Push
-    | Accept
-    | Finish
-    | Delivered
-    | DeadLetter
-    | Notice
-    | Stop
-    | Journal
-    | Receipt
-    | AppendHistory
-    | UpdateSession
-    | CountUsage
-    | Remember
-    | Audit
-    | Show
-)
 
 # ---------------------------------------------------------------- answers
 
@@ -279,7 +120,7 @@ class Wakeups(Protocol):
 class Lanes(Protocol):
     """The primitive. Each verb is one atomic step and safe to repeat."""
 
-    async def key(self, stage: Stage, channel: str, *parts: str) -> str:
+    async def key(self, stage: LaneKind, channel: str, *parts: str) -> str:
         """The opaque lane key for these parts, the same in every process."""
         ...
 
@@ -326,4 +167,12 @@ class Lanes(Protocol):
 
     async def verify(self) -> Mapping[str, Any]:
         """Recounts the identity from lanes and records; see `sigil status --verify`."""
+        ...
+
+
+class Signals(Protocol):
+    """Prompt word of a stop; best effort, `renew` is what counts."""
+
+    def stops(self) -> AsyncIterator[str]:
+        """Yields the keys of lanes for which a stop was asked, until cancelled."""
         ...

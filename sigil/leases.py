@@ -16,9 +16,10 @@ from typing import TypeVar
 
 import structlog
 
+from sigil.effects import Effect
 from sigil.errors import LeaseLost, StoreError
-from sigil.lanes import Effect, Item, Lanes, Lease, Refusal, Wakeups
-from sigil.tasks import insist
+from sigil.lanes import Item, Lanes, Lease, Refusal, Wakeups
+from sigil.waiting import insist
 
 log = structlog.get_logger(__name__)
 

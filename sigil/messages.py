@@ -7,9 +7,10 @@ has bounded it: a value over its bound raises `MessageInvalid` and nothing is st
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from sigil.errors import MessageInvalid
 
@@ -198,3 +199,13 @@ def _attachments(value: object) -> tuple[Attachment, ...]:
     if len(value) > MAX_ATTACHMENTS:
         raise MessageInvalid(f"{len(value)} attachments; at most {MAX_ATTACHMENTS} are taken.")
     return tuple(value)
+
+
+class MessageStore(Protocol):
+    """The records of items: what was accepted or sent, by item id."""
+
+    async def get(self, item_id: str) -> Mapping[str, str] | None: ...
+
+    async def dead(self, limit: int = 100) -> list[Mapping[str, Any]]:
+        """The newest dead letters: id, stage, reason, at (seconds since the epoch)."""
+        ...

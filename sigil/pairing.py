@@ -20,7 +20,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sigil.errors import IdentityTaken, UserNotFound
 from sigil.identity import Identity, User
@@ -28,8 +28,8 @@ from sigil.identity import Identity, User
 if TYPE_CHECKING:
     from collections.abc import Container
 
+    from sigil.identity import UserStore
     from sigil.messages import InboundMessage
-    from sigil.stores.base import PairingStore, UserStore
 
 
 class PairingMode(StrEnum):
@@ -150,3 +150,21 @@ async def _new_user(identity: Identity, name: str | None, users: UserStore) -> U
         # Someone was given the identity since it was looked up.
         return await users.find(identity.channel, identity.platform_id)
     return user
+
+
+class PairingStore(Protocol):
+    """Who was let in, and through which channel."""
+
+    async def add(self, channel: str, platform_id: str, user_id: str) -> None: ...
+
+    async def has(self, channel: str, platform_id: str) -> bool: ...
+
+    async def user_of(self, channel: str, platform_id: str) -> str | None:
+        """The id of the user to whom the pairing belongs; None if there is none."""
+        ...
+
+    async def is_paired(self, user_id: str) -> bool:
+        """Whether the user holds a pairing on any channel."""
+        ...
+
+    async def remove(self, channel: str, platform_id: str) -> None: ...

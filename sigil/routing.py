@@ -7,88 +7,29 @@ commit. Commands that must not wait behind a turn (/stop, /status) are answered 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from sigil.effects import Audit, Effect, Finish, Notice, Outcome, Push, Stop
 from sigil.errors import ChannelNotFound, NotAMember
-from sigil.lanes import (
-    Audit,
-    Effect,
-    Finish,
-    Lanes,
-    LaneStatus,
-    Notice,
-    Outcome,
-    Push,
-    Stage,
-    Stop,
-)
-from sigil.messages import InboundMessage, OutboundMessage
+from sigil.lanes import LaneKind, LaneStatus
+from sigil.messages import InboundMessage
 from sigil.pairing import Door, PairingMode, admit
-from sigil.sessions import session_key
+from sigil.replies import Replies
+from sigil.sessions import Route, session_key
 from sigil.workspace import RouteRequest, WorkspaceManager
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
     from sigil.config import Settings
-    from sigil.identity import User
-    from sigil.stores.base import Stores, UserStore
+    from sigil.identity import User, UserStore
+    from sigil.stores.base import Stores
 
 LANE_FULL_TEXT = (
     "I have {cap} of your messages waiting already, so I did not take this one. "
     "Please send it again when I have caught up, or send /stop to drop what waits."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where a message belongs; travels with it on the session's lane."""
-
-    workspace_id: str
-    user_id: str
-    session_key: str
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        return cls(**json.loads(text))
-
-
-@dataclass(frozen=True, slots=True)
-class Replies:
-    """Makes the effects that send a text to a chat."""
-
-    lanes: Lanes
-
-    async def push(self, message: OutboundMessage, cause: str, position: int, turn: str) -> Push:
-        """The id derives from what caused the reply and its position, never from the attempt."""
-        lane = await self.lanes.key(
-            Stage.DELIVERY,
-            message.channel_type,
-            message.account,
-            message.channel_id,
-            message.thread_id or "",
-        )
-        out_id = await self.lanes.item_id("out", cause, str(position))
-        return Push(lane, out_id, {"body": message.to_json(), "turn": turn})
-
-    async def to(self, inbound: InboundMessage, text: str, cause: str, position: int = 0) -> Push:
-        """A text back to where `inbound` came from."""
-        return await self.push(answer_to(inbound, text), cause, position, cause)
-
-
-def answer_to(inbound: InboundMessage, text: str) -> OutboundMessage:
-    """A message to the chat (and thread) that `inbound` came from."""
-    return OutboundMessage(
-        channel_type=inbound.channel_type,
-        channel_id=inbound.channel_id,
-        content=text,
-        thread_id=inbound.thread_id,
-        account=inbound.account,
-    )
 
 
 class Routing:
@@ -128,7 +69,7 @@ class Routing:
         except NotAMember as error:
             return await self._refuse(item_id, message, error.code, policy.refusal)
         # Without the channel: a unified session is one lane, whichever channel it is used from.
-        lane = await self._stores.lanes.key(Stage.SESSION, "any", route.session_key)
+        lane = await self._stores.lanes.key(LaneKind.SESSION, "any", route.session_key)
         command = message.content.strip().lower()
         if command == "/stop":
             return await self._stop(item_id, message, lane, before)
@@ -229,8 +170,3 @@ def coalesces(settings: Settings, channels: ChannelRouter, channel: str) -> bool
     """Whether rapid messages of this channel are answered together."""
     wanted = settings.policy(channel).coalesce
     return channels.get(channel).capabilities.coalesce if wanted is None else wanted
-
-
-def read_route(fields: Mapping[str, str]) -> tuple[InboundMessage, Route]:
-    """What an item on a session's lane carries."""
-    return InboundMessage.from_json(fields["body"]), Route.from_json(fields["route"])

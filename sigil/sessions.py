@@ -7,23 +7,17 @@ A session key names a conversation; it begins with the workspace's scope, so tha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote
 
-from sigil.errors import MessageInvalid
-from sigil.providers.base import Image, Message, Native, ToolCall
-from sigil.workspace import PERSONAL, scope
+from sigil.messages import InboundMessage
+from sigil.scope import PERSONAL, scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sigil.channels.base import Capabilities
     from sigil.identity import User
-    from sigil.messages import InboundMessage
-
-_ROLES = ("user", "assistant", "tool")
 
 
 def session_key(
@@ -54,74 +48,49 @@ def _key(whose: str, *parts: str) -> str:
     return "/".join((whose, *(quote(part, safe="") for part in parts)))
 
 
-Size = Callable[[Sequence[Message]], int]
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a message belongs; travels with it on the session's lane."""
+
+    workspace_id: str
+    user_id: str
+    session_key: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return cls(**json.loads(text))
 
 
-def window(messages: Sequence[Message], limit: int, size: Size = len) -> list[Message]:
-    """The newest messages, at most `limit` of them (or of what `size` measures), that a model
-    can be given.
+def read_route(fields: Mapping[str, str]) -> tuple[InboundMessage, Route]:
+    """What an item on a session's lane carries."""
+    return InboundMessage.from_json(fields["body"]), Route.from_json(fields["route"])
 
-    A tool call and its results stay together or are left out together. The window starts
-    at a user's message if there is any in `messages`: the older answers before it are left
-    out; if a long run of tools has filled the window, the newest user's message is put in
-    front of what fits.
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """The running session of one conversation.
+
+    `key` names the conversation and stays; `id` changes with /new. `messages` are JSON,
+    oldest first. Token counts are of this session alone.
     """
-    if limit <= 0:
-        return []
-    units = list(_units(messages))
-    kept = _newest(units, limit, size)
-    start = next((i for i, unit in enumerate(kept) if unit[0].role == "user"), None)
-    if start is None:
-        question = next((unit for unit in reversed(units) if unit[0].role == "user"), None)
-        if question is not None:
-            kept = [question, *_newest(units, limit - size(question), size)]
-    return [message for unit in kept[start or 0 :] for message in unit]
+
+    key: str
+    id: str
+    epoch: int = 0
+    model: str | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    messages: tuple[str, ...] = ()
 
 
-def _newest(units: Sequence[list[Message]], limit: int, size: Size) -> list[list[Message]]:
-    first, total = len(units), 0
-    while first and total + size(units[first - 1]) <= limit:
-        first -= 1
-        total += size(units[first])
-    return list(units[first:])
+class SessionStore(Protocol):
+    """Sessions; written only by a turn's commit (effects), or `append` outside of turns."""
 
+    async def load(self, session_key: str) -> SessionRecord:
+        """The current session with its history; a fresh one if there is none yet."""
+        ...
 
-def _units(messages: Sequence[Message]) -> Iterator[list[Message]]:
-    """What must not be cut apart. Calls without all of their results, and results without
-    their call (the history was trimmed there), are dropped: vendors refuse them."""
-    position = 0
-    while position < len(messages):
-        unit = [messages[position]]
-        position += 1
-        while position < len(messages) and messages[position].role == "tool":
-            unit.append(messages[position])
-            position += 1
-        asked = sorted(call.id for call in unit[0].tool_calls)
-        answered = sorted(message.tool_call_id or "" for message in unit[1:])
-        if unit[0].role != "tool" and not asked:
-            yield unit[:1]
-        elif unit[0].role != "tool" and asked == answered:
-            yield unit
-
-
-def encode_message(message: Message) -> str:
-    """One line of JSON for the history; what is empty is left out."""
-    fields = {name: value for name, value in asdict(message).items() if value not in ("", (), None)}
-    # ASCII, because a model may write half of a surrogate pair, which UTF-8 cannot hold.
-    return json.dumps(fields, separators=(",", ":"))
-
-
-def decode_message(text: str) -> Message:
-    """The inverse of `encode_message`. Raises `MessageInvalid`."""
-    try:
-        fields: dict[str, Any] = json.loads(text)
-        fields["tool_calls"] = tuple(ToolCall(**call) for call in fields.get("tool_calls", ()))
-        fields["images"] = tuple(Image(**image) for image in fields.get("images", ()))
-        if "native" in fields:
-            fields["native"] = Native(**fields["native"])
-        message = Message(**fields)
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise MessageInvalid("a message of the history cannot be read.") from error
-    if message.role not in _ROLES or not isinstance(message.content, str):
-        raise MessageInvalid("a message of the history has no role or text.")
-    return message
+    async def append(self, session_key: str, messages: Sequence[str], *, keep: int) -> None: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sigil.channels.memory import MemoryChannel
-from sigil.lanes import Stage, stage_of
+from sigil.lanes import LaneKind, lane_kind
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from sigil.stores.base import Stores
 from sigil.stores.redis import stores_over
@@ -104,9 +104,9 @@ async def settle(gateway: Gateway) -> None:
     Due times count as reached. A lane that somebody holds is left alone.
     """
     steps = {
-        Stage.INBOUND: gateway.route,
-        Stage.SESSION: gateway.turn,
-        Stage.DELIVERY: gateway.deliver,
+        LaneKind.INBOUND: gateway.route,
+        LaneKind.SESSION: gateway.turn,
+        LaneKind.DELIVERY: gateway.deliver,
     }
     for _ in range(MOST_ROUNDS):
         await make_due(gateway.stores)
@@ -114,7 +114,7 @@ async def settle(gateway: Gateway) -> None:
         if not lanes:
             return
         for lane in lanes:
-            await steps[stage_of(lane)](lane)
+            await steps[lane_kind(lane)](lane)
     raise AssertionError(f"lanes are still not empty after {MOST_ROUNDS} rounds: {lanes[:3]}")
 
 

@@ -9,25 +9,17 @@ from __future__ import annotations
 import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from sigil.errors import ConfigError, NotAMember, UserNotFound, WorkspaceNotFound
 from sigil.identity import Identity
+from sigil.scope import PERSONAL, scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sigil.stores.base import (
-        Match,
-        MemoryStore,
-        SessionRecord,
-        SessionStore,
-        Stores,
-        VectorStore,
-    )
-
-PERSONAL = "personal"
-"""The id of everybody's personal workspace; reserved."""
+    from sigil.memory import Match, MemoryStore, VectorStore
+    from sigil.sessions import SessionRecord, SessionStore
+    from sigil.stores.base import Stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,18 +233,6 @@ class WorkspaceManager:
         if workspace is None:
             workspace = self._open[name] = Workspace(self, workspace_id, name)
         return workspace
-
-
-def scope(workspace_id: str, user_id: str | None = None) -> str:
-    """The name under which a workspace's data is kept; no two workspaces share one.
-
-    `user_id` is that of the person whose personal workspace is meant.
-    """
-    if workspace_id != PERSONAL:
-        return quote(workspace_id, safe="")
-    if not user_id:
-        raise WorkspaceNotFound("a personal workspace belongs to a user; none was named.")
-    return f"{PERSONAL}:{quote(user_id, safe='')}"
 
 
 _NOTHING = WorkspaceConfig()

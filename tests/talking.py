@@ -11,10 +11,11 @@ from typing import Any
 from sigil.bootstrap import build
 from sigil.channels.base import Acceptance, Capabilities, Channel
 from sigil.config import Settings
+from sigil.conversation import Usage
 from sigil.gateway import Gateway
-from sigil.lanes import Stage, stage_of
+from sigil.lanes import LaneKind, lane_kind
 from sigil.messages import InboundMessage
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, Provider, Usage
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, Provider
 from sigil.stores import Stores
 from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle
 
@@ -28,8 +29,8 @@ class Woken:
     def wake(self, lane: str) -> None:
         self.lanes.append(lane)
 
-    def last(self, stage: Stage) -> str:
-        return [lane for lane in self.lanes if stage_of(lane) is stage][-1]
+    def last(self, stage: LaneKind) -> str:
+        return [lane for lane in self.lanes if lane_kind(lane) is stage][-1]
 
 
 class SlowProvider:
@@ -101,11 +102,11 @@ class Talk:
         await self.route_all()
         client: Any = self.stores.backend
         with_work = [lane.decode() for lane in await client.redis.zrange(client.keys.due(), 0, -1)]
-        return next(lane for lane in with_work if stage_of(lane) is Stage.SESSION)
+        return next(lane for lane in with_work if lane_kind(lane) is LaneKind.SESSION)
 
     async def route_all(self) -> None:
         for lane in dict.fromkeys(self.woken.lanes):
-            if stage_of(lane) is Stage.INBOUND:
+            if lane_kind(lane) is LaneKind.INBOUND:
                 while (await self.stores.lanes.status(lane)).waiting:
                     await self.gateway.route(lane)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.agent.adapt import BLIND_TEXT, BYTES_PER_TOKEN, adapt
 from sigil.providers import ChatRequest, Image, Message, ModelInfo, ToolCall, ToolDefinition
+from sigil.providers.chain.adapt import BLIND_TEXT, BYTES_PER_TOKEN, adapt
 
 ABLE = ModelInfo("m", tools=True, vision=True, max_context_tokens=100_000, max_output_tokens=8_000)
 TOOL = ToolDefinition("add", "adds", {"type": "object"})

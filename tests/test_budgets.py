@@ -11,23 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.bounds import IMAGE_TOKENS, MOST_TOKENS, counted, most_input, most_output
-from sigil.budgets import Budgets, Standing, check_prices, known_scopes, limit_of, limits_dollars
 from sigil.config import Settings
+from sigil.conversation import Image, Message, Native, ToolCall, ToolDefinition, Usage
 from sigil.errors import BudgetExceeded, ConfigError, PriceUnknown, StoreError
-from sigil.pricing import PriceBook
-from sigil.providers.base import (
-    ChatRequest,
-    Hold,
-    Image,
-    Message,
-    ModelInfo,
-    Native,
-    ToolCall,
-    ToolDefinition,
-    Usage,
+from sigil.money.budgets import (
+    Budgets,
+    Standing,
+    check_prices,
+    known_scopes,
+    limit_of,
+    limits_dollars,
 )
-from sigil.stores.base import Limit
+from sigil.money.pricing import PriceBook
+from sigil.money.store import Limit
+from sigil.money.worst_case import IMAGE_TOKENS, MOST_TOKENS, counted, most_input, most_output
+from sigil.providers.base import ChatRequest, ModelInfo
+from sigil.providers.chain.meter import Hold
 from sigil.testing import fake_stores
 from tests.budget_clock import Clock, script_text
 
@@ -440,7 +439,7 @@ async def test_a_short_outage_does_not_make_a_call_count_at_its_worst(stores):
 
 @pytest.mark.parametrize(("error", "within"), [("away", 0.0), ("refused", 3600.0)])
 async def test_a_store_that_stays_away_or_refuses_is_an_error(stores, monkeypatch, error, within):
-    monkeypatch.setattr("sigil.budgets._SETTLE_S", within)
+    monkeypatch.setattr("sigil.money.budgets._SETTLE_S", within)
     failure = StoreError(error)
     failure.transient = error == "away"
     made = settings()

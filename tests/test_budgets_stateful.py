@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sigil.stores.base import Limit, Refused
+from sigil.money.store import Limit, Refused
 from sigil.testing import fake_stores
 from tests.budget_clock import Clock, script_text
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from sigil import delivery
 from sigil.channels.base import Capabilities, Chunk
 from sigil.channels.memory import MemoryChannel
 from sigil.errors import SendFailed, SendRefused
-from sigil.lanes import Refusal, Stage
+from sigil.lanes import LaneKind, Refusal
 from sigil.messages import Attachment, OutboundMessage
+from sigil.outbound import delivery
 from sigil.testing import expire_leases, make_due, settle
 from tests.talking import Talk, another_worker, talk
 
@@ -24,7 +24,7 @@ async def notified(t: Talk, *texts: str) -> str:
     """Puts messages on Ann's lane; returns the lane's key."""
     for text in texts:
         await t.gateway.notify(OutboundMessage("memory", "ann", text))
-    return t.woken.last(Stage.DELIVERY)
+    return t.woken.last(LaneKind.DELIVERY)
 
 
 async def receipts(t: Talk, item_id: str) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ async def test_a_pause_that_the_platform_asks_for_is_kept_and_so_is_the_order() 
 async def test_a_retry_goes_on_where_it_failed() -> None:
     t = small()
     await notified(t, LONG)
-    lane = t.woken.last(Stage.DELIVERY)
+    lane = t.woken.last(LaneKind.DELIVERY)
     original = t.channel.send
 
     async def second_fails(chunk: Chunk) -> str | None:
@@ -154,7 +154,7 @@ async def test_after_five_tries_it_is_a_dead_letter_and_the_next_one_goes() -> N
     await settle(t.gateway)
     assert t.texts == ["fine"]
     (letter,) = await t.stores.messages.dead()
-    assert (letter["stage"], letter["reason"]) == ("delivery", "no")
+    assert (letter["stage"], letter["reason"]) == ("deliver", "no")
     assert (await receipts(t, letter["id"]))[0]["tries"] == 5
     record = await t.stores.messages.get(letter["id"])
     assert record is not None

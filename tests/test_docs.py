@@ -11,17 +11,18 @@ import typer.main
 import sigil.cli
 from sigil import bootstrap
 from sigil.agent import commands, wording
-from sigil.budgets import Budgets
 from sigil.config import Settings, load_settings
+from sigil.conversation import Message
 from sigil.errors import AllProvidersUnavailable, BudgetExceeded, ErrorKind, ProviderError
-from sigil.pricing import PriceBook
+from sigil.money.budgets import Budgets
+from sigil.money.pricing import PriceBook
 from sigil.providers.anthropic import AnthropicProvider
-from sigil.providers.base import ChatRequest, Message, ModelInfo
-from sigil.providers.compatible import COMPATIBLE
+from sigil.providers.base import ChatRequest, ModelInfo
+from sigil.providers.chain.health import Health
 from sigil.providers.google import GoogleProvider
-from sigil.providers.health import Health
 from sigil.providers.openai import OpenAIProvider
-from sigil.providers.openai_options import Options
+from sigil.providers.openai.options import Options
+from sigil.providers.openai.servers import COMPATIBLE
 from sigil.providers.registry import Budget
 from sigil.testing import fake_stores
 from sigil.web.prometheus import exposition

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from sigil.channels.base import Capabilities
-from sigil.drafts import Draft
 from sigil.errors import StoreError
+from sigil.outbound.presence import Draft
 from sigil.stores import Stores
 from sigil.testing import FakeProvider, expire_leases, settle
 from tests.talking import SlowProvider, Talk, another_worker, talk

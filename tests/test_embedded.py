@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from sigil import embedded
 from sigil.errors import ConfigError
+from sigil.host import embedded
 
 pytestmark = pytest.mark.valkey
 

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from sigil.errors import ChannelNotFound, ConfigError
-from sigil.lanes import Refusal, Stage, stage_of
+from sigil.lanes import LaneKind, Refusal, lane_kind
 from sigil.messages import OutboundMessage
 from sigil.routing import LANE_FULL_TEXT
 from sigil.stores import Stores
@@ -39,14 +39,14 @@ async def test_a_message_is_answered_over_both_kinds_of_store(stores: Stores) ->
 async def test_each_step_wakes_the_next_and_does_no_more() -> None:
     t = talk()
     await t.write("hello")
-    assert [stage_of(lane) for lane in t.woken.lanes] == [Stage.INBOUND]
-    await t.gateway.route(t.woken.last(Stage.INBOUND))
-    assert stage_of(t.woken.lanes[-1]) is Stage.SESSION
+    assert [lane_kind(lane) for lane in t.woken.lanes] == [LaneKind.INBOUND]
+    await t.gateway.route(t.woken.last(LaneKind.INBOUND))
+    assert lane_kind(t.woken.lanes[-1]) is LaneKind.SESSION
     assert t.provider.requests == []
-    await t.gateway.turn(t.woken.last(Stage.SESSION))
-    assert stage_of(t.woken.lanes[-1]) is Stage.DELIVERY
+    await t.gateway.turn(t.woken.last(LaneKind.SESSION))
+    assert lane_kind(t.woken.lanes[-1]) is LaneKind.DELIVERY
     assert t.texts == []
-    await t.gateway.deliver(t.woken.last(Stage.DELIVERY))
+    await t.gateway.deliver(t.woken.last(LaneKind.DELIVERY))
     assert t.texts == ["ok"]
     assert len(t.woken.lanes) == 3
 
@@ -63,10 +63,10 @@ async def test_lane_keys_and_ids_tell_nothing_about_people() -> None:
 async def test_wakeups_that_are_lost_doubled_or_late_change_nothing() -> None:
     t = talk()
     await t.write("hello")
-    lane = t.woken.last(Stage.INBOUND)
+    lane = t.woken.last(LaneKind.INBOUND)
     for _ in range(3):
         await asyncio.gather(*(t.gateway.route(lane) for _ in range(4)))
-        session = t.woken.last(Stage.SESSION)
+        session = t.woken.last(LaneKind.SESSION)
         await asyncio.gather(*(t.gateway.turn(session) for _ in range(4)))
     await settle(t.gateway)
     await t.gateway.turn(session)
@@ -127,7 +127,7 @@ async def test_recover_wakes_what_is_due_and_says_when_the_next_one_is() -> None
     assert t.woken.lanes == []
     await make_due(t.stores)
     await t.gateway.recover()
-    assert [stage_of(lane) for lane in t.woken.lanes] == [Stage.INBOUND]
+    assert [lane_kind(lane) for lane in t.woken.lanes] == [LaneKind.INBOUND]
 
 
 async def test_a_hot_lane_gives_way_after_its_share() -> None:
@@ -207,7 +207,7 @@ async def test_one_notice_per_episode_of_a_full_lane() -> None:
     for i in range(5):
         await t.write(str(i))
     session = await t.routed()
-    await t.gateway.deliver(t.woken.last(Stage.DELIVERY))
+    await t.gateway.deliver(t.woken.last(LaneKind.DELIVERY))
     assert t.texts == [LANE_FULL_TEXT.format(cap=2)]
     await t.write("5")
     await t.routed()

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sigil.conversation import Usage
 from sigil.errors import ErrorKind, ProviderError, StoreError
 from sigil.lanes import Refusal
-from sigil.providers.base import ChatEvent, EventType, Usage
+from sigil.providers.base import ChatEvent, EventType
 from sigil.stores import Stores
 from sigil.testing import (
     FakeProvider,
@@ -125,7 +126,7 @@ async def test_a_step_that_fails_is_tried_again_and_then_given_up(
     assert "given up" in text
     assert (await t.counts())["dead"] == 1
     (letter,) = await t.stores.messages.dead()
-    assert letter["stage"] == "session"
+    assert letter["stage"] == "turn"
     record = await t.stores.messages.get(letter["id"])
     assert record is not None
     assert "doomed" in record["body"]

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from sigil.conversation import Image, Usage
 from sigil.errors import ErrorKind, ProviderError
 from sigil.messages import Attachment
-from sigil.providers.base import ChatEvent, EventType, Image, Usage
-from sigil.stores.base import Limit
+from sigil.money.store import Limit
+from sigil.providers.base import ChatEvent, EventType
 from sigil.testing import FakeProvider, ScriptedProvider, end_cooldowns
 from tests.talking import SlowProvider, Talk, another_worker, talk
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sigil.lanes import Push, Renewal
+from sigil.effects import Push
+from sigil.lanes import Renewal
 from sigil.leases import Held, LeaseKeeper
 from sigil.stores import Stores
 

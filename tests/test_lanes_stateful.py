@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from sigil.effects import Accept, Effect, Finish, Outcome, Push, Stop
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
-from sigil.lanes import Accept, Effect, Finish, Lease, Outcome, Push, Refusal, Stop
+from sigil.lanes import Lease, Refusal
 from sigil.testing import expire_leases, fake_stores, make_due
 
 T = TypeVar("T")

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from sigil.effects import Finish, Journal, Outcome, Push, Stop
 from sigil.errors import EffectRejected, LaneFull, LeaseLost, StoreError
-from sigil.lanes import Finish, Journal, Outcome, Push, Refusal, Stop
+from sigil.lanes import Refusal
 from sigil.leases import Held, LeaseKeeper, Stopped
 from sigil.stores import Stores
 from sigil.testing import expire_leases, fake_stores

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigil.config.models import ModelOverride, PriceSettings, ProviderSettings
-from sigil.pricing import MOST_TOKENS, Price, PriceBook, Rates, usd
-from sigil.providers.base import Usage
-from sigil.providers.compatible import COMPATIBLE
+from sigil.conversation import Usage
+from sigil.money.pricing import MOST_TOKENS, Price, PriceBook, Rates, usd
+from sigil.providers.openai.servers import COMPATIBLE
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VENDORS = ("anthropic", "openai", "google", "deepseek", "perplexity", "x-ai")
@@ -343,7 +343,7 @@ def test_a_price_is_looked_up_once():
 def test_the_library_is_imported_when_it_is_needed_and_fetches_nothing():
     code = (
         "import sys, threading\n"
-        "from sigil.pricing import PriceBook\n"
+        "from sigil.money.pricing import PriceBook\n"
         "assert 'genai_prices' not in sys.modules\n"
         "PriceBook().load()\n"
         "assert 'genai_prices.data' in sys.modules\n"

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigil.channels.base import Capabilities
+from sigil.conversation import Message, ToolCall, decode_message, encode_message, window
 from sigil.errors import MessageInvalid
 from sigil.identity import User
 from sigil.messages import InboundMessage
-from sigil.providers.base import Message, ToolCall
-from sigil.sessions import decode_message, encode_message, session_key, window
+from sigil.sessions import session_key
 
 SEAN, ANNA = User("sean", "Sean"), User("anna", "Anna")
 PER_CHANNEL = User("sean", "Sean", session_mode="per_channel")

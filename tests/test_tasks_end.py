@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from sigil.tasks import end
+from sigil.waiting import end
 
 
 async def test_a_task_that_swallows_its_first_cancellation_ends() -> None:

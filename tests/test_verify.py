@@ -6,7 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sigil.lanes import Accept, Push, Stage
+from sigil.effects import Accept, Push
+from sigil.lanes import LaneKind
 from sigil.stores import Stores
 from sigil.stores.redis import stores_over
 from sigil.stores.redis.client import Client
@@ -75,7 +76,7 @@ async def test_what_is_lost_shows_also_while_messages_move(stores: Stores) -> No
 
 
 async def test_a_message_that_is_twice_in_lanes_is_a_problem(stores: Stores) -> None:
-    lane = await stores.lanes.key(Stage.INBOUND, "memory", "c")
+    lane = await stores.lanes.key(LaneKind.INBOUND, "memory", "c")
     await stores.lanes.push(Push(lane, "1", {"body": "x"}), [Accept("1")])
     client: Any = stores.backend
     await client.redis.rpush(client.keys.lane_ids(lane), "1")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sigil.gateway import Gateway
-from sigil.lanes import Stage
+from sigil.lanes import LaneKind
 from workers import runtime
 from workers.app import app
 from workers.base import LaneTask
 
 
-@app.task(base=LaneTask, name="sigil.turn", stage=Stage.SESSION)
+@app.task(base=LaneTask, name="sigil.turn", kind=LaneKind.SESSION)
 def turn(lane: str) -> None:
     """Answers what waits in one session's lane."""
     runtime.run(Gateway.turn, lane)

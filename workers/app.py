@@ -22,7 +22,7 @@ from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
 from sigil.errors import ConfigError, SigilError
 from sigil.gateway import Gateway
-from sigil.heartbeat import Heartbeat
+from sigil.host.heartbeat import Heartbeat
 from workers import broker, runtime
 from workers.publisher import wakeups
 from workers.queues import Queue

@@ -9,7 +9,7 @@ from celery import Task
 from celery.worker.consumer import Consumer
 
 from sigil.errors import StoreError
-from sigil.lanes import Stage, stage_of
+from sigil.lanes import LaneKind, lane_kind
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +21,7 @@ class TaskFailed(Exception):
 
 
 class LaneTask(Task):
-    """A task with one argument, the key of a lane of its `stage`.
+    """A task with one argument, the key of a lane of its `kind`.
 
     A message that does not have it is refused. When the store is away the task ends and the
     sweep brings the lane back; nothing is retried here.
@@ -30,13 +30,13 @@ class LaneTask(Task):
     abstract = True
     acks_late = False
     ignore_result = True
-    stage: ClassVar[Stage]
+    kind: ClassVar[LaneKind]
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Runs the task's body for the lane."""
         lane = args[0] if len(args) == 1 and not kwargs else None
-        if not _is_lane(lane, self.stage):
-            log.warning("task.refused", task=self.name, reason="not a lane of this stage")
+        if not _is_lane(lane, self.kind):
+            log.warning("task.refused", task=self.name, reason="not a lane of this kind")
             return
         with structlog.contextvars.bound_contextvars(task_id=self.request.id, lane=lane):
             try:
@@ -48,11 +48,11 @@ class LaneTask(Task):
                 raise TaskFailed(type(error).__name__) from None
 
 
-def _is_lane(value: object, stage: Stage) -> bool:
+def _is_lane(value: object, kind: LaneKind) -> bool:
     if not isinstance(value, str) or len(value) > MAX_KEY:
         return False
     try:
-        return stage_of(value) is stage
+        return lane_kind(value) is kind
     except ValueError:
         return False
 

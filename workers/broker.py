@@ -7,9 +7,9 @@ from typing import Any
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from sigil import embedded
 from sigil.config import Settings
-from sigil.sentinel import SCHEME, SentinelUrl
+from sigil.host import embedded
+from sigil.redis_urls import SCHEME, SentinelUrl
 
 # Tried against servers that were killed, frozen and cut off (docs/decisions/0003).
 _TRANSPORT_OPTIONS: dict[str, Any] = {

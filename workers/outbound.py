@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from sigil.gateway import Gateway
-from sigil.lanes import Stage
+from sigil.lanes import LaneKind
 from workers import runtime
 from workers.app import app
 from workers.base import LaneTask
 
 
-@app.task(base=LaneTask, name="sigil.deliver", stage=Stage.DELIVERY)
+@app.task(base=LaneTask, name="sigil.deliver", kind=LaneKind.DELIVERY)
 def deliver(lane: str) -> None:
     """Sends what waits in one destination's lane."""
     runtime.run(Gateway.deliver, lane)

@@ -22,7 +22,7 @@ from kombu.connection import Connection
 from kombu.messaging import Producer
 
 from sigil.config import Settings
-from sigil.lanes import stage_of
+from sigil.lanes import lane_kind
 from workers.broker import transport_options, url
 from workers.queues import HOPS
 
@@ -127,7 +127,7 @@ class Publisher:
     def _send(self, producer: Producer, lanes: list[str]) -> None:
         with producer.batch(MAX_BATCH):
             for lane in lanes:
-                hop = HOPS[stage_of(lane)]
+                hop = HOPS[lane_kind(lane)]
                 body, headers = message(hop.task, lane)
                 # The default exchange delivers to the queue of that name: nothing to declare.
                 producer.publish(

@@ -1,4 +1,4 @@
-"""The queues, and which task of which queue looks at a lane of which stage."""
+"""The queues, and which task of which queue looks at a lane of which kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from kombu import entity
 
-from sigil.lanes import Stage
+from sigil.lanes import LaneKind
 
 
 class Queue(StrEnum):
@@ -30,16 +30,16 @@ class Queue(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """What a lane of one stage is worked on by."""
+    """What a lane of one kind is worked on by."""
 
     task: str
     queue: Queue
 
 
 HOPS = {
-    Stage.INBOUND: Hop("sigil.route", Queue.ROUTING),
-    Stage.SESSION: Hop("sigil.turn", Queue.AGENT),
-    Stage.DELIVERY: Hop("sigil.deliver", Queue.OUTBOUND),
+    LaneKind.INBOUND: Hop("sigil.route", Queue.ROUTING),
+    LaneKind.SESSION: Hop("sigil.turn", Queue.AGENT),
+    LaneKind.DELIVERY: Hop("sigil.deliver", Queue.OUTBOUND),
 }
 
 QUEUES = tuple(

@@ -21,8 +21,8 @@ import uvloop
 
 from sigil.errors import SigilError
 from sigil.gateway import Gateway
-from sigil.heartbeat import EVERY_S, Heartbeat
-from sigil.tasks import end
+from sigil.host.heartbeat import EVERY_S, Heartbeat
+from sigil.waiting import end
 
 log = structlog.get_logger(__name__)
 
@@ -126,7 +126,7 @@ class Runtime:
                     await self._drained
                 await end(running)
         finally:
-            await self._gateway.times.flush(self._gateway.stores)
+            await self._gateway.times.flush(self._gateway.stores.counters)
             await self._gateway.close()
 
     async def _prepare(self) -> None:
@@ -172,7 +172,7 @@ class Runtime:
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_EVERY_S)
-            await self._gateway.times.flush(self._gateway.stores)
+            await self._gateway.times.flush(self._gateway.stores.counters)
 
     def _drain_begins(self, hurry: bool) -> None:
         if hurry or self._stopping.is_set():

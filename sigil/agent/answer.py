@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sigil.agent.adapt import likely_tokens
+from sigil.conversation import Usage
 from sigil.errors import SigilError
-from sigil.providers.base import Attempt, ChatRequest, EventType, Provider, Usage
+from sigil.providers.base import ChatRequest, EventType, Provider
+from sigil.providers.chain.adapt import likely_tokens
+from sigil.providers.chain.record import AttemptRecord
 
 if TYPE_CHECKING:
-    from sigil.drafts import Draft
+    from sigil.outbound.presence import Draft
 
 MOST_TOKENS = 1_000_000_000
 
@@ -23,7 +25,7 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     error: SigilError | None = None
     note: str = ""
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[AttemptRecord] = field(default_factory=list)
 
 
 async def ask(provider: Provider, request: ChatRequest, draft: Draft, answer: Answer) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sigil.agent import commands
-from sigil.lanes import Item, Journal
+from sigil.effects import Journal
+from sigil.lanes import Item
 from sigil.leases import Held
 from sigil.messages import InboundMessage
-from sigil.routing import Route, read_route
+from sigil.sessions import Route, read_route
 
 Coalesces = Callable[[str], bool]
 """Whether rapid messages of this channel are answered together."""

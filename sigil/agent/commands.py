@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sigil.budgets import Standing, reset_text
-from sigil.lanes import Effect, UpdateSession
-from sigil.pricing import usd
+from sigil.effects import Effect, UpdateSession
+from sigil.money.budgets import Standing, reset_text
+from sigil.money.pricing import usd
 
 if TYPE_CHECKING:
     from sigil.config import Settings
-    from sigil.stores.base import SessionRecord
+    from sigil.sessions import SessionRecord
 
 HELP = """\
 **/help** this list

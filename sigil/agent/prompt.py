@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sigil.conversation import Image
 from sigil.messages import InboundMessage
-from sigil.providers.base import Image
 
 if TYPE_CHECKING:
     from sigil.config import Settings

@@ -6,15 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sigil.lanes import AppendHistory, Audit, CountUsage, Effect, Remember
-from sigil.sessions import encode_message
-from sigil.workspace import PERSONAL
+from sigil.conversation import encode_message
+from sigil.effects import AppendHistory, Audit, CountUsage, Effect, Remember
+from sigil.scope import PERSONAL
 
 if TYPE_CHECKING:
     from sigil.agent.answer import Answer
     from sigil.agent.choose import Turn
-    from sigil.providers.base import Attempt, Message, Usage
-    from sigil.stores.base import SessionRecord
+    from sigil.conversation import Message, Usage
+    from sigil.providers.chain.record import AttemptRecord
+    from sigil.sessions import SessionRecord
     from sigil.workspace import Workspace
 
 MEMORY_ENTRY_CHARS = 2_000
@@ -50,7 +51,7 @@ def used(
     return CountUsage(session.key, turn.route.user_id, workspace.scope, amounts)
 
 
-def audit(what: str, turn: Turn, attempts: Sequence[Attempt] = (), **more: Any) -> Audit:
+def audit(what: str, turn: Turn, attempts: Sequence[AttemptRecord] = (), **more: Any) -> Audit:
     """One entry of the audit log: what became of a turn, and each model call of it."""
     entry = {
         "what": what,
@@ -64,7 +65,7 @@ def audit(what: str, turn: Turn, attempts: Sequence[Attempt] = (), **more: Any) 
     return Audit(json.dumps(entry))
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
     """Money in micro-dollars."""
     error = attempt.error
     record: dict[str, Any] = {

@@ -19,43 +19,39 @@ import structlog
 
 from sigil import logs
 from sigil.agent import commands, wording
-from sigil.agent.adapt import adapt
 from sigil.agent.answer import Answer, add_uncounted, ask
 from sigil.agent.choose import Turn, begin, choose, journalled
 from sigil.agent.prompt import pictures, system_prompt, user_text
 from sigil.agent.record import audit, kept_of, used
-from sigil.budgets import Budgets, Standing
-from sigil.drafts import Draft
+from sigil.conversation import Message, decode_message, window
+from sigil.effects import Audit, DeadLetter, Effect, Finish, Outcome, Stage
 from sigil.errors import (
     BudgetExceeded,
     MessageInvalid,
     NotAMember,
     SigilError,
 )
-from sigil.lanes import (
-    Audit,
-    DeadLetter,
-    Effect,
-    Finish,
-    Item,
-    Outcome,
-    Stage,
-    id_of,
-)
+from sigil.lanes import Item, lane_id
 from sigil.leases import Held, Stopped
 from sigil.messages import InboundMessage, fit_reply
-from sigil.providers.base import Attempt, ChatRequest, Message
+from sigil.money.budgets import Budgets, Standing
+from sigil.outbound.presence import Draft
+from sigil.providers.base import ChatRequest
+from sigil.providers.chain.adapt import adapt
+from sigil.providers.chain.record import AttemptRecord
 from sigil.providers.registry import Budget, ModelRequest
-from sigil.routing import Replies, coalesces, read_route
-from sigil.sessions import decode_message, window
+from sigil.replies import Replies
+from sigil.routing import coalesces
+from sigil.sessions import read_route
 from sigil.workspace import RouteRequest, Workspace, WorkspaceManager
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
     from sigil.config import Settings
-    from sigil.providers.failover import FailoverProvider
+    from sigil.providers.chain.failover import FailoverProvider
     from sigil.providers.registry import ProviderRegistry
-    from sigil.stores.base import SessionRecord, Stores
+    from sigil.sessions import SessionRecord
+    from sigil.stores.base import Stores
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +102,7 @@ class Agent:
         read = [read_route(item.fields) for item in items]
         messages = tuple(message for message, _ in read)
         turn = Turn(await self._turn_id(items), items, messages, read[0][1])
-        with logs.context(message=items[0].id, session=id_of(held.lane), turn=turn.id):
+        with logs.context(message=items[0].id, session=lane_id(held.lane), turn=turn.id):
             result = await self._answer(held, turn)
             effects = [Finish(i, result.outcome) for i in turn.ids] + result.effects
             if result.text:
@@ -127,7 +123,7 @@ class Agent:
         log.error("turn dead-lettered", items=len(items), message_id=items[0].id)
         reason = "the turn was begun too often without an end"
         effects: list[Effect] = [Finish(item.id, Outcome.DEAD, keep_body=True) for item in items]
-        effects += [DeadLetter(item.id, Stage.SESSION, reason) for item in items]
+        effects += [DeadLetter(item.id, Stage.TURN, reason) for item in items]
         effects.append(Audit(json.dumps({"what": "dead", "message": items[0].id})))
         with contextlib.suppress(MessageInvalid):
             told = InboundMessage.from_json(items[-1].fields.get("body", ""))
@@ -249,7 +245,7 @@ class Agent:
             system_prompt=system_prompt(self._settings, turn.route.workspace_id, channel, hint),
             max_tokens=self._max_tokens(session),
             temperature=models.temperature,
-            session=id_of(held.lane),
+            session=lane_id(held.lane),
             user=await self._stores.lanes.item_id("user", turn.route.user_id),
         )
 
@@ -308,5 +304,5 @@ class Agent:
         return _Result(Outcome.ANSWERED, wording.failure(answer.error), effects)
 
 
-def _refused(turn: Turn, error: BudgetExceeded, attempts: Sequence[Attempt] = ()) -> Audit:
+def _refused(turn: Turn, error: BudgetExceeded, attempts: Sequence[AttemptRecord] = ()) -> Audit:
     return audit("refused", turn, attempts, why=error.code, detail=error.message)

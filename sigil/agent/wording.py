@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sigil.budgets import reset_text
 from sigil.errors import (
     AllProvidersUnavailable,
     BudgetExceeded,
@@ -10,6 +9,7 @@ from sigil.errors import (
     ProviderError,
     SigilError,
 )
+from sigil.money.budgets import reset_text
 
 DEAD = (
     "I failed several times to answer this message and have given up on it. "

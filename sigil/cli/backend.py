@@ -20,7 +20,7 @@ def redis_url(settings: Settings) -> str:
     """
     if settings.redis.url is not None:
         return settings.redis.url.get_secret_value()
-    from sigil import embedded
+    from sigil.host import embedded
 
     return embedded.url(settings.data_dir)
 

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from sigil.budgets import MICRO, Standing, known_scopes, limit_of, overview, reset_text
 from sigil.cli import backend, output
 from sigil.config import Settings
 from sigil.config.schema import PERSONAL
 from sigil.errors import SigilError, UserNotFound, WorkspaceNotFound
-from sigil.pricing import usd
-from sigil.stores.base import Limit, Stores
+from sigil.money.budgets import MICRO, Standing, known_scopes, limit_of, overview, reset_text
+from sigil.money.pricing import usd
+from sigil.money.store import Limit
+from sigil.stores.base import Stores
 
 
 def run(

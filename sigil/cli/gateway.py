@@ -16,7 +16,7 @@ import uvloop
 from sigil.bootstrap import build
 from sigil.config import Settings
 from sigil.errors import ConfigError
-from sigil.tasks import end
+from sigil.waiting import end
 from sigil.web.app import create_app
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         ):
             _log.info("gateway listens", url=address_of(listening))
             await server.serve(sockets=[listening])
-        await gateway.times.flush(gateway.stores)
+        await gateway.times.flush(gateway.stores.counters)
     finally:
         await gateway.close()
         await asyncio.to_thread(publisher.close)
@@ -135,7 +135,7 @@ async def _alongside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 async def _flush(gateway: Gateway) -> None:
     while True:
         await asyncio.sleep(FLUSH_EVERY_S)
-        await gateway.times.flush(gateway.stores)
+        await gateway.times.flush(gateway.stores.counters)
 
 
 async def _listen(channel: Channel, gateway: Gateway) -> None:

@@ -15,7 +15,7 @@ from sigil.cli import output
 from sigil.config import Settings
 from sigil.config.models import ProviderSettings
 from sigil.errors import ConfigError, ProviderError, SigilError
-from sigil.pricing import PriceBook, Rates
+from sigil.money.pricing import PriceBook, Rates
 from sigil.providers.base import Catalogued, ModelInfo
 from sigil.providers.registry import PROVIDERS, ProviderRegistry, load, split_name
 

@@ -12,8 +12,8 @@ from sigil.cli import backend, output
 from sigil.config import Settings
 from sigil.config.models import ProviderSettings
 from sigil.errors import ConfigError
-from sigil.providers.health import fingerprint
-from sigil.stores.base import Cooldown
+from sigil.providers.chain.health import fingerprint
+from sigil.providers.chain.health_store import Cooldown
 
 
 def show(settings: Settings, *, as_json: bool) -> int:

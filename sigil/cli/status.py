@@ -9,8 +9,8 @@ from typing import Any
 
 from sigil.cli import backend, output, providers
 from sigil.config import Settings
-from sigil.lanes import Outcome
-from sigil.stores.base import Cooldown
+from sigil.effects import Outcome
+from sigil.providers.chain.health_store import Cooldown
 
 ENDED = tuple(outcome.value for outcome in Outcome)
 

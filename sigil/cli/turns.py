@@ -9,7 +9,7 @@ from typing import Any
 
 from sigil.cli import backend, output
 from sigil.config import Settings
-from sigil.pricing import usd
+from sigil.money.pricing import usd
 
 COLUMNS = ("at", "user", "workspace", "model", "result", "seconds", "in", "out", "cost", "why")
 ANSWERED, STOPPED = "answered", "stopped"

@@ -13,8 +13,8 @@ from rich.text import Text
 from sigil import bootstrap
 from sigil.config import Settings
 from sigil.errors import ConfigError
-from sigil.processes import FolderLock, private_folder
-from sigil.supervisor import FLOWER_AT, Supervisor
+from sigil.host.processes import FolderLock, private_folder
+from sigil.host.supervisor import FLOWER_AT, Supervisor
 
 
 def run(settings: Settings, *, flower: bool = False) -> int:

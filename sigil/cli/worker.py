@@ -21,7 +21,7 @@ def run(
 
 
 def _check(settings: Settings, role: str) -> int:
-    from sigil.heartbeat import alive
+    from sigil.host.heartbeat import alive
 
     if not alive(settings, role):
         raise ConfigError(f"No {role} worker on this machine shows life.")

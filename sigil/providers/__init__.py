@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sigil.conversation import Image, Message, Native, ToolCall, ToolDefinition, Usage
     from sigil.errors import (
         AllProvidersUnavailable,
         BudgetExceeded,
@@ -16,21 +17,9 @@ if TYPE_CHECKING:
         ProviderError,
         ProviderNotFound,
     )
-    from sigil.providers.base import (
-        Attempt,
-        ChatEvent,
-        ChatRequest,
-        EventType,
-        Image,
-        Message,
-        ModelInfo,
-        Native,
-        Provider,
-        ToolCall,
-        ToolDefinition,
-        Usage,
-    )
-    from sigil.providers.failover import Candidate, FailoverProvider
+    from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Provider
+    from sigil.providers.chain.failover import Candidate, FailoverProvider
+    from sigil.providers.chain.record import AttemptRecord
     from sigil.providers.registry import Budget, ModelRequest, ProviderRegistry, load
 
 _HOMES = {
@@ -42,27 +31,29 @@ _HOMES = {
         "ProviderNotFound",
     ),
     "sigil.providers.base": (
-        "Attempt",
         "ChatEvent",
         "ChatRequest",
         "EventType",
+        "ModelInfo",
+        "Provider",
+    ),
+    "sigil.conversation": (
         "Image",
         "Message",
-        "ModelInfo",
         "Native",
-        "Provider",
         "ToolCall",
         "ToolDefinition",
         "Usage",
     ),
-    "sigil.providers.failover": ("Candidate", "FailoverProvider"),
+    "sigil.providers.chain.failover": ("Candidate", "FailoverProvider"),
+    "sigil.providers.chain.record": ("AttemptRecord",),
     "sigil.providers.registry": ("Budget", "ModelRequest", "ProviderRegistry", "load"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AllProvidersUnavailable",
-    "Attempt",
+    "AttemptRecord",
     "Budget",
     "BudgetExceeded",
     "Candidate",

@@ -2,86 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from sigil.errors import ErrorKind, ProviderError
-
-
-@dataclass(frozen=True, slots=True)
-class ToolDefinition:
-    """A tool that the model may call; `parameters` is a JSON Schema object."""
-
-    name: str
-    description: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A call that the model asks for; `arguments` are parsed JSON."""
-
-    id: str
-    name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A picture for the model: an `https:` address that the vendor fetches, or a `data:` URL."""
-
-    url: str
-    mime_type: str = "image/jpeg"
-
-
-@dataclass(frozen=True, slots=True)
-class Native:
-    """An answer with tool calls in its vendor's own form, as JSON.
-
-    It holds what the neutral form cannot, such as signed thoughts. Only the same API and the
-    same model are given it back; for all others the neutral form stands.
-    """
-
-    api: str
-    model: str
-    content: str
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One entry of a conversation as the model sees it.
-
-    A user's message may carry `images`. An assistant message may carry `tool_calls`, and
-    `native`, which says the same as the rest of it; a `tool` message answers the call named by
-    `tool_call_id`.
-    """
-
-    role: Literal["user", "assistant", "tool"]
-    content: str = ""
-    tool_calls: tuple[ToolCall, ...] = ()
-    tool_call_id: str | None = None
-    images: tuple[Image, ...] = ()
-    native: Native | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens as the vendor counted them. `cached_tokens` (read from the vendor's prompt cache)
-    and `cache_write_tokens` (written to it) are parts of `input_tokens`, `thinking_tokens` is a
-    part of `output_tokens`."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    thinking_tokens: int = 0
-    cache_write_tokens: int = 0
-
-    @property
-    def total_tokens(self) -> int:
-        """What counts against a token budget."""
-        return self.input_tokens + self.output_tokens
+from sigil.conversation import Message, Native, ToolCall, ToolDefinition, Usage
+from sigil.errors import ProviderError
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +56,7 @@ class EventType(StrEnum):
     """The kinds of `ChatEvent`. Exactly one DONE or ERROR ends a stream.
 
     USAGE comes at most once per call of a vendor, before the end. RESTART comes only from a
-    chain of models (`sigil.providers.failover`): a candidate broke off after it had spoken and
+    chain of models (`sigil.providers.chain`): a candidate broke off after it had spoken and
     the next one starts over, so the text and tool calls seen so far are void. Usage is not:
     it was spent.
     """
@@ -175,64 +102,6 @@ class Provider(Protocol):
 
     def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
         """Streams one answer. Closing the iterator ends the call."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One call of one model, `seconds` long, at `cost` micro-dollars, with the key of this
-    fingerprint. Not answered and no error: it was cancelled. Not `counted`: the vendor did not
-    say what was used, which is then not in `usage`; `said` bytes of an answer came."""
-
-    model: str
-    answered: bool
-    seconds: float
-    usage: Usage
-    error: ProviderError | None = None
-    cost: int = 0
-    key: str = ""
-    said: int = 0
-    counted: bool = True
-
-    @property
-    def error_kind(self) -> ErrorKind | None:
-        """The class of the failure, if it failed."""
-        return None if self.error is None else self.error.kind
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Money set aside for one call: `amount` in micro-dollars, and the answer's bound that it
-    pays for. An empty `id`: nothing had to be set aside.
-
-    `input_tokens` bounds what the request can be counted as. `unseen`: the answer may have cost
-    more than can be told from what came of it (thoughts, calls of tools that are half written).
-    """
-
-    id: str
-    amount: int
-    max_tokens: int
-    input_tokens: int = 0
-    unseen: bool = False
-
-
-class Meter(Protocol):
-    """What one turn may spend. `model` is a full name, `provider/model`."""
-
-    async def reserve(self, model: str, request: ChatRequest, info: ModelInfo) -> Hold:
-        """Sets aside what the call can cost at worst, with a shorter answer if need be. Raises
-        `BudgetExceeded`, or `PriceUnknown` where dollars are limited."""
-        ...
-
-    async def settle(
-        self, hold: Hold, model: str, usage: Usage | None, *, said: int, complete: bool
-    ) -> int:
-        """Replaces the hold by what the call cost, in micro-dollars, and returns that.
-
-        `usage` is what the vendor counted, None if it did not say; `said` counts the bytes of
-        the answer that came. Of a call that is not `complete` the dearest is assumed where the
-        vendor did not say. A call that was never billed has a usage of nothing.
-        """
         ...
 
 

@@ -6,7 +6,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Usage
+from sigil.conversation import Usage
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
 HINT = (
     "\n\nThis is the echo provider. To get real answers put a provider into sigil.yaml:\n\n"

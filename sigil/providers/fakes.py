@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 
+from sigil.conversation import Usage
 from sigil.errors import ErrorKind, ProviderError
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Usage
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
 Turn = str | Exception | Sequence[ChatEvent]
 """One answer of a `ScriptedProvider`.

@@ -23,15 +23,23 @@ from sigil.errors import (
     ProviderError,
     ProviderNotFound,
 )
-from sigil.providers import catalogue, compatible
-from sigil.providers.base import Catalogued, Meter, ModelInfo, Provider
-from sigil.providers.call import described
-from sigil.providers.failover import Adapt, Candidate, FailoverProvider, resting, unavailability
-from sigil.providers.health import fingerprint
+from sigil.providers import catalogue
+from sigil.providers.base import Catalogued, ModelInfo, Provider
+from sigil.providers.chain.call import described
+from sigil.providers.chain.failover import (
+    Adapt,
+    Candidate,
+    FailoverProvider,
+    resting,
+    unavailability,
+)
+from sigil.providers.chain.health import fingerprint
+from sigil.providers.chain.meter import Meter
+from sigil.providers.openai import servers
 
 if TYPE_CHECKING:
     from sigil.config.models import ModelOverride
-    from sigil.providers.health import Health
+    from sigil.providers.chain.health import Health
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +48,7 @@ PROVIDERS: dict[str, str] = {
     "echo": "sigil.providers.echo:EchoProvider",
     "google": "sigil.providers.google:GoogleProvider",
     "openai": "sigil.providers.openai:OpenAIProvider",
-    **compatible.TYPES,
+    **servers.TYPES,
 }
 """Type of provider to its class, loaded on first use."""
 
@@ -339,7 +347,7 @@ def load(name: str, settings: ProviderSettings | None = None) -> dict[str, Provi
     arguments["base_url"] = settings.base_url if settings else None
     if kind in PROVIDERS:
         arguments["name"] = name
-    if kind in compatible.COMPATIBLE:
+    if kind in servers.COMPATIBLE:
         arguments.setdefault("server", kind)
     factory = _class(name, path)
     try:

@@ -19,7 +19,7 @@ from sigil.web.markdown import render
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
-    from sigil.stores.base import ChatEventRecord, ChatStore
+    from sigil.channels.live import ChatEventRecord, ChatStore
 
 STREAMS_PER_USER = 24
 BLOCK_S = 10.0

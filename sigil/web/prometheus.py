@@ -15,12 +15,14 @@ from prometheus_client.core import (
 )
 
 from sigil.metrics import BUCKETS_S, STAGES
-from sigil.stores.base import Limit
+from sigil.money.store import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sigil.stores.base import Cooldown, Spending, Stores
+    from sigil.money.store import Spending
+    from sigil.providers.chain.health_store import Cooldown
+    from sigil.stores.base import Stores
 
 OUTCOMES = ("accepted", "duplicate", "answered", "refused", "stopped", "dead")
 _ENDS = ("answered", "refused", "stopped", "dead")

@@ -17,7 +17,7 @@ import redis.asyncio as aioredis
 import yaml
 from redis.exceptions import RedisError
 
-from sigil.processes import spawn
+from sigil.host.processes import spawn
 from tests.chaos.proxy import Proxy
 from tests.conftest import valkey_binary
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from sigil.money.store import Limit
 from sigil.stores import connect
-from sigil.stores.base import Limit
 from tests.budget_clock import Clock, script_text
 
 pytestmark = pytest.mark.valkey

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from sigil.providers.health import fingerprint
+from sigil.providers.chain.health import fingerprint
+from sigil.providers.chain.health_store import Cooldown
 from sigil.stores import connect
-from sigil.stores.base import Cooldown
 from sigil.testing import end_cooldowns
 
 KEYS = ("sk-the-first-key", "sk-the-second-key")

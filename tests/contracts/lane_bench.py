@@ -5,11 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sigil.lanes import (
-    Lease,
-    Push,
-    Refusal,
-)
+from sigil.effects import Push
+from sigil.lanes import Lease, Refusal
 from sigil.stores import Stores
 
 CHAT, SESSION, TARGET = "inbound:memory:a", "session:any:b", "delivery:memory:c"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sigil.errors import EffectRejected, StoreError
-from sigil.stores.base import MOST_MICRO_USD, Limit, Refused
+from sigil.money.store import MOST_MICRO_USD, Limit, Refused
 from tests.budget_clock import Clock, script_text
 
 DAY = 24 * 3600

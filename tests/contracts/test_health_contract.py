@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 
+from sigil.providers.chain.health_store import Admission, Cooldown
 from sigil.stores import connect
-from sigil.stores.base import Admission, Cooldown
 from sigil.testing import end_cooldowns, expire_probes
 
 STEPS = (30.0, 60.0, 300.0)

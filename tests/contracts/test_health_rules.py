@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sigil.providers.chain.health_store import Admission, Cooldown
 from sigil.stores import connect
-from sigil.stores.base import Admission, Cooldown
 from sigil.testing import end_cooldowns, expire_probes, fake_stores
 
 STEPS = (30.0, 60.0, 300.0)

@@ -6,19 +6,9 @@ import asyncio
 
 import pytest
 
+from sigil.effects import Accept, Audit, Effect, Finish, Outcome, Push
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
-from sigil.lanes import (
-    Accept,
-    Audit,
-    Effect,
-    Finish,
-    Lease,
-    Outcome,
-    Push,
-    Refusal,
-    Stage,
-    stage_of,
-)
+from sigil.lanes import LaneKind, Lease, Refusal, lane_kind
 from sigil.stores import Stores
 from sigil.testing import expire_leases
 from tests.contracts.lane_bench import (
@@ -41,12 +31,12 @@ from tests.contracts.lane_bench import (
 
 async def test_names_are_opaque_stable_and_distinct(stores: Stores) -> None:
     lanes = stores.lanes
-    key = await lanes.key(Stage.SESSION, "telegram", "bob", "c")
-    assert key == await lanes.key(Stage.SESSION, "telegram", "bob", "c")
+    key = await lanes.key(LaneKind.SESSION, "telegram", "bob", "c")
+    assert key == await lanes.key(LaneKind.SESSION, "telegram", "bob", "c")
     assert key.startswith("session:telegram:")
-    assert stage_of(key) is Stage.SESSION
+    assert lane_kind(key) is LaneKind.SESSION
     assert "bob" not in key
-    other = await lanes.key(Stage.SESSION, "telegram", "bo", "bc")
+    other = await lanes.key(LaneKind.SESSION, "telegram", "bo", "bc")
     assert other != key
     assert await lanes.item_id("a", "bc") != await lanes.item_id("ab", "c")
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from sigil.errors import EffectRejected, LaneFull
-from sigil.lanes import (
+from sigil.effects import (
     Accept,
     AppendHistory,
     Audit,
@@ -29,6 +28,7 @@ from sigil.lanes import (
     Stop,
     UpdateSession,
 )
+from sigil.errors import EffectRejected, LaneFull
 from sigil.stores import Stores
 from tests.contracts.lane_bench import (
     CHAT,
@@ -52,8 +52,8 @@ BROKEN: dict[str, tuple[str, Effect]] = {
     "accept": ("item:9", Accept("9")),
     "finish": ("item:9", Finish("9", Outcome.ANSWERED)),
     "delivered": ("item:9", Delivered("9")),
-    "dead letter, the index": ("dead", DeadLetter("1", Stage.SESSION, "why")),
-    "dead letter, the record": ("item:9", DeadLetter("9", Stage.SESSION, "why")),
+    "dead letter, the index": ("dead", DeadLetter("1", Stage.TURN, "why")),
+    "dead letter, the record": ("item:9", DeadLetter("9", Stage.TURN, "why")),
     "notice": (f"lane:{TARGET}", Notice(TARGET)),
     "stop": (f"lane:{TARGET}", Stop(TARGET)),
     "journal": (f"lane:{TARGET}:journal", Journal(TARGET, "{}")),
@@ -178,10 +178,10 @@ async def test_a_dead_letter_keeps_what_is_needed_to_replay_it(stores: Stores) -
     await fill(stores, SESSION, "1")
     lease = await take(stores, SESSION)
     dead = Finish("1", Outcome.DEAD, keep_body=True)
-    why: list[Effect] = [dead, DeadLetter("1", Stage.SESSION, "broke")]
+    why: list[Effect] = [dead, DeadLetter("1", Stage.TURN, "broke")]
     await stores.lanes.commit(SESSION, lease.token, 1, ["1"], why)
     (letter,) = await stores.messages.dead()
-    assert (letter["id"], letter["stage"], letter["reason"]) == ("1", "session", "broke")
+    assert (letter["id"], letter["stage"], letter["reason"]) == ("1", "turn", "broke")
     record = await stores.messages.get("1")
     assert record is not None
     assert record["body"] == "text of 1"

@@ -19,8 +19,8 @@ from sigil.providers import (
     ToolCall,
     ToolDefinition,
 )
+from sigil.providers.chain.failover import Candidate, FailoverProvider
 from sigil.providers.echo import EchoProvider
-from sigil.providers.failover import Candidate, FailoverProvider
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from tests.providers.exchange import TEXT
 from tests.providers.fault_server import fault_server

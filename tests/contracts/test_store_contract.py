@@ -6,9 +6,7 @@ import json
 
 import pytest
 
-from sigil.errors import StoreError, UserNotFound
-from sigil.identity import Identity, User
-from sigil.lanes import (
+from sigil.effects import (
     AppendHistory,
     Audit,
     CountUsage,
@@ -18,6 +16,9 @@ from sigil.lanes import (
     Stage,
     UpdateSession,
 )
+from sigil.errors import StoreError, UserNotFound
+from sigil.identity import Identity, User
+from sigil.lanes import LaneKind
 from sigil.stores import connect
 
 # Names from outside that would meet if any key were put together carelessly.
@@ -28,7 +29,7 @@ HOSTILE_PAIRS += [("a\x00", "b"), ("a", "\x00b")]
 
 async def apply(stores, *effects) -> None:
     """Applies effects in the only way there is: with an item that is pushed."""
-    lane = await stores.lanes.key(Stage.SESSION, "test", "chat")
+    lane = await stores.lanes.key(LaneKind.SESSION, "test", "chat")
     item = await stores.lanes.item_id("test", repr(effects))
     await stores.lanes.push(Push(lane, item, {"body": "{}"}), effects)
 
@@ -187,7 +188,7 @@ async def test_a_session_and_its_history_are_one_round_trip(stores, monkeypatch)
 
 async def test_the_record_of_an_item(stores):
     assert await stores.messages.get("nothing") is None
-    lane = await stores.lanes.key(Stage.INBOUND, "test", "chat")
+    lane = await stores.lanes.key(LaneKind.INBOUND, "test", "chat")
     item = await stores.lanes.item_id("one")
     await stores.lanes.push(Push(lane, item, {"body": "é\x00:", "empty": ""}))
     record = await stores.messages.get(item)
@@ -198,11 +199,11 @@ async def test_the_record_of_an_item(stores):
 async def test_dead_letters_newest_first(stores):
     assert await stores.messages.dead() == []
     for name in ("one", "two", "three"):
-        await apply(stores, DeadLetter(name, Stage.SESSION, f"{name} failed: é"))
+        await apply(stores, DeadLetter(name, Stage.TURN, f"{name} failed: é"))
         await next_millisecond(stores)
     found = await stores.messages.dead(2)
     assert [letter["id"] for letter in found] == ["three", "two"]
-    assert (found[0]["stage"], found[0]["reason"]) == ("session", "three failed: é")
+    assert (found[0]["stage"], found[0]["reason"]) == ("turn", "three failed: é")
     assert found[0]["at"] >= found[1]["at"] > 1_600_000_000
     assert await stores.messages.dead(0) == []
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from sigil.bootstrap import registry
 from sigil.config import load_settings
-from sigil.providers.base import ChatRequest, EventType, Message
+from sigil.conversation import Message
+from sigil.providers.base import ChatRequest, EventType
 from sigil.providers.registry import ModelRequest, ProviderRegistry
 from sigil.stores import connect
 

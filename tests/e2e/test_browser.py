@@ -323,7 +323,7 @@ def test_screenshot(browser: Browser, url: str) -> None:
             expect(page.locator(".entry")).to_have_count(0)
         say(
             page,
-            "Which worker does what?\n\n| Stage | Queue | Its part |\n|---|---|---|\n"
+            "Which worker does what?\n\n| LaneKind | Queue | Its part |\n|---|---|---|\n"
             "| route | `sigil.routing` | who speaks, and where |\n"
             "| turn | `sigil.agent` | **asks the model** |\n"
             "| deliver | `sigil.outbound` | sends the answer |",

@@ -20,13 +20,13 @@ from pathlib import Path
 import pytest
 
 from sigil.bootstrap import build
-from sigil.budgets import limit_of, overview
 from sigil.config import load_settings
 from sigil.gateway import Gateway
-from sigil.lanes import Stage, stage_of
+from sigil.lanes import LaneKind, lane_kind
 from sigil.messages import InboundMessage
+from sigil.money.budgets import limit_of, overview
+from sigil.money.store import Limit
 from sigil.stores import Stores
-from sigil.stores.base import Limit
 from tests.conftest import missing_peer, valkey_binary
 from tests.workers.stack import Stack, short_folder
 from workers.publisher import Publisher, wakeups
@@ -103,9 +103,9 @@ class Front:
         self.inbound: list[str] = []
 
     def wake(self, lane: str) -> None:
-        if stage_of(lane) is Stage.INBOUND:
+        if lane_kind(lane) is LaneKind.INBOUND:
             self.inbound.append(lane)
-        elif stage_of(lane) is Stage.SESSION:
+        elif lane_kind(lane) is LaneKind.SESSION:
             self._publisher.wake(lane)
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from sigil.providers.health import fingerprint
+from sigil.providers.chain.health import fingerprint
+from sigil.providers.chain.health_store import Cooldown
 from sigil.stores import connect
-from sigil.stores.base import Cooldown
 from sigil.testing import end_cooldowns, expire_probes
 
 pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]

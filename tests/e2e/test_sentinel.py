@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from sigil import embedded
+from sigil.host import embedded
 from tests.workers.stack import Stack, events, say, short_folder, until, wait_until
 
 pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from sigil import heartbeat
 from sigil.config import load_settings
+from sigil.host import heartbeat
 from tests.workers.stack import ROOT, short_folder, wait_until
 
 pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]

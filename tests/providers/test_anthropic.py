@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from sigil.conversation import Image, Native, Usage
 from sigil.errors import ConfigError, ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, ToolCall, ToolDefinition
 from sigil.providers.anthropic import AnthropicProvider
-from sigil.providers.base import Image, Native, Usage
 from tests.providers.anthropic_server import (
     ANSWER,
     KEY,

@@ -25,12 +25,12 @@ from sigil.providers import (
     ModelRequest,
     ProviderRegistry,
     Usage,
-    trial,
 )
-from sigil.providers.base import Hold
-from sigil.providers.failover import Candidate, FailoverProvider
+from sigil.providers.chain import attempt
+from sigil.providers.chain.failover import Candidate, FailoverProvider
+from sigil.providers.chain.health import Health
+from sigil.providers.chain.meter import Hold
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
-from sigil.providers.health import Health
 from sigil.stores import Stores
 from sigil.testing import end_cooldowns, fake_stores
 
@@ -238,7 +238,7 @@ async def test_a_cancelled_probe_leaves_the_model_to_the_next(shared: Stores) ->
 async def test_a_probe_that_speaks_for_a_while_lets_the_others_in(
     shared: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "PROVEN_S", 0)
+    monkeypatch.setattr(attempt, "PROVEN_S", 0)
     health = Health(shared.health)
     model = ScriptedProvider([failed(), [HALF, HALF, DONE], "side by side"], "a")
     await collected(FailoverProvider(candidates(model), health=health))
@@ -254,7 +254,7 @@ async def test_a_probe_that_speaks_for_a_while_lets_the_others_in(
 async def test_a_probe_that_is_cancelled_between_two_tries_is_given_back(
     shared: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trial, "_QUICK_PAUSE_S", (3600, 3600))
+    monkeypatch.setattr(attempt, "_QUICK_PAUSE_S", (3600, 3600))
     health = Health(shared.health)
     model = ScriptedProvider([failed(), failed(ErrorKind.NETWORK), "well"], "a")
     await collected(FailoverProvider(candidates(model), health=health))

@@ -8,7 +8,7 @@ import pytest
 
 from sigil.errors import AllProvidersUnavailable, BudgetExceeded, ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, ToolCall, Usage
-from sigil.providers.failover import Candidate, FailoverProvider
+from sigil.providers.chain.failover import Candidate, FailoverProvider
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 
 REQUEST = ChatRequest("ignored", [Message("user", "Hello")])

@@ -15,8 +15,9 @@ from sigil.config import Settings
 from sigil.config.models import ModelOverride
 from sigil.errors import ErrorKind
 from sigil.messages import InboundMessage
-from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Provider, trial
-from sigil.providers.failover import FailoverProvider
+from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Provider
+from sigil.providers.chain import attempt
+from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.registry import ModelRequest, ProviderRegistry
 from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle
 from tests.providers.exchange import KEY, TEXT, WORDS
@@ -37,7 +38,7 @@ FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.FILTERED}
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "_QUICK_PAUSE_S", (0.0, 0.001))
+    monkeypatch.setattr(attempt, "_QUICK_PAUSE_S", (0.0, 0.001))
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -9,9 +9,9 @@ from contextlib import aclosing
 
 import pytest
 
+from sigil.conversation import Image
 from sigil.errors import ConfigError, ErrorKind
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, ToolDefinition, Usage
-from sigil.providers.base import Image
 from sigil.providers.google import GoogleProvider
 from tests.providers.google_server import (
     KEY,

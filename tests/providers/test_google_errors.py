@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from sigil.conversation import ToolCall, ToolDefinition
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Usage
-from sigil.providers.base import ToolCall, ToolDefinition
 from sigil.providers.google import GoogleProvider
 from tests.providers.google_server import (
     KEY,

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from sigil.conversation import Native, ToolCall
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, ToolDefinition
-from sigil.providers.base import Native, ToolCall
 from sigil.providers.google import GoogleProvider
 from tests.providers.google_server import KEY, GoogleServer, answer, call, google_server
 

@@ -13,8 +13,8 @@ from sigil.errors import (
     ProviderError,
     StoreError,
 )
-from sigil.providers.health import Health, fingerprint
-from sigil.stores.base import Admission, Cooldown
+from sigil.providers.chain.health import Health, fingerprint
+from sigil.providers.chain.health_store import Admission, Cooldown
 from sigil.testing import end_cooldowns, expire_probes
 
 SHORT = {

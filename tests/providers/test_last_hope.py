@@ -6,9 +6,9 @@ import pytest
 
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message
-from sigil.providers.failover import Candidate, FailoverProvider
+from sigil.providers.chain.failover import Candidate, FailoverProvider
+from sigil.providers.chain.health import Health
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
-from sigil.providers.health import Health
 from sigil.stores import Stores
 from sigil.testing import fake_stores
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from sigil.conversation import Message, ToolDefinition
 from sigil.providers import EventType
-from sigil.providers.base import Message, ToolDefinition
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.asking import collected, text_of
 

@@ -6,8 +6,8 @@ import pytest
 
 from sigil.errors import ConfigError, ErrorKind, ProviderError
 from sigil.providers.base import Catalogued, ModelInfo
-from sigil.providers.compatible import COMPATIBLE
 from sigil.providers.openai import OpenAIProvider
+from sigil.providers.openai.servers import COMPATIBLE
 from tests.providers.asking import collected
 from tests.providers.openai_server import KEY, OpenAIServer, Reply, cut, refusal, status
 
@@ -40,7 +40,7 @@ async def test_what_a_server_does_unlike_the_others_follows_its_address(
     server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = {"mistral": type(COMPATIBLE["mistral"])(server.url, options={"stream_usage": False})}
-    monkeypatch.setattr("sigil.providers.compatible.COMPATIBLE", known)
+    monkeypatch.setattr("sigil.providers.openai.servers.COMPATIBLE", known)
     for options in ({}, {"stream_usage": True}):
         provider = OpenAIProvider(name="mine", api_key=KEY, base_url=server.url + "/", **options)
         await collected(provider)

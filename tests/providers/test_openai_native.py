@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from sigil.conversation import Image, Native
 from sigil.errors import ErrorKind
 from sigil.providers import ChatEvent, Message, ToolCall, ToolDefinition
-from sigil.providers.base import Image, Native
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.asking import collected, failure, text_of
 from tests.providers.openai_server import (

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from sigil.conversation import Image
 from sigil.providers import EventType, Message, ToolCall, ToolDefinition, Usage
-from sigil.providers.base import Image
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.asking import collected, text_of
 from tests.providers.openai_server import (

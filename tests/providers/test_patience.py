@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sigil.providers.patience import Patience
+from sigil.providers.chain.patience import Patience
 
 
 @pytest.fixture

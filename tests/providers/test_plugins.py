@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from sigil.errors import ErrorKind, ProviderError
-from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Usage, call, failover
+from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Usage
 from sigil.providers.base import ModelInfo
-from sigil.providers.failover import Candidate, FailoverProvider
+from sigil.providers.chain import call, failover
+from sigil.providers.chain.failover import Candidate, FailoverProvider
+from sigil.providers.chain.health import Health
 from sigil.providers.fakes import FakeProvider
-from sigil.providers.health import Health
 from sigil.providers.registry import ProviderRegistry
 from sigil.stores import Stores
 from sigil.testing import fake_stores

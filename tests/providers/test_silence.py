@@ -10,7 +10,7 @@ import pytest
 
 from sigil.errors import ErrorKind
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message
-from sigil.providers.failover import Candidate, FailoverProvider
+from sigil.providers.chain.failover import Candidate, FailoverProvider
 from sigil.providers.fakes import FakeProvider
 from tests.providers.asking import asked
 from tests.providers.fault_server import fault_server

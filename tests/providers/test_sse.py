@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.providers.sse import Events, texts
+from sigil.http.sse import Events, texts
 
 # From the specification's examples and rules: https://html.spec.whatwg.org/#server-sent-events
 EXAMPLES = {

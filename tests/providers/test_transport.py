@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sigil.providers import aiohttp_transport
-from sigil.providers.aiohttp_transport import AiohttpClient
-from sigil.providers.transport import http_client
+from sigil.http import aiohttp_transport
+from sigil.http.aiohttp_transport import AiohttpClient
+from sigil.http.transport import http_client
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n"
 HELLO = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"

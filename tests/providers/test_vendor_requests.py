@@ -11,7 +11,7 @@ import pytest
 
 from sigil.errors import ErrorKind
 from sigil.providers import ChatEvent, EventType, Message, Provider, ToolCall, ToolDefinition
-from sigil.providers.vendor import clean, retry_after
+from sigil.providers.shared.vendor import clean, retry_after
 from tests.providers.asking import collected, failure, text_of
 from tests.providers.exchange import TEXT
 from tests.providers.fault_server import fault_server

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sigil.providers.base import Usage
+from sigil.conversation import Usage
 from tests.providers.wires import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
 _A_USAGE = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.providers.base import Usage
+from sigil.conversation import Usage
 from tests.providers.wires import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
 _USAGE = {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sigil.providers.base import Usage
+from sigil.conversation import Usage
 
 Json = dict[str, Any]
 # What a fault may do to an answer that is otherwise good.

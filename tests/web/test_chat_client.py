@@ -11,7 +11,7 @@ from sigil.cli import chat as command
 from sigil.cli.client import Chat, Event
 from sigil.errors import SigilError, StoreError
 from sigil.messages import OutboundMessage
-from sigil.tasks import end
+from sigil.waiting import end
 from tests.web.serving import TOKEN, Serve, Served
 
 

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
+from sigil.channels.live import ChatEventRecord
 from sigil.stores import Stores
-from sigil.stores.base import ChatEventRecord
 from sigil.web.events import STREAMS_PER_USER, latest
 from tests.web.serving import Serve, Served, Sse, read_events
 

@@ -1,6 +1,6 @@
 """What `/metrics` says of models that rest, and of money."""
 
-from sigil.stores.base import Limit
+from sigil.money.store import Limit
 from sigil.testing import end_cooldowns
 from sigil.web.prometheus import exposition
 

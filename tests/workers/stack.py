@@ -14,11 +14,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Self
 
-from sigil import embedded
 from sigil.bootstrap import build
 from sigil.config import load_settings
 from sigil.errors import StoreError
 from sigil.gateway import Gateway
+from sigil.host import embedded
 from sigil.messages import InboundMessage
 from workers.publisher import wakeups
 
@@ -90,7 +90,7 @@ class Stack:
         return process
 
     def wait_alive(self, role: str, process: subprocess.Popen[bytes]) -> None:
-        from sigil import heartbeat
+        from sigil.host import heartbeat
 
         def alive() -> bool:
             assert process.poll() is None, self.log(role)

@@ -9,7 +9,7 @@ import uuid
 import pytest
 import redis
 
-from sigil import embedded
+from sigil.host import embedded
 from tests.workers.stack import Stack, wait_until
 from workers.broker import transport_options
 from workers.publisher import Publisher, wakeups

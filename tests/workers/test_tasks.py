@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 import celeryconfig
 from sigil.errors import StoreError
-from sigil.lanes import Stage
+from sigil.lanes import LaneKind
 from workers import runtime
 from workers.agent import turn
 from workers.app import app, role_of
@@ -54,7 +54,7 @@ def test_no_task_forgot_its_queue():
 
 
 def test_each_stage_has_its_task():
-    assert {task.stage: task.name for task in TASKS} == {s: h.task for s, h in HOPS.items()}
+    assert {task.kind: task.name for task in TASKS} == {s: h.task for s, h in HOPS.items()}
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -144,4 +144,4 @@ def test_a_message_is_what_celery_would_have_written():
 def test_only_json_is_taken():
     assert app.conf.accept_content == ["json"]
     assert app.conf.task_serializer == "json"
-    assert set(Stage) == HOPS.keys()
+    assert set(LaneKind) == HOPS.keys()

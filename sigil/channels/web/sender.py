@@ -8,7 +8,7 @@ from sigil.errors import SendFailed, StoreError
 
 if TYPE_CHECKING:
     from sigil.channels.base import Chunk
-    from sigil.stores.base import ChatStore
+    from sigil.channels.live import ChatStore
 
 
 async def show(chats: ChatStore, channel: str, chunk: Chunk) -> str:

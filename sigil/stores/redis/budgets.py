@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import EffectRejected
-from sigil.stores.base import MOST_MICRO_USD, Refused, Spending
+from sigil.money.store import MOST_MICRO_USD, Refused, Spending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sigil.stores.base import Limit
+    from sigil.money.store import Limit
     from sigil.stores.redis.client import Client
     from sigil.stores.redis.keys import Keys
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sigil.stores.base import ChatEventRecord
+from sigil.channels.live import ChatEventRecord
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import CHAT_TTL, MOST_CHAT_EVENTS
 

@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from sigil.errors import ConfigError, StoreError
-from sigil.sentinel import SCHEME
+from sigil.redis_urls import SCHEME
 from sigil.stores.redis import sentinel
 from sigil.stores.redis.batch import Batcher
 from sigil.stores.redis.keys import Keys

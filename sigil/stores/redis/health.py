@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from sigil.stores.base import Admission, Cooldown
+from sigil.providers.chain.health_store import Admission, Cooldown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

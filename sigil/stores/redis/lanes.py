@@ -9,20 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sigil.effects import Effect, Push
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
-from sigil.lanes import (
-    Commit,
-    Effect,
-    Item,
-    LaneStatus,
-    Lease,
-    Push,
-    Pushed,
-    Refusal,
-    Renewal,
-    Stage,
-    Swept,
-)
+from sigil.lanes import Commit, Item, LaneKind, LaneStatus, Lease, Pushed, Refusal, Renewal, Swept
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import Encoder
 from sigil.stores.redis.verify import verify
@@ -58,7 +47,7 @@ class RedisLanes:
         self._encoder = Encoder(client.keys, finished_ttl=retention_days * 24 * 3600)
         self._retention_days = retention_days
 
-    async def key(self, stage: Stage, channel: str, *parts: str) -> str:
+    async def key(self, stage: LaneKind, channel: str, *parts: str) -> str:
         return f"{stage.value}:{channel}:{await self._hash(stage.value, channel, *parts)}"
 
     async def item_id(self, *parts: str) -> str:

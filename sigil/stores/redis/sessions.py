@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigil.stores.base import SessionRecord
+from sigil.sessions import SessionRecord
 from sigil.stores.redis.effects import SESSION_TTL
 
 if TYPE_CHECKING:

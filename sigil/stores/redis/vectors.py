@@ -14,7 +14,7 @@ from operator import mul
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import EffectRejected
-from sigil.stores.base import Match
+from sigil.memory import Match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sigil.lanes import Outcome, Stage
+from sigil.effects import Outcome
+from sigil.lanes import LaneKind
 from sigil.stores.redis.client import Client
 
 Counts = Callable[[], Awaitable[Mapping[str, Mapping[str, int]]]]
@@ -110,7 +111,7 @@ async def _read(client: Client, ids: list[str]) -> list[Any]:
 async def _ids_in_lanes(client: Client) -> Counter[str]:
     held: Counter[str] = Counter()
     with client.guard():
-        for stage in (Stage.INBOUND, Stage.SESSION):
+        for stage in (LaneKind.INBOUND, LaneKind.SESSION):
             pattern = _literal(client.keys.lane(stage.value)) + ":*:ids"
             seen: set[bytes] = set()
             async for key in client.redis.scan_iter(match=pattern, count=_BATCH):

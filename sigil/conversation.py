@@ -1,0 +1,160 @@
+"""What a model is told and what it answers, in a form that belongs to no vendor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from sigil.errors import MessageInvalid
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """A tool that the model may call; `parameters` is a JSON Schema object."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model asks for; `arguments` are parsed JSON."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for the model: an `https:` address that the vendor fetches, or a `data:` URL."""
+
+    url: str
+    mime_type: str = "image/jpeg"
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """An answer with tool calls in its vendor's own form, as JSON.
+
+    It holds what the neutral form cannot, such as signed thoughts. Only the same API and the
+    same model are given it back; for all others the neutral form stands.
+    """
+
+    api: str
+    model: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One entry of a conversation as the model sees it.
+
+    A user's message may carry `images`. An assistant message may carry `tool_calls`, and
+    `native`, which says the same as the rest of it; a `tool` message answers the call named by
+    `tool_call_id`.
+    """
+
+    role: Literal["user", "assistant", "tool"]
+    content: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    images: tuple[Image, ...] = ()
+    native: Native | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the vendor counted them. `cached_tokens` (read from the vendor's prompt cache)
+    and `cache_write_tokens` (written to it) are parts of `input_tokens`, `thinking_tokens` is a
+    part of `output_tokens`."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    thinking_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """What counts against a token budget."""
+        return self.input_tokens + self.output_tokens
+
+
+_ROLES = ("user", "assistant", "tool")
+
+
+Size = Callable[[Sequence[Message]], int]
+
+
+def window(messages: Sequence[Message], limit: int, size: Size = len) -> list[Message]:
+    """The newest messages, at most `limit` of them (or of what `size` measures), that a model
+    can be given.
+
+    A tool call and its results stay together or are left out together. The window starts
+    at a user's message if there is any in `messages`: the older answers before it are left
+    out; if a long run of tools has filled the window, the newest user's message is put in
+    front of what fits.
+    """
+    if limit <= 0:
+        return []
+    units = list(_units(messages))
+    kept = _newest(units, limit, size)
+    start = next((i for i, unit in enumerate(kept) if unit[0].role == "user"), None)
+    if start is None:
+        question = next((unit for unit in reversed(units) if unit[0].role == "user"), None)
+        if question is not None:
+            kept = [question, *_newest(units, limit - size(question), size)]
+    return [message for unit in kept[start or 0 :] for message in unit]
+
+
+def _newest(units: Sequence[list[Message]], limit: int, size: Size) -> list[list[Message]]:
+    first, total = len(units), 0
+    while first and total + size(units[first - 1]) <= limit:
+        first -= 1
+        total += size(units[first])
+    return list(units[first:])
+
+
+def _units(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """What must not be cut apart. Calls without all of their results, and results without
+    their call (the history was trimmed there), are dropped: vendors refuse them."""
+    position = 0
+    while position < len(messages):
+        unit = [messages[position]]
+        position += 1
+        while position < len(messages) and messages[position].role == "tool":
+            unit.append(messages[position])
+            position += 1
+        asked = sorted(call.id for call in unit[0].tool_calls)
+        answered = sorted(message.tool_call_id or "" for message in unit[1:])
+        if unit[0].role != "tool" and not asked:
+            yield unit[:1]
+        elif unit[0].role != "tool" and asked == answered:
+            yield unit
+
+
+def encode_message(message: Message) -> str:
+    """One line of JSON for the history; what is empty is left out."""
+    fields = {name: value for name, value in asdict(message).items() if value not in ("", (), None)}
+    # ASCII, because a model may write half of a surrogate pair, which UTF-8 cannot hold.
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def decode_message(text: str) -> Message:
+    """The inverse of `encode_message`. Raises `MessageInvalid`."""
+    try:
+        fields: dict[str, Any] = json.loads(text)
+        fields["tool_calls"] = tuple(ToolCall(**call) for call in fields.get("tool_calls", ()))
+        fields["images"] = tuple(Image(**image) for image in fields.get("images", ()))
+        if "native" in fields:
+            fields["native"] = Native(**fields["native"])
+        message = Message(**fields)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise MessageInvalid("a message of the history cannot be read.") from error
+    if message.role not in _ROLES or not isinstance(message.content, str):
+        raise MessageInvalid("a message of the history has no role or text.")
+    return message

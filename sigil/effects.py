@@ -1,0 +1,178 @@
+"""What a commit does besides moving a lane: the closed set of effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """The steps on a message's way, named by the gateway's verbs."""
+
+    RECEIVE = "receive"
+    ROUTE = "route"
+    TURN = "turn"
+    DELIVER = "deliver"
+
+
+class Outcome(StrEnum):
+    """How an accepted message ended. Each has exactly one, or is waiting or running."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Appends item `id` to `lane` once, ever, and merges `fields` into its record.
+
+    `cap` is the most items the lane may hold (0: no cap). `quiet` > 0 asks that the lane
+    rests that long after this push, at most `quiet_max` after the first (coalescing).
+    """
+
+    lane: str
+    id: str
+    fields: Mapping[str, str]
+    cap: int = 0
+    quiet: float = 0.0
+    quiet_max: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Counts inbound item `id` as accepted today and dates its record."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Ends item `id`: counts the outcome, drops the record's bulk, keeps the proof.
+
+    `keep_body` keeps the content for replay (dead letters)."""
+
+    id: str
+    outcome: Outcome
+    keep_body: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Ends outbound item `id`; `ok` is false for a dead one, whose content is kept."""
+
+    id: str
+    ok: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Records that item `id` failed for good at `stage`, and why (no secrets, no text)."""
+
+    id: str
+    stage: Stage
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Marks that the sender was told that `lane` is full; a later push clears it."""
+
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Marks all that is in `lane` now as to be stopped; `renew` and `take` say so."""
+
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Appends one JSON entry to the journal of the turn that holds `lane`."""
+
+    lane: str
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The state of chunk `index` of outbound item `id`, as one JSON object."""
+
+    id: str
+    index: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppendHistory:
+    """Appends JSON messages to a session's history, trimmed to the last `keep`."""
+
+    session_key: str
+    session_id: str
+    messages: Sequence[str]
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSession:
+    """Sets fields of a session's record (`epoch`, `model`, …)."""
+
+    session_key: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CountUsage:
+    """Adds integers (tokens, calls) to the session's and the user's usage of today."""
+
+    session_key: str
+    user_id: str
+    workspace_id: str
+    amounts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Appends JSON entries to a workspace's memory, capped at 1,000."""
+
+    workspace_id: str
+    entries: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Appends one JSON entry to the audit log, capped."""
+
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Appends a JSON event to the log of a live chat once per `event_id`."""
+
+    chat: str
+    event_id: str
+    entry: str
+
+
+Effect = (
+    Push
+    | Accept
+    | Finish
+    | Delivered
+    | DeadLetter
+    | Notice
+    | Stop
+    | Journal
+    | Receipt
+    | AppendHistory
+    | UpdateSession
+    | CountUsage
+    | Remember
+    | Audit
+    | Show
+)
