@@ -375,7 +375,7 @@ async def test_what_comes_after_a_complete_answer_takes_nothing_away(
         elif after == "silent":
             await exchange.closed_by_client.wait()
 
-    monkeypatch.setattr("sigil.providers.google._LINGER", 0.1)
+    monkeypatch.setattr("sigil.providers.google.provider._LINGER", 0.1)
     server.reply = reply
     events = await collected(provider)
     assert [event.type for event in events] == [

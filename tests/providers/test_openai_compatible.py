@@ -29,7 +29,7 @@ async def test_a_known_servers_key_goes_nowhere_else(
     server: OpenAIServer, monkeypatch: pytest.MonkeyPatch, how: dict[str, str]
 ) -> None:
     known = {"groq": type(COMPATIBLE["groq"])(server.url)}
-    monkeypatch.setattr("sigil.providers.openai.COMPATIBLE", known)
+    monkeypatch.setattr("sigil.providers.openai.provider.COMPATIBLE", known)
     provider = OpenAIProvider(api_key=KEY, **how)
     await collected(provider)
     await provider.aclose()
