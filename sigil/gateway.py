@@ -12,9 +12,8 @@ import contextlib
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 ERROR_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-RESUBSCRIBE_PAUSE = 1.0
-REACH_AGAIN = 0.25
 
 
 class Gateway:
@@ -68,7 +65,7 @@ class Gateway:
         self._delivery = delivery
         self._close = close
         lanes = settings.lanes
-        self._keeper = LeaseKeeper(
+        self.keeper = LeaseKeeper(
             stores.lanes,
             wakeups,
             ttl=lanes.lease,
@@ -77,7 +74,6 @@ class Gateway:
             seconds=lanes.seconds_per_lease,
         )
         self._replies = Replies(stores.lanes)
-        self._working: set[asyncio.Task[object]] = set()
 
     # ------------------------------------------------------------ the verbs
 
@@ -141,12 +137,12 @@ class Gateway:
     # ------------------------------------------------------------ the work on a lane
 
     async def _work(self, stage: str, lane: str, handle: Callable[[Held], Awaitable[None]]) -> None:
-        if self._keeper.draining:
+        if self.keeper.draining:
             return
         started = time.monotonic()
-        with self._counted(), structlog.contextvars.bound_contextvars(lane=lane, stage=stage):
+        with structlog.contextvars.bound_contextvars(lane=lane, stage=stage):
             try:
-                async with self._keeper.hold(lane) as held:
+                async with self.keeper.hold(lane) as held:
                     if isinstance(held, Refusal):
                         return
                     async with self._given_back(held):
@@ -251,63 +247,11 @@ class Gateway:
         if self._agent is not None:
             await self._agent.prepare()
 
-    async def listen_for_stops(self) -> None:
-        """Runs until cancelled: makes a stop prompt. Without it, the next renewal says so."""
-        while True:
-            try:
-                async for lane in self.stores.signals.stops():
-                    await self._keeper.look(lane)
-            except StoreError as error:
-                log.debug("stop signals interrupted", reason=str(error))
-            await asyncio.sleep(RESUBSCRIBE_PAUSE)
-
-    async def reach_store(self, within: float) -> None:
-        """Waits for the store, `within` seconds at most. Raises `StoreError` that says what to
-        do, as a process does at its start."""
-        deadline = asyncio.get_running_loop().time() + within
-        while True:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await self.stores.backend.ping()
-                return
-            except (StoreError, TimeoutError) as error:
-                if asyncio.get_running_loop().time() + REACH_AGAIN > deadline:
-                    raise _store_away(self.settings) from error
-            await asyncio.sleep(REACH_AGAIN)
-
-    def stop_taking(self) -> None:
-        """No lane is taken from now on; what is in hand is finished."""
-        self._keeper.draining = True
-
-    async def hand_back(self) -> None:
-        """Cancels what runs; each lane is given back at once, without a strike."""
-        self._keeper.draining = True
-        running = [task for task in self._working if task is not asyncio.current_task()]
-        for task in running:
-            task.cancel()
-        if running:
-            await asyncio.wait(running, timeout=5)
-
-    @property
-    def working(self) -> int:
-        """How many lanes this process works on now."""
-        return len(self._working)
-
     async def close(self) -> None:
         """Gives back connections of channels, providers and stores."""
         for name in self.channels.names:
             await self.channels.get(name).close()
         await self._close()
-
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        task = asyncio.current_task()
-        assert task is not None
-        self._working.add(task)
-        try:
-            yield
-        finally:
-            self._working.discard(task)
 
 
 def _log_routed(item: Item, effects: Sequence[Effect]) -> None:
@@ -330,15 +274,3 @@ def _unroutable(item: Item) -> list[Effect]:
         Finish(item.id, Outcome.DEAD, keep_body=True),
         DeadLetter(item.id, Stage.ROUTE, reason),
     ]
-
-
-def _store_away(settings: Settings) -> StoreError:
-    url = settings.redis.url
-    if url is None:
-        return StoreError(
-            f"the private Valkey in {settings.data_dir} does not answer.",
-            hint="`sigil up` starts it; to use a server of your own, set redis.url.",
-        )
-    parts = urlsplit(url.get_secret_value())
-    where = parts.netloc.rpartition("@")[2] or parts.path
-    return StoreError(f"Redis at {where} does not answer.", hint="Check redis.url and the server.")

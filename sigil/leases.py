@@ -12,7 +12,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -24,6 +24,8 @@ from sigil.waiting import insist
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+HAND_BACK_WITHIN_S = 5.0
 
 
 class Stopped(Exception):  # a person's wish, not an error
@@ -174,8 +176,27 @@ class LeaseKeeper:
         self._limit = limit
         self._seconds = seconds
         self._held: dict[str, Held] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()  # those inside `hold`
         self._timer: asyncio.TimerHandle | None = None
         self._round: asyncio.Task[None] | None = None
+
+    @property
+    def working(self) -> int:
+        """How many lanes this process works on now."""
+        return len(self._tasks)
+
+    def stop_taking(self) -> None:
+        """Takes no lane from now on; what is in hand is finished."""
+        self.draining = True
+
+    async def hand_back(self) -> None:
+        """Cancels what runs; each lane is given back at once, without a strike."""
+        self.draining = True
+        running = self._tasks - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait(running, timeout=HAND_BACK_WITHIN_S)
 
     @contextlib.asynccontextmanager
     async def hold(self, lane: str) -> AsyncIterator[Held | Refusal]:
@@ -183,6 +204,17 @@ class LeaseKeeper:
 
         Raises `LeaseLost` out of the body as soon as the lease is known to be lost.
         """
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            async with self._hold(lane) as held:
+                yield held
+        finally:
+            self._tasks.discard(task)
+
+    @contextlib.asynccontextmanager
+    async def _hold(self, lane: str) -> AsyncIterator[Held | Refusal]:
         nonce = uuid.uuid4().hex
         taken = await insist(
             lambda: self._lanes.take(lane, nonce, ttl=self._ttl, limit=self._limit), self._ttl

@@ -191,7 +191,7 @@ async def test_a_lost_lease_ends_the_turn_at_once_and_another_answers() -> None:
     await asyncio.wait_for(turn, 5)
     assert slow.closed == 1
     assert taken.journal, "the successor knows which messages the turn answers"
-    assert t.gateway.working == 0
+    assert t.gateway.keeper.working == 0
 
 
 async def test_who_lost_the_lease_can_write_nothing() -> None:
@@ -261,10 +261,10 @@ async def test_handing_back_lets_another_go_on_at_once_without_a_strike() -> Non
     session = await t.routed()
     turn = asyncio.create_task(t.gateway.turn(session))
     await slow.speaking.wait()
-    assert t.gateway.working == 1
+    assert t.gateway.keeper.working == 1
     t.woken.lanes.clear()
-    await t.gateway.hand_back()
-    assert (turn.cancelled(), t.gateway.working) == (True, 0)
+    await t.gateway.keeper.hand_back()
+    assert (turn.cancelled(), t.gateway.keeper.working) == (True, 0)
     assert t.woken.lanes == [session]
     taken = await t.stores.lanes.take(session, "other", ttl=9, limit=9)
     assert not isinstance(taken, Refusal)
@@ -281,7 +281,7 @@ async def test_who_stops_taking_finishes_what_is_in_hand() -> None:
     session = await t.routed()
     turn = asyncio.create_task(t.gateway.turn(session))
     await slow.speaking.wait()
-    t.gateway.stop_taking()
+    t.gateway.keeper.stop_taking()
     slow.release.set()
     await turn
     assert await t.asked() == ["one"]

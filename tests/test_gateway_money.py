@@ -192,7 +192,7 @@ async def test_a_call_of_a_turn_that_is_handed_back_is_paid_for_and_so_is_the_ne
     turn = asyncio.create_task(t.gateway.turn(session))
     await slow.speaking.wait()
     _, reserved = await spent(t)
-    await t.gateway.hand_back()
+    await t.gateway.keeper.hand_back()
     await asyncio.gather(turn, return_exceptions=True)
     assert await spent(t) == (reserved, 0)
     slow.release.set()

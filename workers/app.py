@@ -21,8 +21,8 @@ from sigil import logs
 from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
 from sigil.errors import ConfigError, SigilError
-from sigil.gateway import Gateway
 from sigil.host.heartbeat import Heartbeat
+from sigil.process import Process
 from workers import broker, runtime
 from workers.publisher import wakeups
 from workers.queues import Queue
@@ -96,11 +96,11 @@ def _prepare(conf: Any, options: dict[str, Any], **_: Any) -> None:
 def _runtime(settings: Settings, role: str | None) -> runtime.Runtime:
     publisher = wakeups(settings)
 
-    def make() -> Gateway:
+    def make() -> Process:
         gateway = build(settings, wakeups=publisher)
         if role in {None, "agent"}:
             gateway.load_agent()
-        return gateway
+        return Process(gateway, settings)
 
     return runtime.Runtime(
         make,

@@ -22,6 +22,7 @@ import uvloop
 from sigil.errors import SigilError
 from sigil.gateway import Gateway
 from sigil.host.heartbeat import EVERY_S, Heartbeat
+from sigil.process import Process
 from sigil.waiting import end
 
 log = structlog.get_logger(__name__)
@@ -29,7 +30,6 @@ log = structlog.get_logger(__name__)
 Step = Callable[[Gateway, str], Awaitable[object]]
 
 SWEEP_EVERY_S = 1.0
-FLUSH_EVERY_S = 5.0
 READY_POLL_S = 0.1
 SWEEP_PAUSE_S = 0.05  # even if something is always due
 HAND_BACK_S = 3.0
@@ -37,12 +37,12 @@ STORE_WITHIN_S = 10.0
 
 
 class Runtime:
-    """`make` builds the gateway inside the loop; `grace` is in seconds; `on_end` is called
-    after the loop's end."""
+    """`make` builds the gateway inside the loop; `grace` is in seconds; `on_end` is called after
+    the loop's end."""
 
     def __init__(
         self,
-        make: Callable[[], Gateway],
+        make: Callable[[], Process],
         *,
         grace: float,
         heartbeat: Heartbeat | None = None,
@@ -111,23 +111,23 @@ class Runtime:
     async def _life(self) -> None:
         self._end = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._gateway = self._make()
+        self._process = self._make()
+        self._gateway = self._process.gateway
         try:
-            await self._gateway.reach_store(STORE_WITHIN_S)
+            await self._process.reach_store(STORE_WITHIN_S)
             self._born.set_result(asyncio.get_running_loop())
             async with asyncio.TaskGroup() as group:
-                chores = (self._sweep(), self._beat(), self._flush(), self._prepare())
+                chores = (self._sweep(), self._beat(), self._process.flush_times(), self._prepare())
                 running = [
                     group.create_task(chore)
-                    for chore in (*chores, self._gateway.listen_for_stops())
+                    for chore in (*chores, self._process.listen_for_stops())
                 ]
                 await self._end.wait()
                 if self._drained is not None:
                     await self._drained
                 await end(running)
         finally:
-            await self._gateway.times.flush(self._gateway.stores.counters)
-            await self._gateway.close()
+            await self._process.close()
 
     async def _prepare(self) -> None:
         await self._gateway.prepare()
@@ -169,17 +169,12 @@ class Runtime:
         finally:
             self._heartbeat.end()
 
-    async def _flush(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_EVERY_S)
-            await self._gateway.times.flush(self._gateway.stores.counters)
-
     def _drain_begins(self, hurry: bool) -> None:
         if hurry or self._stopping.is_set():
             self._hurry.set()
         if not self._stopping.is_set():
             self._stopping.set()
-            self._gateway.stop_taking()
+            self._gateway.keeper.stop_taking()
             self._drained = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
@@ -198,7 +193,7 @@ class Runtime:
         log.info("worker.hands_back", steps=len(self._steps))
         try:
             async with asyncio.timeout(HAND_BACK_S):
-                await self._gateway.hand_back()
+                await self._gateway.keeper.hand_back()
         except (SigilError, TimeoutError):
             log.warning("worker.hand_back_failed")  # the leases run out by themselves
         for step in self._steps:

@@ -16,6 +16,7 @@ import uvloop
 from sigil.bootstrap import build
 from sigil.config import Settings
 from sigil.errors import ConfigError
+from sigil.process import Process
 from sigil.waiting import end
 from sigil.web.app import create_app
 
@@ -27,7 +28,6 @@ _log = structlog.get_logger("sigil.gateway")
 
 STORE_WITHIN_S = 5.0
 SHUTDOWN_WITHIN_S = 3
-FLUSH_EVERY_S = 5.0
 LISTENER_PAUSES_S = (1.0, 60.0)  # the first after a failure, and the longest
 
 
@@ -71,8 +71,9 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
 
     publisher = wakeups(settings)
     gateway = build(settings, wakeups=publisher)
+    process = Process(gateway, settings)
     try:
-        await gateway.reach_store(STORE_WITHIN_S)
+        await process.reach_store(STORE_WITHIN_S)
         for warning in await gateway.stores.backend.warnings():
             _log.warning("the server may lose messages", why=warning)
         app = create_app(gateway)
@@ -97,13 +98,12 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
             asyncio.get_running_loop().add_signal_handler(each, stop)
         channels = [gateway.channels.get(name) for name in gateway.channels.names]
         async with _alongside(
-            _flush(gateway), *(_listen(channel, gateway) for channel in channels)
+            process.flush_times(), *(_listen(channel, gateway) for channel in channels)
         ):
             _log.info("gateway listens", url=address_of(listening))
             await server.serve(sockets=[listening])
-        await gateway.times.flush(gateway.stores.counters)
     finally:
-        await gateway.close()
+        await process.close()
         await asyncio.to_thread(publisher.close)
 
 
@@ -130,12 +130,6 @@ async def _alongside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         yield
     finally:
         await end(tasks)
-
-
-async def _flush(gateway: Gateway) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_EVERY_S)
-        await gateway.times.flush(gateway.stores.counters)
 
 
 async def _listen(channel: Channel, gateway: Gateway) -> None:

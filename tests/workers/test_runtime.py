@@ -23,6 +23,7 @@ class StandIn:
     def __init__(self) -> None:
         self.times = self.Times()
         self.stores = None
+        self.gateway = self.keeper = self  # the process, its gateway and that one's leases in one
         self.sweeps = 0
         self.sweep_error: Exception | None = None
         self.away: Exception | None = None
@@ -63,6 +64,9 @@ class StandIn:
 
     async def prepare(self) -> None:
         pass
+
+    async def flush_times(self) -> None:
+        await asyncio.Event().wait()
 
     async def listen_for_stops(self) -> None:
         await asyncio.Event().wait()
