@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sigil.channels import router as channel_table
 from sigil.channels.base import Channel
 from sigil.channels.router import ChannelRouter
+from sigil.directory import Directory, LiveDirectory
 from sigil.errors import ConfigError
 from sigil.gateway import Gateway
-from sigil.identity import ConfiguredUsers, Identity, User
+from sigil.identity import ConfiguredUsers
 from sigil.lanes import Wakeups
 from sigil.outbound.delivery import Delivery
 from sigil.routing import Routing
-from sigil.workspace import Binding, ToolPolicy, WorkspaceConfig, WorkspaceManager
+from sigil.workspace import WorkspaceManager
 
 if TYPE_CHECKING:
-    from sigil.agent.turn import Agent
+    from sigil.agent.loop import Agent
     from sigil.config import Settings
     from sigil.config.models import ProviderSettings
     from sigil.providers.base import Provider
@@ -46,27 +48,32 @@ def build(
     Synchronous, needs no running loop and opens no connection. Given `providers` and
     `channels` are added to the configured ones. Raises `ConfigError`.
     """
-    stores = stores or _stores(settings)
-    users = ConfiguredUsers(stores.users, _users(settings))
+    stores = stores or _connect_stores(settings)
+    names = tuple(dict.fromkeys((*settings.providers, *(providers or {}))))
+    snapshot = partial(Directory.of, settings, provider_names=names)
+    directory = LiveDirectory(snapshot, stores.directory)
+    stored_users = stores.users
+    if isinstance(stored_users, ConfiguredUsers):  # stores that another gateway was built over
+        stored_users = stored_users.store
+    users = ConfiguredUsers(stored_users, lambda: directory.current.people)
     stores = replace(stores, users=users)
-    router = _channels(settings, stores, channels or {})
-    workspaces = WorkspaceManager(stores)
-    workspaces.configure(_workspaces(settings))
+    router = _load_channels(settings, stores, channels or {})
+    workspaces = WorkspaceManager(stores, lambda: directory.current.workspaces)
     registries: list[ProviderRegistry] = []
 
-    def agent() -> Agent:
-        from sigil.agent.turn import Agent
+    def make_agent() -> Agent:
+        from sigil.agent.loop import Agent
         from sigil.money.budgets import Budgets, check_prices
         from sigil.money.pricing import PriceBook
 
-        models = registry(settings, providers, stores)
+        models = make_registry(settings, providers, stores)
         registries.append(models)
         prices = PriceBook(settings.providers)
         if settings.providers.keys() - {"echo"}:
             prices.load()  # half a second, which no turn should wait for
         check_prices(settings, prices)
         budgets = Budgets(stores.budgets, prices, settings)
-        return Agent(stores, workspaces, router, models, budgets, settings)
+        return Agent(stores, workspaces, router, models, budgets)
 
     async def close() -> None:
         for models in registries:
@@ -76,10 +83,11 @@ def build(
     return Gateway(
         settings=settings,
         stores=stores,
+        directory=directory,
         channels=router,
-        routing=Routing(stores, users, workspaces, router, settings),
-        agent=agent,
-        delivery=Delivery(router, settings),
+        routing=Routing(stores, stored_users, workspaces, router),
+        agent=make_agent,
+        delivery=Delivery(router),
         wakeups=wakeups or NoWakeups(),
         close=close,
     )
@@ -105,59 +113,11 @@ def check_models(settings: Settings) -> None:
     from sigil.money.budgets import check_prices
     from sigil.money.pricing import PriceBook
 
-    registry(settings)
+    make_registry(settings)
     check_prices(settings, PriceBook(settings.providers))
 
 
-def _stores(settings: Settings) -> Stores:
-    from sigil.host import embedded
-    from sigil.stores import connect
-
-    url = settings.redis.url
-    return connect(
-        url.get_secret_value() if url is not None else embedded.url(settings.data_dir),
-        prefix=settings.redis.prefix,
-        retention_days=settings.retention_days,
-    )
-
-
-def _users(settings: Settings) -> list[User]:
-    return [
-        User(
-            id=user_id,
-            name=user.name or user_id,
-            role=user.role,
-            identities=tuple(filter(None, map(Identity.parse, user.identities))),
-            session_mode=user.session_mode,
-        )
-        for user_id, user in settings.users.items()
-    ]
-
-
-def _workspaces(settings: Settings) -> dict[str, WorkspaceConfig]:
-    return {
-        workspace_id: WorkspaceConfig(
-            members=workspace.members,
-            tools=ToolPolicy(workspace.tools.allow, workspace.tools.deny),
-            bindings=[Binding(b.channel, b.channel_id) for b in workspace.bindings],
-            model=workspace.model,
-            prompt=workspace.prompt,
-        )
-        for workspace_id, workspace in settings.workspaces.items()
-    }
-
-
-def _channels(settings: Settings, stores: Stores, given: Mapping[str, Channel]) -> ChannelRouter:
-    router = ChannelRouter()
-    for name, channel_settings in settings.channels.items():
-        if name not in given:
-            router.register(name, channel_table.load(name, channel_settings, stores))
-    for name, channel in given.items():
-        router.register(name, channel)
-    return router
-
-
-def registry(
+def make_registry(
     settings: Settings,
     given: Mapping[str, Provider] | None = None,
     stores: Stores | None = None,
@@ -171,7 +131,7 @@ def registry(
     health = None if stores is None else Health(stores.health, settings.models.cooldowns)
     registry = ProviderRegistry(health)
     for name, configured in settings.providers.items():
-        provider = given.get(name) or load(name, _with_hint(name, configured, settings))
+        provider = given.get(name) or load(name, _add_hint(name, configured, settings))
         registry.register(name, provider, models=configured.models)
     for name in given.keys() - settings.providers.keys():
         registry.register(name, given[name])
@@ -185,8 +145,32 @@ def registry(
     return registry
 
 
-def _with_hint(name: str, provider: ProviderSettings, settings: Settings) -> ProviderSettings:
-    """Whoever is answered by the echo, for want of a model, is told how to get a real one."""
+def _connect_stores(settings: Settings) -> Stores:
+    from sigil.host import embedded
+    from sigil.stores import connect
+
+    url = settings.redis.url
+    return connect(
+        url.get_secret_value() if url is not None else embedded.url(settings.data_dir),
+        prefix=settings.redis.prefix,
+        retention_days=settings.retention_days,
+    )
+
+
+def _load_channels(
+    settings: Settings, stores: Stores, given: Mapping[str, Channel]
+) -> ChannelRouter:
+    router = ChannelRouter()
+    for name, channel_settings in settings.channels.items():
+        if name not in given:
+            router.register(name, channel_table.load(name, channel_settings, stores))
+    for name, channel in given.items():
+        router.register(name, channel)
+    return router
+
+
+def _add_hint(name: str, provider: ProviderSettings, settings: Settings) -> ProviderSettings:
+    """People who are answered by the echo, for want of a model, are told how to get a real one."""
     if name != "echo" or settings.models.default.partition("/")[0] != "echo":
         return provider
     return provider.model_copy(update={"options": {"hint": True, **provider.options}})

@@ -1,8 +1,13 @@
-"""The verbs in order: receive, route, turn, deliver, recover.
+"""The verbs in order: receive, route, turn, deliver; recover, and what all lanes have in common.
 
-This is the one place that takes lanes and owns the policy for errors: what is transient is
-left to the lane (which keeps its head and falls due again), what is broken counts a strike,
-and after enough strikes the head is dead-lettered, so that it cannot hold up the rest.
+    receive ══ inbound lane ══▶ route ══ session lane ══▶ turn ══ delivery lane ══▶ deliver
+               (one per chat)            (one per session)        (one per destination)
+
+This is the one place that takes lanes, and it owns the policy for errors, the same for all lanes:
+what is transient is left to the lane, which keeps its head and falls due again; what is broken
+counts a strike; after enough strikes the head is given up, so that it cannot hold up the rest;
+what is to be stopped is ended. What is done with a lane in hand is a step's: routing's, the
+agent's, delivery's.
 """
 
 from __future__ import annotations
@@ -13,30 +18,46 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from sigil.channels.base import Acceptance
-from sigil.effects import Accept, DeadLetter, Effect, Finish, Outcome, Push, Show, Stage
-from sigil.errors import LaneFull, LeaseLost, MessageInvalid, StoreError
-from sigil.lanes import Item, LaneKind, Refusal, Wakeups, lane_id
+from sigil.channels.live import live_chat_key, user_event
+from sigil.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
+from sigil.errors import LeaseLost, StoreError
+from sigil.lanes import Item, LaneKind, Refusal, Wakeups
 from sigil.leases import Held, LeaseKeeper
 from sigil.messages import InboundMessage, OutboundMessage
 from sigil.metrics import StageTimes
-from sigil.outbound.delivery import Delivery, Retry, give_up
+from sigil.outbound.delivery import Retry
 from sigil.replies import Replies
-from sigil.routing import Routing
 
 if TYPE_CHECKING:
-    from sigil.agent.turn import Agent
+    from sigil.agent.loop import Agent
     from sigil.channels.router import ChannelRouter
     from sigil.config import Settings
+    from sigil.directory import Directory, LiveDirectory
+    from sigil.outbound.delivery import Delivery
+    from sigil.routing import Routing
     from sigil.stores.base import Stores
 
 log = structlog.get_logger(__name__)
 
-ERROR_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+ERROR_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+
+
+class Step(Protocol):
+    """What is done with a lane in hand."""
+
+    async def handle(self, held: Held, directory: Directory) -> None:
+        """Handles what is at the head and commits it. It is called again as long as the lane is
+        in hand."""
+        ...
+
+    async def give_up(self, held: Held) -> tuple[Sequence[Item], Sequence[Effect]]:
+        """The items at the head that failed too often, and the effects that end them."""
+        ...
 
 
 class Gateway:
@@ -47,6 +68,7 @@ class Gateway:
         *,
         settings: Settings,
         stores: Stores,
+        directory: LiveDirectory,
         channels: ChannelRouter,
         routing: Routing,
         agent: Callable[[], Agent],
@@ -56,23 +78,16 @@ class Gateway:
     ) -> None:
         self.settings = settings
         self.stores = stores
+        self.directory = directory
         self.channels = channels
         self.wakeups = wakeups
         self.times = StageTimes()
+        self.keeper = LeaseKeeper(stores.lanes, wakeups, lambda: directory.current.lease_terms)
         self._routing = routing
         self._make_agent = agent  # on first use, so that only agent workers load model SDKs
         self._agent: Agent | None = None
         self._delivery = delivery
         self._close = close
-        lanes = settings.lanes
-        self.keeper = LeaseKeeper(
-            stores.lanes,
-            wakeups,
-            ttl=lanes.lease,
-            every=lanes.renew,
-            limit=lanes.items_per_lease,
-            seconds=lanes.seconds_per_lease,
-        )
         self._replies = Replies(stores.lanes)
 
     # ------------------------------------------------------------ the verbs
@@ -90,29 +105,29 @@ class Gateway:
         item_id = await self.stores.lanes.item_id(*chat, message.message_id)
         effects: list[Effect] = [Accept(item_id)]
         if capabilities.live:
-            effects.append(_own_words(item_id, message))
+            event = json.dumps(user_event(message), ensure_ascii=False)
+            effects.append(Show(live_chat_key(*chat), item_id, event))
         pushed = await self.stores.lanes.push(
             Push(lane, item_id, {"body": message.to_json()}), effects
         )
         for woken in pushed.wake:
             self.wakeups.wake(woken)
-        self.times.observe("receive", time.monotonic() - started)
+        self.times.observe(Stage.RECEIVE, time.monotonic() - started)
         log.info("message accepted", message_id=item_id, lane=lane, duplicate=pushed.duplicate)
         return Acceptance(item_id, pushed.duplicate)
 
     async def route(self, lane: str) -> None:
         """Moves the messages at the head of a chat's lane to their sessions."""
-        await self._work("route", lane, self._route)
+        await self._work(Stage.ROUTE, lane, self._routing)
 
     async def turn(self, lane: str) -> None:
         """Answers the messages at the head of a session's lane. Raises `ConfigError` if the
         configured providers cannot be made; then no message is touched."""
-        self.load_agent()
-        await self._work("turn", lane, self._turn)
+        await self._work(Stage.TURN, lane, self.load_agent())
 
     async def deliver(self, lane: str) -> None:
         """Sends the messages at the head of a destination's lane."""
-        await self._work("deliver", lane, self._deliver)
+        await self._work(Stage.DELIVER, lane, self._delivery)
 
     async def recover(self) -> float | None:
         """Wakes the lanes whose time has come, and settles what workers that died had reserved;
@@ -129,111 +144,42 @@ class Gateway:
         Raises `ChannelNotFound` or `StoreError`; then nothing was stored.
         """
         self.channels.get(message.channel_type)
-        push = await self._replies.push(message, uuid.uuid4().hex, 0, "")
+        push = await self._replies.push_message(message, uuid.uuid4().hex)
         for lane in (await self.stores.lanes.push(push)).wake:
             self.wakeups.wake(lane)
         return push.id
 
     # ------------------------------------------------------------ the work on a lane
 
-    async def _work(self, stage: str, lane: str, handle: Callable[[Held], Awaitable[None]]) -> None:
+    async def _work(self, stage: Stage, lane: str, step: Step) -> None:
         if self.keeper.draining:
             return
         started = time.monotonic()
-        with structlog.contextvars.bound_contextvars(lane=lane, stage=stage):
+        with structlog.contextvars.bound_contextvars(lane=lane, stage=stage.value):
             try:
                 async with self.keeper.hold(lane) as held:
                     if isinstance(held, Refusal):
                         return
-                    async with self._given_back(held):
-                        await handle(held)
+                    async with _give_back(held):
+                        await self._handle(held, step)
                 self.times.observe(stage, time.monotonic() - started)
             except LeaseLost:
                 log.warning("lease lost, another worker goes on")
             except StoreError as error:
                 log.warning("left to the sweep", reason=str(error))
 
-    @contextlib.asynccontextmanager
-    async def _given_back(self, held: Held) -> AsyncIterator[None]:
-        """However the work ends, the lane is not kept longer than needed."""
-        try:
-            yield
-        except LeaseLost:
-            raise
-        except asyncio.CancelledError:
-            if not held.given_back and not held.is_lost:
-                with contextlib.suppress(StoreError):
-                    await held.park()
-            raise
-        except Retry as retry:
-            await held.park(retry.delay)
-        except Exception as error:
-            if isinstance(error, StoreError) and error.transient:
-                log.warning("the store failed, the lane rests", reason=str(error))
-                await held.park(ERROR_PAUSE)
+    async def _handle(self, held: Held, step: Step) -> None:
+        directory = await self.directory.read(held.directory_version)
+        while not held.given_back:
+            if held.stop:
+                items = held.items[: held.stop]
+                await held.finish(items, [Finish(item.id, Outcome.STOPPED) for item in items])
+            elif held.strikes >= directory.lanes.max_strikes:
+                await held.finish(*await step.give_up(held))
             else:
-                log.exception("work on the lane failed")
-                await held.park(min(LONGEST_PAUSE, ERROR_PAUSE * 2**held.strikes), strike=True)
-        else:
-            if not held.given_back:
-                await held.park()
+                await step.handle(held, directory)
 
-    def _failed_too_often(self, held: Held) -> bool:
-        return held.strikes >= self.settings.lanes.max_strikes
-
-    async def _route(self, held: Held) -> None:
-        if self._failed_too_often(held):
-            await held.finish(held.items[:1], _unroutable(held.items[0]))
-        while not held.given_back:
-            # After a failure one by one, so that only the message that fails is given up.
-            await self._route_together(held, held.items[:1] if held.strikes else held.items)
-
-    async def _route_together(self, held: Held, items: Sequence[Item]) -> None:
-        decided: list[tuple[Item, list[Effect]]] = []
-        effects: list[Effect] = []
-        for item in items:
-            decided.append((item, await self._decide(item, effects)))
-            effects += decided[-1][1]
-        try:
-            await held.finish(items, effects)
-            for item, own in decided:
-                _log_routed(item, own)
-        except LaneFull:
-            for item, own in decided:
-                if not held.given_back:
-                    await self._route_one(held, item, own)
-
-    async def _route_one(self, held: Held, item: Item, effects: list[Effect]) -> None:
-        try:
-            await held.finish([item], effects)
-            _log_routed(item, effects)
-        except LaneFull as full:
-            message = InboundMessage.from_json(item.fields["body"])
-            refusal = await self._routing.when_full(
-                item.id, message, noticed=full.noticed, lane=full.lane
-            )
-            await held.finish([item], refusal)
-            _log_routed(item, refusal)
-
-    async def _decide(self, item: Item, before: Sequence[Effect]) -> list[Effect]:
-        try:
-            message = InboundMessage.from_json(item.fields.get("body", ""))
-        except MessageInvalid:
-            return _unroutable(item)
-        return await self._routing.decide(item.id, message, before)
-
-    async def _turn(self, held: Held) -> None:
-        agent = self.load_agent()
-        while not held.given_back:
-            await agent.turn(held)
-
-    async def _deliver(self, held: Held) -> None:
-        if self._failed_too_often(held):
-            await held.finish(held.items[:1], give_up(held.items[0], "sending it failed too often"))
-        while not held.given_back:
-            await self._delivery.deliver(held, held.items[0])
-
-    # ------------------------------------------------------------ the process
+    # ------------------------------------------------------------ what turns need
 
     def load_agent(self) -> Agent:
         """Makes ready what turns need; an agent worker does so when it starts, so that a
@@ -254,23 +200,28 @@ class Gateway:
         await self._close()
 
 
-def _log_routed(item: Item, effects: Sequence[Effect]) -> None:
-    for effect in effects:
-        if isinstance(effect, Finish):
-            log.info("message ended", message_id=item.id, outcome=effect.outcome.value)
-        elif isinstance(effect, Push) and effect.id == item.id:
-            log.info("message routed", message_id=item.id, session_id=lane_id(effect.lane))
-
-
-def _own_words(item_id: str, message: InboundMessage) -> Show:
-    event = {"type": "user", "text": message.content, "message_id": message.message_id}
-    entry = json.dumps(event, ensure_ascii=False)
-    return Show(f"{message.channel_type}:{message.channel_id}", item_id, entry)
-
-
-def _unroutable(item: Item) -> list[Effect]:
-    reason = "the message could not be routed"
-    return [
-        Finish(item.id, Outcome.DEAD, keep_body=True),
-        DeadLetter(item.id, Stage.ROUTE, reason),
-    ]
+@contextlib.asynccontextmanager
+async def _give_back(held: Held) -> AsyncIterator[None]:
+    """However the work ends, the lane is not kept longer than needed."""
+    try:
+        yield
+    except LeaseLost:
+        raise
+    except asyncio.CancelledError:
+        if not held.given_back and not held.is_lost:
+            with contextlib.suppress(StoreError):
+                await held.park()
+        raise
+    except Retry as retry:
+        await held.park(retry.delay)
+    except Exception as error:
+        if isinstance(error, StoreError) and error.transient:
+            log.warning("the store failed, the lane rests", reason=str(error))
+            await held.park(ERROR_PAUSE_S)
+        else:
+            log.exception("work on the lane failed")
+            pause = min(LONGEST_PAUSE_S, ERROR_PAUSE_S * 2**held.strikes)
+            await held.park(pause, strike=True)
+    else:
+        if not held.given_back:
+            await held.park()

@@ -70,7 +70,8 @@ class Refusal(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A granted lease. `strikes` counts takes after an expired lease or an error since
-    the head last moved; the first `stop` items are to be stopped, not answered."""
+    the head last moved; the first `stop` items are to be stopped, not answered.
+    `directory_version` is that of the stored overlay (see `sigil.directory`)."""
 
     lane: str
     token: int
@@ -78,6 +79,7 @@ class Lease:
     strikes: int = 0
     stop: int = 0
     journal: tuple[str, ...] = ()
+    directory_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)

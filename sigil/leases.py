@@ -12,6 +12,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import structlog
@@ -30,6 +31,17 @@ HAND_BACK_WITHIN_S = 5.0
 
 class Stopped(Exception):  # a person's wish, not an error
     """The person asked for a stop while work ran under `Held.stoppable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTerms:
+    """How long a lease lasts and how often it is renewed, in seconds. A lane is given back after
+    `items` items or `seconds` seconds at most, so that others are served."""
+
+    ttl: float
+    every: float
+    items: int = 10
+    seconds: float = 30.0
 
 
 class Held:
@@ -54,6 +66,7 @@ class Held:
         self.items = lease.items
         self.strikes = lease.strikes
         self.journal = lease.journal
+        self.directory_version = lease.directory_version
         self.stop = lease.stop
         self.given_back = False
         self._ending = False
@@ -152,29 +165,16 @@ class Held:
 
 
 class LeaseKeeper:
-    """Takes lanes for this process and renews them together.
-
-    `ttl` and `every` are the lease's length and how often it is renewed; a lane is given back
-    after `limit` items or `seconds` at most, so that others are served.
-    """
+    """Takes lanes for this process and renews them together. `read_terms` is asked at each
+    take and each round of renewals."""
 
     def __init__(
-        self,
-        lanes: Lanes,
-        wakeups: Wakeups,
-        *,
-        ttl: float,
-        every: float,
-        limit: int = 10,
-        seconds: float = 30.0,
+        self, lanes: Lanes, wakeups: Wakeups, read_terms: Callable[[], LeaseTerms]
     ) -> None:
         self.draining = False  # each lane is given back after the item in hand
         self._lanes = lanes
         self._wakeups = wakeups
-        self._ttl = ttl
-        self._every = every
-        self._limit = limit
-        self._seconds = seconds
+        self._read_terms = read_terms
         self._held: dict[str, Held] = {}
         self._tasks: set[asyncio.Task[Any]] = set()  # those inside `hold`
         self._timer: asyncio.TimerHandle | None = None
@@ -215,19 +215,19 @@ class LeaseKeeper:
 
     @contextlib.asynccontextmanager
     async def _hold(self, lane: str) -> AsyncIterator[Held | Refusal]:
-        nonce = uuid.uuid4().hex
+        nonce, terms = uuid.uuid4().hex, self._read_terms()
         taken = await insist(
-            lambda: self._lanes.take(lane, nonce, ttl=self._ttl, limit=self._limit), self._ttl
+            lambda: self._lanes.take(lane, nonce, ttl=terms.ttl, limit=terms.items), terms.ttl
         )
         if isinstance(taken, Refusal):
             yield taken
             return
-        enough = time.monotonic() + self._seconds
+        enough = time.monotonic() + terms.seconds
         held = Held(
             taken,
             self._lanes,
             self._wakeups,
-            ttl=self._ttl,
+            ttl=terms.ttl,
             goes_on=lambda: not self.draining and time.monotonic() < enough,
         )
         self._add(held)
@@ -264,7 +264,7 @@ class LeaseKeeper:
             self._timer = None
 
     def _schedule(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._every, self._tick)
+        self._timer = asyncio.get_running_loop().call_later(self._read_terms().every, self._tick)
 
     def _tick(self) -> None:
         self._schedule()

@@ -4,14 +4,14 @@ Each channel has one mode:
 
 - `open`: everybody is heard.
 - `closed`: the owner alone; neither being listed nor an earlier pairing admits.
-- `allowlist`: the platform ids on the channel's list. The list is the whole truth: who is
-  taken off it is no longer heard, even if a pairing was stored meanwhile.
-- `pair_on_request`, `pair_with_code`: those with a stored pairing. It admits only the user
-  it was given to, so that an identity taken away from someone does not stay a way in.
+- `allowlist`: the platform ids on the channel's list. The list alone decides: removing someone
+  locks them out, even if a pairing was stored meanwhile.
+- `pair_on_request`, `pair_with_code`: those with a stored pairing. A pairing admits only the
+  user it was given to, so that an identity taken away from someone does not stay a way in.
 
-Besides, in every mode the owner is heard, and in every mode but `closed` the people
-named in the configuration. On a channel whose listener checks a token, the sender is a
-canonical user and needs no pairing.
+In every mode the owner is heard, and in every mode but `closed` the people named in the
+configuration. On a channel whose listener checks a token, the sender is a canonical user and
+needs no pairing.
 """
 
 from __future__ import annotations
@@ -32,6 +32,24 @@ if TYPE_CHECKING:
     from sigil.messages import InboundMessage
 
 
+class PairingStore(Protocol):
+    """Who was let in, and through which channel."""
+
+    async def add(self, channel: str, platform_id: str, user_id: str) -> None: ...
+
+    async def has(self, channel: str, platform_id: str) -> bool: ...
+
+    async def user_of(self, channel: str, platform_id: str) -> str | None:
+        """The id of the user to whom the pairing belongs; None if there is none."""
+        ...
+
+    async def is_paired(self, user_id: str) -> bool:
+        """Whether the user holds a pairing on any channel."""
+        ...
+
+    async def remove(self, channel: str, platform_id: str) -> None: ...
+
+
 class PairingMode(StrEnum):
     """How a channel lets people in."""
 
@@ -45,7 +63,8 @@ class PairingMode(StrEnum):
 def check_pairing(mode: PairingMode, user_id: str, allowlist: Container[str]) -> bool:
     """Whether the mode alone lets a person be heard; `user_id` is the platform's.
 
-    On request anyone is heard, because anyone may ask. Admission is more: see `admit`.
+    With `pair_on_request` this is always true, because anyone may ask. Admission takes more: see
+    `admit`.
     """
     match PairingMode(mode):
         case PairingMode.OPEN | PairingMode.PAIR_ON_REQUEST:
@@ -85,32 +104,32 @@ async def admit(
 ) -> Admission:
     """Decides whether the sender of `message` is heard.
 
-    Who is heard has a user and a pairing afterwards; both are made at the first message.
-    Safe to repeat and to run twice at once. Costs at most two round trips for a person
-    who was heard before. Raises `StoreError`.
+    Whoever is heard has a user and a pairing afterwards; both are made at the first message.
+    This is safe to repeat and to run twice at once. It costs at most two round trips for a
+    person who was heard before. Raises `StoreError`.
     """
     identity = Identity(message.channel_type, message.sender_id)
-    user = await _known(identity, door, users)
-    heard = _heard_by_name(user, door) or _heard_by_mode(identity, door)
-    if not heard and not (user is not None and _pairing_admits(door)):
+    user = await _find_sender(identity, door, users)
+    heard = _is_heard_by_name(user, door) or _is_heard_by_mode(identity, door)
+    if not heard and not (user is not None and _admits_by_pairing(door)):
         return Admission(False, user)
     paired = await pairings.user_of(identity.channel, identity.platform_id)
     if not heard and (user is None or paired != user.id):
         return Admission(False, user)
     if user is None:
-        user = await _new_user(identity, message.sender_name, users)
+        user = await _add_sender(identity, message.sender_name, users)
     if paired != user.id:
         await pairings.add(identity.channel, identity.platform_id, user.id)
     return Admission(True, user, new_pairing=paired != user.id)
 
 
-def derived_user_id(identity: Identity) -> str:
+def derive_user_id(identity: Identity) -> str:
     """The id of the user who is made for an identity: the same for the same identity."""
     exact = json.dumps([identity.channel, identity.platform_id]).encode()
     return f"usr-{hashlib.blake2b(exact, digest_size=16).hexdigest()}"
 
 
-async def _known(identity: Identity, door: Door, users: UserStore) -> User | None:
+async def _find_sender(identity: Identity, door: Door, users: UserStore) -> User | None:
     try:
         if door.authenticated:
             return await users.get(identity.platform_id)
@@ -119,52 +138,35 @@ async def _known(identity: Identity, door: Door, users: UserStore) -> User | Non
         if door.authenticated:
             return None
     # The configuration may name a person by the id that Sigil gave them, for instance to
-    # promote them; that holds also where the store has lost, or never had, their record.
-    own_id = derived_user_id(identity)
+    # promote them. That holds also where the store has lost, or never had, their record.
+    own_id = derive_user_id(identity)
     return await users.get(own_id) if own_id in door.listed else None
 
 
-def _heard_by_name(user: User | None, door: Door) -> bool:
+def _is_heard_by_name(user: User | None, door: Door) -> bool:
     if user is None:
         return False
     listed = user.id in door.listed and door.mode != PairingMode.CLOSED
     return door.authenticated or user.role == "owner" or listed
 
 
-def _heard_by_mode(identity: Identity, door: Door) -> bool:
+def _is_heard_by_mode(identity: Identity, door: Door) -> bool:
+    # `check_pairing` says yes for `pair_on_request`, since anyone may ask; being heard takes more.
     if door.authenticated or door.mode == PairingMode.PAIR_ON_REQUEST:
         return False
     return check_pairing(door.mode, identity.platform_id, door.allowlist)
 
 
-def _pairing_admits(door: Door) -> bool:
+def _admits_by_pairing(door: Door) -> bool:
     by_pairing = (PairingMode.PAIR_ON_REQUEST, PairingMode.PAIR_WITH_CODE)
     return door.mode in by_pairing and not door.authenticated
 
 
-async def _new_user(identity: Identity, name: str | None, users: UserStore) -> User:
-    user = User(derived_user_id(identity), name or identity.platform_id, identities=(identity,))
+async def _add_sender(identity: Identity, name: str | None, users: UserStore) -> User:
+    user = User(derive_user_id(identity), name or identity.platform_id, identities=(identity,))
     try:
         await users.add(user)
     except IdentityTaken:
         # Someone was given the identity since it was looked up.
         return await users.find(identity.channel, identity.platform_id)
     return user
-
-
-class PairingStore(Protocol):
-    """Who was let in, and through which channel."""
-
-    async def add(self, channel: str, platform_id: str, user_id: str) -> None: ...
-
-    async def has(self, channel: str, platform_id: str) -> bool: ...
-
-    async def user_of(self, channel: str, platform_id: str) -> str | None:
-        """The id of the user to whom the pairing belongs; None if there is none."""
-        ...
-
-    async def is_paired(self, user_id: str) -> bool:
-        """Whether the user holds a pairing on any channel."""
-        ...
-
-    async def remove(self, channel: str, platform_id: str) -> None: ...

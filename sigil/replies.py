@@ -1,4 +1,7 @@
-"""Makes the effects that send a text to a chat."""
+"""Makes the effects that send a text to a chat.
+
+reply ──▶ Push(lane of the destination, id, body) ──▶ applied in the commit that caused it
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from sigil.messages import InboundMessage, OutboundMessage
 
 @dataclass(frozen=True, slots=True)
 class Replies:
-    """Makes the effects that send a text to a chat."""
+    """Puts messages on the lanes of their destinations."""
 
     lanes: Lanes
 
-    async def push(self, message: OutboundMessage, cause: str, position: int, turn: str) -> Push:
-        """The id derives from what caused the reply and its position, never from the attempt."""
+    async def push_message(
+        self, message: OutboundMessage, cause: str, position: int = 0, turn: str = ""
+    ) -> Push:
+        """The effect that sends `message`. Its id derives from what caused the message and from
+        its position there, never from the attempt: a step that runs again sends nothing twice."""
         lane = await self.lanes.key(
             LaneKind.DELIVERY,
             message.channel_type,
@@ -27,12 +33,12 @@ class Replies:
         out_id = await self.lanes.item_id("out", cause, str(position))
         return Push(lane, out_id, {"body": message.to_json(), "turn": turn})
 
-    async def to(self, inbound: InboundMessage, text: str, cause: str, position: int = 0) -> Push:
-        """A text back to where `inbound` came from."""
-        return await self.push(answer_to(inbound, text), cause, position, cause)
+    async def push_reply(self, inbound: InboundMessage, text: str, cause: str) -> Push:
+        """The effect that sends a text back to where `inbound` came from."""
+        return await self.push_message(make_reply(inbound, text), cause, turn=cause)
 
 
-def answer_to(inbound: InboundMessage, text: str) -> OutboundMessage:
+def make_reply(inbound: InboundMessage, text: str) -> OutboundMessage:
     """A message to the chat (and thread) that `inbound` came from."""
     return OutboundMessage(
         channel_type=inbound.channel_type,

@@ -1,7 +1,12 @@
 """One inbound message → the lane of its session, or a refusal.
 
-Pure decisions: what is returned is a list of effects, applied by the gateway in one fenced
-commit. Commands that must not wait behind a turn (/stop, /status) are answered here.
+    message ─▶ account ─▶ admitted? ─▶ workspace ─▶ session ─▶ Push to the session's lane
+                              │             │           └ a command that must not wait: answered
+                              └─────────────┴─▶ refused
+
+What is decided is a list of effects, which are applied in one fenced commit. One thing is written
+on the way: a person who is heard for the first time gets a user and a pairing. That is safe to
+repeat, and says nothing about the message.
 """
 
 from __future__ import annotations
@@ -11,100 +16,168 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sigil.effects import Audit, Effect, Finish, Notice, Outcome, Push, Stop
-from sigil.errors import ChannelNotFound, NotAMember
-from sigil.lanes import LaneKind, LaneStatus
+import structlog
+
+from sigil.commands.base import CommandContext, Place
+from sigil.commands.table import COMMANDS, parse_command
+from sigil.effects import Audit, DeadLetter, Effect, Finish, Notice, Outcome, Push, Stage
+from sigil.errors import ChannelNotFound, LaneFull, MessageInvalid, NotAMember
+from sigil.identity import ConfiguredUsers
+from sigil.lanes import LaneKind, LaneStatus, lane_id
 from sigil.messages import InboundMessage
-from sigil.pairing import Door, PairingMode, admit
+from sigil.pairing import admit
 from sigil.replies import Replies
 from sigil.sessions import Route, session_key
 from sigil.workspace import RouteRequest, WorkspaceManager
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
-    from sigil.config import Settings
+    from sigil.directory import Directory
     from sigil.identity import User, UserStore
+    from sigil.lanes import Item
+    from sigil.leases import Held
     from sigil.stores.base import Stores
 
+log = structlog.get_logger(__name__)
+
 LANE_FULL_TEXT = (
-    "I have {cap} of your messages waiting already, so I did not take this one. "
-    "Please send it again when I have caught up, or send /stop to drop what waits."
+    "You already have {cap} messages waiting, so I did not take this one. Please send it again "
+    "when I have caught up, or send /stop to clear them."
 )
 
 
 class Routing:
-    """Identity → pairing → workspace → session."""
+    """Identity → pairing → workspace → session. `stored_users` are those that the configuration
+    does not name."""
 
     def __init__(
         self,
         stores: Stores,
-        users: UserStore,
+        stored_users: UserStore,
         workspaces: WorkspaceManager,
         channels: ChannelRouter,
-        settings: Settings,
     ) -> None:
         self._stores = stores
-        self._users = users
+        self._stored_users = stored_users
         self._workspaces = workspaces
         self._channels = channels
-        self._settings = settings
         self._replies = Replies(stores.lanes)
-        self._doors: dict[str, Door] = {}
+
+    async def handle(self, held: Held, directory: Directory) -> None:
+        """Routes the items in hand, together in one commit. After a failure it routes one by one,
+        so that only the message that fails is given up."""
+        items = held.items[:1] if held.strikes else held.items
+        effects: list[Effect] = []
+        by_item: list[tuple[Item, list[Effect]]] = []
+        for item in items:
+            own = await self._decide_item(item, directory, effects)
+            by_item.append((item, own))
+            effects += own
+        try:
+            await held.finish(items, effects)
+        except LaneFull:
+            # Nothing was applied. One by one, those that still fit are routed.
+            for item, own in by_item:
+                if not held.given_back:
+                    await self._route_alone(held, item, own, directory)
+            return
+        for item, own in by_item:
+            _log_routing(item, own)
+
+    async def give_up(self, held: Held) -> tuple[Sequence[Item], list[Effect]]:
+        """The item to be dead-lettered, and the effects that do it."""
+        return held.items[:1], _bury_item(held.items[0])
 
     async def decide(
-        self, item_id: str, message: InboundMessage, before: Sequence[Effect] = ()
+        self,
+        item_id: str,
+        message: InboundMessage,
+        directory: Directory,
+        before: Sequence[Effect] = (),
     ) -> list[Effect]:
         """The effects that move the message on; `before` are those of the messages ahead of
         it, which will be applied in the same commit. Raises `StoreError`."""
+        account = directory.account(message.channel_type)
         try:
-            door = self._door(message.channel_type)
-        except ChannelNotFound:
-            return await self._refuse(item_id, message, "channel.not_found", None)
-        admission = await admit(message, door, self._users, self._stores.pairings)
-        policy = self._settings.policy(message.channel_type)
+            capabilities = self._channels.get(message.channel_type).capabilities
+        except ChannelNotFound as error:
+            return await self._refuse(item_id, message, error.code, None)
+        door = directory.door(message.channel_type, capabilities)
+        users = ConfiguredUsers(self._stored_users, lambda: directory.people)
+        admission = await admit(message, door, users, self._stores.pairings)
         if not admission.admitted or admission.user is None:
-            return await self._refuse(item_id, message, "pairing.not_admitted", policy.refusal)
+            return await self._refuse(item_id, message, "pairing.not_admitted", account.refusal)
         try:
-            route = await self._route(message, admission.user)
+            route = await self._find_route(message, admission.user, directory)
         except NotAMember as error:
-            return await self._refuse(item_id, message, error.code, policy.refusal)
+            return await self._refuse(item_id, message, error.code, account.refusal)
         # Without the channel: a unified session is one lane, whichever channel it is used from.
         lane = await self._stores.lanes.key(LaneKind.SESSION, "any", route.session_key)
-        command = message.content.strip().lower()
-        if command == "/stop":
-            return await self._stop(item_id, message, lane, before)
-        if command == "/status":
-            return await self._status(item_id, message, lane, route, before)
-        return [self._forward(item_id, message, lane, route)]
+        parsed = parse_command(message.content)
+        command = COMMANDS.get(parsed[0]) if parsed else None
+        if parsed is None or command is None or command.place is not Place.ROUTING:
+            return [self._forward(item_id, message, lane, route, directory)]
+        context = CommandContext(
+            parsed[1],
+            route,
+            lane,
+            await self._stores.sessions.load(route.session_key),
+            directory,
+            self._stores,
+            await self._look_ahead(lane, before),
+        )
+        result = await command.run(context)
+        reply = await self._replies.push_reply(message, result.text, item_id)
+        return [*result.effects, reply, Finish(item_id, Outcome.ANSWERED)]
 
-    async def _route(self, message: InboundMessage, user: User) -> Route:
-        # Who was admitted has a pairing.
+    async def _decide_item(
+        self, item: Item, directory: Directory, before: Sequence[Effect]
+    ) -> list[Effect]:
+        try:
+            message = InboundMessage.from_json(item.fields.get("body", ""))
+        except MessageInvalid:
+            return _bury_item(item)
+        return await self.decide(item.id, message, directory, before)
+
+    async def _route_alone(
+        self, held: Held, item: Item, effects: list[Effect], directory: Directory
+    ) -> None:
+        try:
+            await held.finish([item], effects)
+        except LaneFull as full:
+            effects = await self._refuse_full(item, full, directory)
+            await held.finish([item], effects)
+        _log_routing(item, effects)
+
+    async def _refuse_full(self, item: Item, full: LaneFull, directory: Directory) -> list[Effect]:
+        """The session takes no more. Its person is told once per episode."""
+        message = InboundMessage.from_json(item.fields["body"])
+        text = None if full.noticed else LANE_FULL_TEXT.format(cap=directory.lanes.cap)
+        return [*await self._refuse(item.id, message, full.code, text), Notice(full.lane)]
+
+    async def _find_route(self, message: InboundMessage, user: User, directory: Directory) -> Route:
+        # Everybody who was admitted has a pairing.
         request = RouteRequest(message.channel_type, message.channel_id, user.id, paired=True)
-        workspace = await self._workspaces.route(request)
+        workspace = await self._workspaces.route(request, directory.workspaces)
         capabilities = self._channels.get(message.channel_type).capabilities
         key = session_key(workspace.id, message, user, capabilities)
         return Route(workspace.id, user.id, key)
 
-    def _forward(self, item_id: str, message: InboundMessage, lane: str, route: Route) -> Push:
-        lanes = self._settings.lanes
-        coalesce = coalesces(
-            self._settings, self._channels, message.channel_type
-        ) and not message.content.startswith("/")
+    def _forward(
+        self, item_id: str, message: InboundMessage, lane: str, route: Route, directory: Directory
+    ) -> Push:
+        lanes = directory.lanes
+        capabilities = self._channels.get(message.channel_type).capabilities
+        coalesces = directory.account(message.channel_type).coalesces(capabilities)
+        waits = coalesces and not message.content.startswith("/")
         return Push(
             lane,
             item_id,
             {"route": route.to_json()},
             cap=lanes.cap,
-            quiet=lanes.coalesce_quiet if coalesce else 0.0,
-            quiet_max=lanes.coalesce_max if coalesce else 0.0,
+            quiet=lanes.coalesce_quiet if waits else 0.0,
+            quiet_max=lanes.coalesce_max if waits else 0.0,
         )
-
-    async def when_full(
-        self, item_id: str, message: InboundMessage, *, noticed: bool, lane: str
-    ) -> list[Effect]:
-        """The refusal when the session takes no more; one notice per episode."""
-        text = None if noticed else LANE_FULL_TEXT.format(cap=self._settings.lanes.cap)
-        return [*await self._refuse(item_id, message, "lane.full", text), Notice(lane)]
 
     async def _refuse(
         self, item_id: str, message: InboundMessage, reason: str, text: str | None
@@ -114,59 +187,27 @@ class Routing:
             Audit(json.dumps({"what": "refused", "message": item_id, "why": reason})),
         ]
         if text:
-            effects.append(await self._replies.to(message, text, item_id))
+            effects.append(await self._replies.push_reply(message, text, item_id))
         return effects
 
-    async def _stop(
-        self, item_id: str, message: InboundMessage, lane: str, before: Sequence[Effect]
-    ) -> list[Effect]:
-        status = await self._look(lane, before)
-        text = "Stopped." if status.waiting else "Nothing is running."
-        reply = await self._replies.to(message, text, item_id)
-        return [Stop(lane), reply, Finish(item_id, Outcome.ANSWERED)]
-
-    async def _status(
-        self,
-        item_id: str,
-        message: InboundMessage,
-        lane: str,
-        route: Route,
-        before: Sequence[Effect],
-    ) -> list[Effect]:
-        status = await self._look(lane, before)
-        session = await self._stores.sessions.load(route.session_key)
-        workspace = self._settings.workspaces.get(route.workspace_id)
-        default = (workspace.model if workspace else None) or self._settings.models.default
-        text = (
-            f"**Workspace** {route.workspace_id}\n"
-            f"**Model** {session.model or default}\n"
-            f"**Session** {session.input_tokens + session.output_tokens} tokens used\n"
-            f"**Now** {'answering' if status.leased else 'idle'}, {status.waiting} waiting"
-        ).replace("\n", "  \n")
-        reply = await self._replies.to(message, text, item_id)
-        return [reply, Finish(item_id, Outcome.ANSWERED)]
-
-    async def _look(self, lane: str, before: Sequence[Effect]) -> LaneStatus:
+    async def _look_ahead(self, lane: str, before: Sequence[Effect]) -> LaneStatus:
         """The lane as it will be once `before` is applied."""
         status = await self._stores.lanes.status(lane)
         ahead = sum(isinstance(effect, Push) and effect.lane == lane for effect in before)
         return replace(status, waiting=status.waiting + ahead)
 
-    def _door(self, channel: str) -> Door:
-        door = self._doors.get(channel)
-        if door is None:
-            policy = self._settings.policy(channel)
-            door = Door(
-                PairingMode(policy.pairing),
-                frozenset(policy.allowlist),
-                self._channels.get(channel).capabilities.authenticated,
-                frozenset(self._settings.users),
-            )
-            self._doors[channel] = door
-        return door
+
+def _bury_item(item: Item) -> list[Effect]:
+    reason = "the message could not be routed"
+    return [
+        Finish(item.id, Outcome.DEAD, keep_body=True),
+        DeadLetter(item.id, Stage.ROUTE, reason),
+    ]
 
 
-def coalesces(settings: Settings, channels: ChannelRouter, channel: str) -> bool:
-    """Whether rapid messages of this channel are answered together."""
-    wanted = settings.policy(channel).coalesce
-    return channels.get(channel).capabilities.coalesce if wanted is None else wanted
+def _log_routing(item: Item, effects: Sequence[Effect]) -> None:
+    for effect in effects:
+        if isinstance(effect, Finish):
+            log.info("message ended", message_id=item.id, outcome=effect.outcome.value)
+        elif isinstance(effect, Push) and effect.id == item.id:
+            log.info("message routed", message_id=item.id, session_id=lane_id(effect.lane))

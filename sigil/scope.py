@@ -10,10 +10,11 @@ PERSONAL = "personal"
 """The id of everybody's personal workspace; reserved."""
 
 
-def scope(workspace_id: str, user_id: str | None = None) -> str:
+def workspace_scope(workspace_id: str, user_id: str | None = None) -> str:
     """The name under which a workspace's data is kept; no two workspaces share one.
 
-    `user_id` is that of the person whose personal workspace is meant.
+    A personal workspace is its user's own, so that its scope needs `user_id`. Raises
+    `WorkspaceNotFound` if that is missing.
     """
     if workspace_id != PERSONAL:
         return quote(workspace_id, safe="")

@@ -1,7 +1,11 @@
-"""Sessions: which conversation a message belongs to, and the window of history for a model.
+"""Sessions: which conversation a message belongs to.
 
-A session key names a conversation; it begins with the workspace's scope, so that what
-`Workspace.sessions` calls a name is the rest of it.
+    homelab/group/telegram/default/-100123      one for all who write in a bound group
+    personal:ann/direct/ann                     one for all direct chats of a person
+    └─ scope ──┘ └──── name ────┘
+
+A session key names a conversation. It begins with the workspace's scope; the rest of it is what
+`Workspace.sessions` calls a name.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote
 
 from sigil.messages import InboundMessage
-from sigil.scope import PERSONAL, scope
+from sigil.scope import PERSONAL, workspace_scope
 
 if TYPE_CHECKING:
     from sigil.channels.base import Capabilities
@@ -31,21 +35,21 @@ def session_key(
     - A group: one per chat and thread, shared by all if the chat is bound to a workspace,
       one for each user if it is not.
     """
-    whose = scope(workspace_id, user.id if workspace_id == PERSONAL else None)
+    scope = workspace_scope(workspace_id, user.id if workspace_id == PERSONAL else None)
     chat = [message.channel_type, message.account, message.channel_id]
     if message.thread_id is not None:
         chat.append(message.thread_id)
     if not message.is_direct:
-        return _key(whose, "group", *chat)
+        return _join_key(scope, "group", *chat)
     if capabilities.own_sessions:
-        return _key(whose, "chat", user.id, *chat)
+        return _join_key(scope, "chat", user.id, *chat)
     if user.session_mode == "per_channel":
-        return _key(whose, "direct", user.id, message.channel_type)
-    return _key(whose, "direct", user.id)
+        return _join_key(scope, "direct", user.id, message.channel_type)
+    return _join_key(scope, "direct", user.id)
 
 
-def _key(whose: str, *parts: str) -> str:
-    return "/".join((whose, *(quote(part, safe="") for part in parts)))
+def _join_key(scope: str, *parts: str) -> str:
+    return "/".join((scope, *(quote(part, safe="") for part in parts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +60,25 @@ class Route:
     user_id: str
     session_key: str
 
+    @property
+    def scope(self) -> str:
+        """The name under which the workspace's data is kept."""
+        return workspace_scope(self.workspace_id, self.user_id)
+
     def to_json(self) -> str:
+        """One JSON object; the inverse of `from_json`."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
+        """Reads what `to_json` wrote."""
         return cls(**json.loads(text))
 
 
-def read_route(fields: Mapping[str, str]) -> tuple[InboundMessage, Route]:
-    """What an item on a session's lane carries."""
+def decode_item(fields: Mapping[str, str]) -> tuple[InboundMessage, Route]:
+    """The message that an item on a session's lane carries, and where it belongs.
+
+    Raises `MessageInvalid` for a message that cannot be read."""
     return InboundMessage.from_json(fields["body"]), Route.from_json(fields["route"])
 
 

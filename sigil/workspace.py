@@ -1,7 +1,9 @@
 """Workspaces: who is a member, which chats belong to them, which tools their agent has.
 
-A chat that is bound belongs to its workspace, and only members may speak there. Any other
-chat is `personal`: its data is the user's alone.
+chat bound to homelab   member writes     → homelab
+                        anybody else      → NotAMember
+chat bound to nothing   known person      → personal, whose data is that person's alone
+                        stranger          → NotAMember
 """
 
 from __future__ import annotations
@@ -12,33 +14,25 @@ from typing import TYPE_CHECKING
 
 from sigil.errors import ConfigError, NotAMember, UserNotFound, WorkspaceNotFound
 from sigil.identity import Identity
-from sigil.scope import PERSONAL, scope
+from sigil.scope import PERSONAL, workspace_scope
+from sigil.scoped_stores import ScopedMemory, ScopedSessions, ScopedVectors
+from sigil.tool_policy import ToolPolicy, is_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sigil.memory import Match, MemoryStore, VectorStore
-    from sigil.sessions import SessionRecord, SessionStore
+    from sigil.identity import UserStore
     from sigil.stores.base import Stores
 
-
-@dataclass(frozen=True, slots=True)
-class ToolPolicy:
-    """Which tools an agent may use: `allow` lists them, `deny` wins; no `allow`, no tool.
-
-    Names are compared exactly. In a pattern the segment `*` stands for one or more
-    dot-separated segments: `calendar.*` is `calendar.create`, not `calendar`.
-    """
-
-    allow: Sequence[str] = ()
-    deny: Sequence[str] = ()
-
-    def allows(self, name: str) -> bool:
-        """False also for a name that is empty or has an empty segment."""
-        segments = name.split(".")
-        if not all(segments):
-            return False
-        return _any_matches(self.allow, segments) and not _any_matches(self.deny, segments)
+__all__ = [
+    "Binding",
+    "RouteRequest",
+    "ToolPolicy",
+    "Workspace",
+    "WorkspaceConfig",
+    "WorkspaceManager",
+    "WorkspaceTable",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +55,10 @@ class WorkspaceConfig:
     prompt: str = ""
 
 
+NO_CONFIG = WorkspaceConfig()
+"""The configuration of a workspace that has none: neither members nor tools."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouteRequest:
     """Who wrote in which chat. `user_id` is canonical. `paired`: the caller has just seen
@@ -72,67 +70,92 @@ class RouteRequest:
     paired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ScopedSessions:
-    """The sessions of one scope; `name` says which."""
+class Members:
+    """A list of members, read once: as ids, and as the identities that some of them are."""
 
-    _store: SessionStore
-    _scope: str
+    __slots__ = ("_identities", "ids")
 
-    async def load(self, name: str) -> SessionRecord:
-        """The current session with its history; a fresh one if there is none yet."""
-        return await self._store.load(f"{self._scope}/{name}")
+    def __init__(self, names: Iterable[str]) -> None:
+        self.ids = frozenset(names)
+        self._identities = frozenset(filter(None, map(Identity.parse, self.ids)))
 
-    async def append(self, name: str, messages: Sequence[str], *, keep: int) -> None:
-        """Appends JSON messages, trimmed to the last `keep`; not for turns."""
-        await self._store.append(f"{self._scope}/{name}", messages, keep=keep)
-
-
-@dataclass(frozen=True, slots=True)
-class ScopedMemory:
-    """The memory of one scope; see `MemoryStore`."""
-
-    _store: MemoryStore
-    _scope: str
-
-    async def add(self, entries: Sequence[str]) -> None:
-        """Appends JSON entries; the oldest go beyond the cap."""
-        await self._store.add(self._scope, entries)
-
-    async def recent(self, limit: int = 50) -> list[str]:
-        """The newest entries, oldest of them first."""
-        return await self._store.recent(self._scope, limit)
-
-    async def search(self, query: str, limit: int = 10) -> list[str]:
-        """Entries that have words of the query, the best first."""
-        return await self._store.search(self._scope, query, limit)
+    async def include(self, user_id: str, users: UserStore) -> bool:
+        """Whether this user is one of them. Looks the user up only if identities are listed."""
+        if user_id in self.ids:
+            return True
+        if not self._identities:
+            return False
+        try:
+            user = await users.get(user_id)
+        except UserNotFound:
+            return False
+        return not self._identities.isdisjoint(user.identities)
 
 
-@dataclass(frozen=True, slots=True)
-class ScopedVectors:
-    """The vectors of one scope; see `VectorStore`."""
+def _check_config(workspace_id: str, config: WorkspaceConfig) -> None:
+    path = f"workspaces.{workspace_id}"
+    if not workspace_id or workspace_id == PERSONAL:
+        raise ConfigError(f"{path}: the id {workspace_id!r} is reserved.", hint="Choose another.")
+    if not all(config.members):
+        raise ConfigError(f"{path}.members: a member is empty.")
+    for kind, patterns in (("allow", config.tools.allow), ("deny", config.tools.deny)):
+        for pattern in patterns:
+            if not is_pattern(pattern):
+                raise ConfigError(
+                    f"{path}.tools.{kind}: {pattern!r} is not a pattern.",
+                    hint="Write segments between dots, each a name or `*`, as in `calendar.*`.",
+                )
 
-    _store: VectorStore
-    _scope: str
 
-    async def put(self, id: str, vector: Sequence[float], payload: str = "") -> None:
-        """Adds or replaces a vector. Raises `EffectRejected` for one over a bound."""
-        await self._store.put(self._scope, id, vector, payload)
+def _index_bindings(workspaces: Mapping[str, WorkspaceConfig]) -> dict[Binding, str]:
+    index: dict[Binding, str] = {}
+    for workspace_id, config in workspaces.items():
+        for binding in config.bindings:
+            if binding in index:
+                raise ConfigError(
+                    f"workspaces.{workspace_id}.bindings: {binding.channel} chat "
+                    f"{binding.channel_id!r} is bound to {index[binding]!r} "
+                    f"and to {workspace_id!r}.",
+                    hint="A chat belongs to one workspace; remove one of the two.",
+                )
+            index[binding] = workspace_id
+    return index
 
-    async def search(self, vector: Sequence[float], limit: int = 10) -> list[Match]:
-        """The nearest vectors by cosine, nearest first."""
-        return await self._store.search(self._scope, vector, limit)
 
-    async def delete(self, id: str) -> None:
-        """Removes a vector, if it is there."""
-        await self._store.delete(self._scope, id)
+class WorkspaceTable:
+    """All workspaces of one configuration; immutable."""
+
+    def __init__(self, configs: Mapping[str, WorkspaceConfig]) -> None:
+        """Raises `ConfigError` for a reserved id, an empty member, a bad tool pattern, or a chat
+        that is bound twice."""
+        for workspace_id, config in configs.items():
+            _check_config(workspace_id, config)
+        self.configs = dict(configs)
+        self._bindings = _index_bindings(configs)
+        self._members = {id: Members(config.members) for id, config in configs.items()}
+        self.everyone = Members(m for config in configs.values() for m in config.members)
+
+    def config(self, workspace_id: str) -> WorkspaceConfig:
+        """The configuration of a workspace; an empty one if it has none."""
+        return self.configs.get(workspace_id, NO_CONFIG)
+
+    def members(self, workspace_id: str) -> Members:
+        """The members of a workspace that is configured."""
+        return self._members[workspace_id]
+
+    def find_bound(self, channel: str, channel_id: str) -> str | None:
+        """The id of the workspace that a chat is bound to, if it is bound."""
+        return self._bindings.get(Binding(channel, channel_id))
+
+
+EMPTY_TABLE = WorkspaceTable({})
 
 
 class Workspace:
     """An open workspace, made by `WorkspaceManager`; its configuration is read live.
 
-    `scope` is the name under which the stores keep its data: effects of a turn
-    (`Remember`, `CountUsage`) and session keys use it.
+    `scope` is the name under which the stores keep its data; effects of a turn (`CountUsage`)
+    and session keys use it.
     """
 
     def __init__(self, manager: WorkspaceManager, workspace_id: str, scope: str) -> None:
@@ -146,7 +169,7 @@ class Workspace:
     @property
     def config(self) -> WorkspaceConfig:
         """The configuration of now; an empty one if there is none (any more)."""
-        return self._manager.config(self.id)
+        return self._manager.table.config(self.id)
 
     def tool_allowed(self, name: str) -> bool:
         """Whether the policy of now lets the agent use this tool."""
@@ -154,14 +177,13 @@ class Workspace:
 
 
 class WorkspaceManager:
-    """All workspaces of a configuration, and the way from a chat to one of them."""
+    """The way from a chat to its workspace, and the workspaces that are open."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(
+        self, stores: Stores, read_table: Callable[[], WorkspaceTable] = lambda: EMPTY_TABLE
+    ) -> None:
         self.stores = stores
-        self._configs: dict[str, WorkspaceConfig] = {}
-        self._members: dict[str, _Members] = {}
-        self._bindings: dict[Binding, str] = {}
-        self._everyone = _Members(())
+        self._read_table = read_table
         # One object for as long as anyone holds it; personal ones are as many as users.
         self._open: weakref.WeakValueDictionary[str, Workspace] = weakref.WeakValueDictionary()
 
@@ -170,18 +192,13 @@ class WorkspaceManager:
 
         Raises `ConfigError`; then the configuration stays as it was.
         """
-        for workspace_id, config in workspaces.items():
-            _check(workspace_id, config)
-        bindings = _bindings(workspaces)
-        self._configs, self._bindings = dict(workspaces), bindings
-        self._members = {name: _Members(config.members) for name, config in workspaces.items()}
-        self._everyone = _Members(
-            member for config in workspaces.values() for member in config.members
-        )
+        table = WorkspaceTable(workspaces)
+        self._read_table = lambda: table
 
-    def config(self, workspace_id: str) -> WorkspaceConfig:
-        """The configuration of a workspace; an empty one if it has none."""
-        return self._configs.get(workspace_id, _NOTHING)
+    @property
+    def table(self) -> WorkspaceTable:
+        """The configuration of now."""
+        return self._read_table()
 
     async def open(self, workspace_id: str) -> Workspace:
         """The workspace of this id; one that is not configured has neither members nor tools.
@@ -193,59 +210,38 @@ class WorkspaceManager:
                 f"{workspace_id!r} is not the id of a shared workspace.",
                 hint="A personal workspace is opened by writing in a chat that is not bound.",
             )
-        return self._workspace(workspace_id, scope(workspace_id))
+        return self._open_scope(workspace_id, workspace_scope(workspace_id))
 
-    async def route(self, request: RouteRequest) -> Workspace:
+    async def route(self, request: RouteRequest, table: WorkspaceTable | None = None) -> Workspace:
         """The workspace in which a user's message in a chat belongs.
 
-        Raises `NotAMember` if the user may not speak there.
+        A step passes the `table` of its own snapshot; without one that of now decides. Raises
+        `NotAMember` if the user may not speak there.
         """
-        bound = self._bindings.get(Binding(request.channel_type, request.channel_id))
+        table = table or self.table
+        bound = table.find_bound(request.channel_type, request.channel_id)
         if bound is not None:
-            if not await self._is_member(request.user_id, self._members[bound]):
+            if not await table.members(bound).include(request.user_id, self.stores.users):
                 raise _not_a_member(request.user_id, f"workspace {bound!r}")
-            return self._workspace(bound, scope(bound))
-        if not (request.user_id and await self._belongs_somewhere(request)):
+            return self._open_scope(bound, workspace_scope(bound))
+        if not (request.user_id and await self._is_known(request, table)):
             raise _not_a_member(request.user_id, "any workspace and paired nowhere")
-        return self._workspace(PERSONAL, scope(PERSONAL, request.user_id))
+        return self._open_scope(PERSONAL, workspace_scope(PERSONAL, request.user_id))
 
-    async def _belongs_somewhere(self, request: RouteRequest) -> bool:
+    async def _is_known(self, request: RouteRequest, table: WorkspaceTable) -> bool:
+        # The questions are in the order of their price: the first two ask nothing of the store.
         return (
             request.paired
-            or request.user_id in self._everyone.ids
+            or request.user_id in table.everyone.ids
             or await self.stores.pairings.is_paired(request.user_id)
-            or await self._is_member(request.user_id, self._everyone)
+            or await table.everyone.include(request.user_id, self.stores.users)
         )
 
-    async def _is_member(self, user_id: str, members: _Members) -> bool:
-        if user_id in members.ids:
-            return True
-        if not members.identities:
-            return False
-        try:
-            user = await self.stores.users.get(user_id)
-        except UserNotFound:
-            return False
-        return not members.identities.isdisjoint(user.identities)
-
-    def _workspace(self, workspace_id: str, name: str) -> Workspace:
-        workspace = self._open.get(name)
+    def _open_scope(self, workspace_id: str, scope: str) -> Workspace:
+        workspace = self._open.get(scope)
         if workspace is None:
-            workspace = self._open[name] = Workspace(self, workspace_id, name)
+            workspace = self._open[scope] = Workspace(self, workspace_id, scope)
         return workspace
-
-
-_NOTHING = WorkspaceConfig()
-
-
-class _Members:
-    """A list of members, read once: as ids, and as the identities that some of them are."""
-
-    __slots__ = ("identities", "ids")
-
-    def __init__(self, names: Iterable[str]) -> None:
-        self.ids = frozenset(names)
-        self.identities = frozenset(filter(None, map(Identity.parse, self.ids)))
 
 
 def _not_a_member(user_id: str, where: str) -> NotAMember:
@@ -253,50 +249,3 @@ def _not_a_member(user_id: str, where: str) -> NotAMember:
         f"user {user_id!r} is not a member of {where}.",
         hint="The owner can add them to `members:` of a workspace.",
     )
-
-
-def _any_matches(patterns: Sequence[str], segments: Sequence[str]) -> bool:
-    return any(_matches(pattern.split("."), segments) for pattern in patterns)
-
-
-def _matches(pattern: Sequence[str], segments: Sequence[str]) -> bool:
-    # `ends` holds how many segments the pattern so far can have used up; going through it
-    # once keeps a pattern of many stars from taking exponential time.
-    ends = {0}
-    for part in pattern:
-        if part == "*":
-            ends = set(range(min(ends) + 1, len(segments) + 1)) if ends else ends
-        else:
-            ends = {n + 1 for n in ends if n < len(segments) and segments[n] == part}
-    return len(segments) in ends
-
-
-def _check(workspace_id: str, config: WorkspaceConfig) -> None:
-    path = f"workspaces.{workspace_id}"
-    if not workspace_id or workspace_id == PERSONAL:
-        raise ConfigError(f"{path}: the id {workspace_id!r} is reserved.", hint="Choose another.")
-    if not all(config.members):
-        raise ConfigError(f"{path}.members: a member is empty.")
-    for kind, patterns in (("allow", config.tools.allow), ("deny", config.tools.deny)):
-        for pattern in patterns:
-            # Taken literally, `exec*` would deny nothing without a word.
-            if not all(part and (part == "*" or "*" not in part) for part in pattern.split(".")):
-                raise ConfigError(
-                    f"{path}.tools.{kind}: {pattern!r} is not a pattern.",
-                    hint="Write segments between dots, each a name or `*`, as in `calendar.*`.",
-                )
-
-
-def _bindings(workspaces: Mapping[str, WorkspaceConfig]) -> dict[Binding, str]:
-    found: dict[Binding, str] = {}
-    for workspace_id, config in workspaces.items():
-        for binding in config.bindings:
-            if binding in found:
-                raise ConfigError(
-                    f"workspaces.{workspace_id}.bindings: {binding.channel} chat "
-                    f"{binding.channel_id!r} is bound to {found[binding]!r} "
-                    f"and to {workspace_id!r}.",
-                    hint="A chat belongs to one workspace; remove one of the two.",
-                )
-            found[binding] = workspace_id
-    return found

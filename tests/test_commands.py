@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from sigil.agent import commands
+from sigil.commands.table import COMMANDS, parse_command
 from sigil.testing import FakeProvider, settle
 from tests.talking import SlowProvider, talk
 
@@ -19,6 +19,9 @@ from tests.talking import SlowProvider, talk
         ("/model a/b", ("model", "a/b")),
         ("/model  a/b ", ("model", "a/b")),
         ("/hlep", ("hlep", "")),
+        ("/stop now", ("stop", "now")),
+        ("/stop@sigil_bot", ("stop", "")),
+        ("/model@sigil_bot a/b", ("model", "a/b")),
         ("hello", None),
         ("/", None),
         ("/etc/hosts", None),
@@ -29,12 +32,12 @@ from tests.talking import SlowProvider, talk
     ],
 )
 def test_what_is_a_command(text: str, parsed: tuple[str, str] | None) -> None:
-    assert commands.parse(text) == parsed
+    assert parse_command(text) == parsed
 
 
 async def test_help_names_every_command() -> None:
     (text,) = await talk().say("/help")
-    for name in (*commands.COMMANDS, "stop", "status"):
+    for name in COMMANDS:
         assert f"/{name}" in text
 
 

@@ -206,7 +206,7 @@ async def test_a_sender_with_a_defect_is_given_up_after_its_strikes() -> None:
 async def test_a_send_that_hangs_does_not_hold_up_its_destination(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(delivery, "LONGEST_SEND", 0.02)
+    monkeypatch.setattr(delivery, "LONGEST_SEND_S", 0.02)
     t = dying(at=1)
     await notified(t, "one")
     await settle(t.gateway)

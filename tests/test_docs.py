@@ -10,7 +10,8 @@ import typer.main
 
 import sigil.cli
 from sigil import bootstrap
-from sigil.agent import commands, wording
+from sigil.agent import wording
+from sigil.commands.table import COMMANDS
 from sigil.config import Settings, load_settings
 from sigil.conversation import Message
 from sigil.errors import AllProvidersUnavailable, BudgetExceeded, ErrorKind, ProviderError
@@ -36,7 +37,7 @@ PAGES = [
 VARIABLE = re.compile(r"\$\{(\w+)")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-CHAT_COMMANDS = {*commands.COMMANDS, "stop", "status"}
+CHAT_COMMANDS = set(COMMANDS)
 PATHS = {"metrics"}
 
 
@@ -185,14 +186,14 @@ def test_every_class_of_failure_is_in_the_guide():
 def test_what_the_guide_quotes_is_what_people_are_told():
     table = section("What people are told")
     told = [
-        wording.failure(AllProvidersUnavailable({}, retry_in=170)),
-        wording.failure(AllProvidersUnavailable({})),
-        wording.failure(ProviderError("long", kind=ErrorKind.CONTEXT_TOO_LONG)),
-        wording.failure(ProviderError("bad", kind=ErrorKind.FILTERED)),
+        wording.explain_failure(AllProvidersUnavailable({}, retry_in=170)),
+        wording.explain_failure(AllProvidersUnavailable({})),
+        wording.explain_failure(ProviderError("long", kind=ErrorKind.CONTEXT_TOO_LONG)),
+        wording.explain_failure(ProviderError("bad", kind=ErrorKind.FILTERED)),
     ]
     with pytest.raises(BudgetExceeded) as exceeded:
         Budget(max_session_tokens=200_000, used_session_tokens=200_000).check()
-    told.append(wording.over_budget(exceeded.value))
+    told.append(wording.explain_budget(exceeded.value))
     for sentence in told:
         assert f"| {sentence} |" in table
 
@@ -224,7 +225,7 @@ async def test_what_the_guide_quotes_of_budgets_is_what_people_are_told(limit, h
     request = ChatRequest("m", [Message("user", "hello")], max_tokens=500)
     with pytest.raises(BudgetExceeded, match=told) as exceeded:
         await budgets.meter(**whose).reserve("openai/m", request, ModelInfo("m"))
-    assert f"| {wording.over_budget(exceeded.value)} |" in section("What people are told")
+    assert f"| {wording.explain_budget(exceeded.value)} |" in section("What people are told")
     await stores.backend.close()
 
 

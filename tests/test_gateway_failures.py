@@ -135,15 +135,16 @@ async def test_a_step_that_fails_is_tried_again_and_then_given_up(
 async def test_of_a_batch_only_the_message_that_fails_is_given_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    t = talk()
-    find = t.stores.users.find
+    stores = fake_stores()
+    t = talk(stores=stores)
+    find = stores.users.find
 
     async def picky(channel: str, platform_id: str) -> Any:
         if platform_id == "eve":
             raise RuntimeError("a defect")
         return await find(channel, platform_id)
 
-    monkeypatch.setattr(t.stores.users, "find", picky)
+    monkeypatch.setattr(stores.users, "find", picky)
     for sender in ("ann", "bob", "eve", "joe"):
         await t.write(f"from {sender}", sender, channel_id="one", is_direct=False)
     await settle(t.gateway)

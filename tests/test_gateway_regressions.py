@@ -9,7 +9,7 @@ import pytest
 
 from sigil.effects import Push
 from sigil.lanes import Renewal
-from sigil.leases import Held, LeaseKeeper
+from sigil.leases import Held, LeaseKeeper, LeaseTerms
 from sigil.stores import Stores
 
 LANE = "session:any:a"
@@ -56,7 +56,7 @@ async def test_a_renewal_that_meets_the_last_commit_does_not_swallow_its_wakeups
     await stores.lanes.push(Push(LANE, "1", {}))
     await stores.lanes.push(Push(LANE, "2", {}))
     woken, lanes = Woken(), LateAnswers(stores)
-    keeper = LeaseKeeper(lanes, woken, ttl=15, every=0.01)
+    keeper = LeaseKeeper(lanes, woken, lambda: LeaseTerms(ttl=15, every=0.01))
     async with keeper.hold(LANE) as held:
         assert isinstance(held, Held)
         committing = asyncio.ensure_future(held.commit(["1"]))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from sigil.errors import ConfigError, IdentityTaken, StoreError, UserNotFound
-from sigil.identity import ConfiguredUsers, Identity, IdentityResolver, User
+from sigil.identity import ConfiguredUsers, Identity, IdentityResolver, People, User
 from sigil.stores import connect
 
 ALICE = User(
@@ -20,6 +20,11 @@ SEAN = User(
     identities=(Identity("telegram", "42"),),
     session_mode="per_channel",
 )
+
+
+def configured(store, users):
+    people = People.of(users)
+    return ConfiguredUsers(store, lambda: people)
 
 
 async def test_every_identity_of_a_user_resolves_to_that_user(stores):
@@ -85,7 +90,7 @@ async def test_replacing_a_user_gives_up_identities_for_others(stores):
 async def test_a_configured_user_comes_before_a_stored_one(stores):
     earlier = User("usr-9", "Old", identities=(Identity("telegram", "42"), Identity("irc", "old")))
     await stores.users.add(earlier)
-    users = ConfiguredUsers(stores.users, [SEAN])
+    users = configured(stores.users, [SEAN])
     assert await users.find("telegram", "42") == SEAN
     assert await users.get("sean") == SEAN
     shadowed = User("usr-9", "Old", identities=(Identity("irc", "old"),))
@@ -95,7 +100,7 @@ async def test_a_configured_user_comes_before_a_stored_one(stores):
 
 
 async def test_a_configured_user_and_identity_cannot_be_taken_over(stores):
-    users = ConfiguredUsers(stores.users, [SEAN])
+    users = configured(stores.users, [SEAN])
     with pytest.raises(IdentityTaken, match="configuration"):
         await users.add(User("sean", "Mallory", role="owner"))
     with pytest.raises(IdentityTaken, match="telegram"):
@@ -106,13 +111,13 @@ async def test_a_configured_user_and_identity_cannot_be_taken_over(stores):
 
 async def test_the_configuration_tells_what_a_stored_user_of_its_id_is(stores):
     await stores.users.add(User("sean", "Before", identities=(Identity("irc", "sean"),)))
-    users = ConfiguredUsers(stores.users, [SEAN])
+    users = configured(stores.users, [SEAN])
     assert await users.find("irc", "sean") == SEAN
     assert await users.all() == [SEAN]
 
 
 async def test_others_go_to_the_store(stores):
-    users = ConfiguredUsers(stores.users, [SEAN])
+    users = configured(stores.users, [SEAN])
     await users.add(ALICE)
     assert await users.find("telegram", "alice") == ALICE
     with pytest.raises(UserNotFound):
@@ -124,9 +129,9 @@ async def test_others_go_to_the_store(stores):
 def test_a_configuration_that_uses_an_identity_or_id_twice_is_refused(stores):
     other = User("anna", "Anna", identities=(Identity("telegram", "42"),))
     with pytest.raises(ConfigError, match=r"users\.anna\.identities: telegram:42 belongs to sean"):
-        ConfiguredUsers(stores.users, [SEAN, other])
+        configured(stores.users, [SEAN, other])
     with pytest.raises(ConfigError, match=r"users\.sean"):
-        ConfiguredUsers(stores.users, [SEAN, SEAN])
+        configured(stores.users, [SEAN, SEAN])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from sigil.effects import Finish, Journal, Outcome, Push, Stop
 from sigil.errors import EffectRejected, LaneFull, LeaseLost, StoreError
 from sigil.lanes import Refusal
-from sigil.leases import Held, LeaseKeeper, Stopped
+from sigil.leases import Held, LeaseKeeper, LeaseTerms, Stopped
 from sigil.stores import Stores
 from sigil.testing import expire_leases, fake_stores
 from tests.talking import Woken
@@ -50,7 +50,8 @@ class Bench:
         self.woken = Woken()
 
     def keeper(self, ttl: float = 15.0, every: float = 60.0, **more: Any) -> LeaseKeeper:
-        return LeaseKeeper(self.lanes, self.woken, ttl=ttl, every=every, **more)
+        terms = LeaseTerms(ttl, every, **more)
+        return LeaseKeeper(self.lanes, self.woken, lambda: terms)
 
     async def fill(self, *ids: str) -> None:
         for item_id in ids:
@@ -92,7 +93,7 @@ async def test_a_lane_in_hand_mirrors_what_is_left_of_it(bench: Bench) -> None:
     await bench.fill(*"1234")
     await bench.stores.lanes.take(LANE, "crashed", ttl=9, limit=1)
     await expire_leases(bench.stores)
-    async with bench.keeper(limit=3).hold(LANE) as held:
+    async with bench.keeper(items=3).hold(LANE) as held:
         assert isinstance(held, Held)
         assert (ids(held), held.strikes) == (["1", "2", "3"], 1)
         await held.commit(effects=[Journal(LANE, "{}")], keep=True)

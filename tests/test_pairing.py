@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from sigil.errors import StoreError
-from sigil.identity import ConfiguredUsers, Identity, User
+from sigil.identity import ConfiguredUsers, Identity, People, User
 from sigil.messages import InboundMessage
-from sigil.pairing import Door, PairingMode, admit, check_pairing, derived_user_id
+from sigil.pairing import Door, PairingMode, admit, check_pairing, derive_user_id
 from sigil.stores import connect
 
 OWNER = User("sean", "Sean", role="owner", identities=(Identity("telegram", "1"),))
@@ -15,6 +15,11 @@ LISTED = User("anna", "Anna", identities=(Identity("telegram", "2"),))
 CONFIGURED = frozenset({"sean", "anna"})
 MODES = list(PairingMode)
 BY_PAIRING = [PairingMode.PAIR_ON_REQUEST, PairingMode.PAIR_WITH_CODE]
+
+
+def configured(store, users):
+    people = People.of(users)
+    return ConfiguredUsers(store, lambda: people)
 
 
 def message(sender: str, channel: str = "telegram", name: str | None = None) -> InboundMessage:
@@ -27,7 +32,7 @@ def door(mode: PairingMode, allowlist: tuple[str, ...] = (), **more) -> Door:
 
 @pytest.fixture
 def users(stores):
-    return ConfiguredUsers(stores.users, [OWNER, LISTED])
+    return configured(stores.users, [OWNER, LISTED])
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ async def test_a_pairing_of_another_channel_does_not_admit(stores, users, mode):
 @pytest.mark.parametrize("mode", BY_PAIRING)
 async def test_an_identity_taken_from_the_configuration_is_no_way_in(stores, users, mode):
     await admit(message("1"), door(mode), users, stores.pairings)
-    without = ConfiguredUsers(stores.users, [User("sean", "Sean", role="owner"), LISTED])
+    without = configured(stores.users, [User("sean", "Sean", role="owner"), LISTED])
     admission = await admit(message("1"), door(mode), without, stores.pairings)
     assert (admission.admitted, admission.user) == (False, None)
 
@@ -146,7 +151,7 @@ async def test_who_leaves_the_allowlist_is_no_longer_heard(stores, users):
 
 
 async def test_a_pairing_follows_an_identity_into_the_configuration(stores, users):
-    before = ConfiguredUsers(stores.users, [])
+    before = configured(stores.users, [])
     stranger = await admit(message("2"), Door(PairingMode.OPEN), before, stores.pairings)
     await admit(message("2"), door(PairingMode.PAIR_WITH_CODE), users, stores.pairings)
     assert await stores.pairings.is_paired("anna")
@@ -171,8 +176,8 @@ async def test_an_authenticated_sender_must_exist_and_is_not_a_platform_id(store
 
 
 async def test_the_configuration_may_name_a_person_by_the_id_they_were_given(stores):
-    own_id = derived_user_id(Identity("telegram", "3"))
-    users = ConfiguredUsers(stores.users, [User(own_id, "Promoted", role="owner")])
+    own_id = derive_user_id(Identity("telegram", "3"))
+    users = configured(stores.users, [User(own_id, "Promoted", role="owner")])
     entrance = Door(PairingMode.CLOSED, listed={own_id})
     admission = await admit(message("3"), entrance, users, stores.pairings)
     assert (admission.admitted, admission.user.name) == (True, "Promoted")
@@ -187,7 +192,7 @@ def test_derived_ids_keep_channel_and_platform_id_apart():
         ("\u00e9", "x"),
         ("e\u0301", "x"),
     ]
-    assert len({derived_user_id(Identity(*name)) for name in names}) == len(names)
+    assert len({derive_user_id(Identity(*name)) for name in names}) == len(names)
 
 
 async def test_a_known_person_costs_at_most_two_round_trips(stores, users, monkeypatch):

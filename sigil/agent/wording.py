@@ -16,7 +16,8 @@ DEAD = (
     "Please tell the owner, or try again in other words."
 )
 EMPTY = "The model gave an empty answer."
-TOO_LONG = "This took longer than I may take, so I stopped here."
+STOPPED = "_Stopped._"
+TOO_LONG = "This took too long, so I stopped here."
 
 _FAILED = "I could not reach a model just now. Please try again {when}."
 _SOON = "in a little while"
@@ -24,7 +25,7 @@ _CONTEXT = "This conversation is too long for the model. /new starts a fresh one
 _NAMED_WAIT_S = 3600
 
 
-def failure(error: SigilError | None) -> str:
+def explain_failure(error: SigilError | None) -> str:
     """One short honest sentence about why no model has answered."""
     if isinstance(error, AllProvidersUnavailable):
         seconds = error.retry_in
@@ -33,12 +34,12 @@ def failure(error: SigilError | None) -> str:
     if isinstance(error, ProviderError) and not error.transient:
         if error.kind is ErrorKind.CONTEXT_TOO_LONG:
             return _CONTEXT
-        return f"The model did not take this: {error.kind.value.replace('_', ' ')}."
+        return f"The model rejected this message ({error.kind.value.replace('_', ' ')})."
     return _FAILED.format(when=_SOON)
 
 
-def over_budget(error: BudgetExceeded) -> str:
-    """Which budget does not allow an answer, and what helps."""
+def explain_budget(error: BudgetExceeded) -> str:
+    """Which budget is used up, and what helps."""
     if error.window == "session":
         return f"{error.message} /new starts a conversation with a fresh token budget."
     return error.message

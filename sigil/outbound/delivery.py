@@ -1,10 +1,13 @@
 """One destination's lane: fit each message to its channel, send it chunk by chunk, and keep
 a receipt per chunk.
 
-Receipts go pending → sending → sent | retry | dead. A chunk that is found in `sending` has
-an unknown fate: its worker died, or the platform's answer was lost. Where the platform
-takes an idempotency key it is sent again under the same key; elsewhere the channel's
-`on_unknown` decides.
+    pending ─▶ sending ─▶ sent
+                 │  └───▶ retry ─▶ sending …      the platform refused for now; the lane rests
+                 └──────▶ (unknown)               the worker died, or the answer was lost
+
+A chunk that is found in `sending` has an unknown fate. Where the platform takes an idempotency
+key, the chunk is sent again under the same key. Elsewhere the account's `on_unknown` decides
+between a possible double and a possible loss.
 """
 
 from __future__ import annotations
@@ -26,32 +29,37 @@ from sigil.messages import OutboundMessage
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
-    from sigil.config import Settings
+    from sigil.directory import Directory
     from sigil.leases import Held
 
 log = structlog.get_logger(__name__)
 
-MOST_TRIES = 5
-FIRST_PAUSE, LAST_PAUSE = 1.0, 60.0
+MOST_ATTEMPTS = 5
+FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 60.0
 # A send that hangs would hold up its destination for good.
-LONGEST_SEND = 120.0
+LONGEST_SEND_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """Where a chunk stands; `tries` counts the times that sending it was begun."""
+class ChunkState:
+    """Where a chunk stands; `attempts` counts how often sending it was begun."""
 
     state: str = "pending"
-    tries: int = 0
+    attempts: int = 0
     platform_id: str | None = None
 
     @classmethod
-    def of(cls, item: Item, index: int) -> Fate:
+    def read(cls, item: Item, index: int) -> ChunkState:
+        """The state that the item's record holds of chunk `index`."""
         raw = item.fields.get(f"chunk:{index}")
-        return cls(**json.loads(raw)) if raw else cls()
+        if raw is None:
+            return cls()
+        fields = json.loads(raw)
+        return cls(fields["state"], fields["tries"], fields.get("platform_id"))
 
-    def receipt(self, item: Item, index: int) -> Receipt:
-        fields: dict[str, Any] = {"state": self.state, "tries": self.tries}
+    def write_receipt(self, item: Item, index: int) -> Receipt:
+        """The effect that keeps this state in the item's record."""
+        fields: dict[str, Any] = {"state": self.state, "tries": self.attempts}
         if self.platform_id is not None:
             fields["platform_id"] = self.platform_id
         return Receipt(item.id, index, json.dumps(fields))
@@ -72,58 +80,68 @@ class _Undeliverable(Exception):  # within this module only
 class Delivery:
     """Delivers the items of a lane that the gateway holds."""
 
-    def __init__(self, channels: ChannelRouter, settings: Settings) -> None:
+    def __init__(self, channels: ChannelRouter) -> None:
         self._channels = channels
-        self._settings = settings
 
-    async def deliver(self, held: Held, item: Item) -> None:
-        """Sends one message and removes it from the lane. Raises `Retry`, `LeaseLost`."""
-        sent: list[Effect] = []
+    async def handle(self, held: Held, directory: Directory) -> None:
+        """Sends the message at the head and removes it. Raises `Retry`, `LeaseLost`."""
+        item = held.items[0]
+        receipts: list[Effect] = []
         try:
-            channel, chunks = self._fit(item)
+            channel, chunks = self._fit_message(item)
             for chunk in chunks:
-                fate = Fate.of(item, chunk.index)
-                if fate.state != "sent":
-                    sent = [await self._send(held, item, channel, chunk, fate, sent)]
+                state = ChunkState.read(item, chunk.index)
+                if state.state != "sent":
+                    holds = _holds_unknown(channel, directory)
+                    # Each receipt is committed with the next chunk's mark, or with the end.
+                    receipts = [
+                        await self._send_chunk(held, item, channel, chunk, state, receipts, holds)
+                    ]
         except (ChannelNotFound, MessageInvalid, _Undeliverable) as error:
             log.warning("message not delivered", message_id=item.id, reason=str(error))
-            await held.finish([item], give_up(item, str(error)))
+            await held.finish([item], _bury_item(item, str(error)))
         else:
-            await held.finish([item], [*sent, Delivered(item.id)])
+            await held.finish([item], [*receipts, Delivered(item.id)])
             log.info("message sent", message_id=item.id, turn_id=item.fields.get("turn"))
 
-    async def _send(
+    async def give_up(self, held: Held) -> tuple[Sequence[Item], list[Effect]]:
+        """The item to be dead-lettered, and the effects that do it."""
+        return held.items[:1], _bury_item(held.items[0], "sending it failed too often")
+
+    async def _send_chunk(
         self,
         held: Held,
         item: Item,
         channel: Channel,
         chunk: Chunk,
-        fate: Fate,
+        state: ChunkState,
         before: Sequence[Effect],
+        holds_unknown: bool,
     ) -> Receipt:
-        """Sends a chunk and returns its receipt, which is still to be committed."""
-        if fate.state == "sending":
-            if self._holds_back(channel):
+        """Sends a chunk and returns its receipt, which is still to be committed. `before` is
+        committed first, with the mark that sending was begun."""
+        if state.state == "sending":
+            if holds_unknown:
                 raise _Undeliverable("it is unknown whether the platform took it; held back")
             log.warning("delivery unknown, sent again", message_id=item.id, chunk=chunk.index)
-        sending = Fate("sending", fate.tries + 1)
+        sending = ChunkState("sending", state.attempts + 1)
         # The mark is also the check that the lease holds, right before the platform is called.
-        await held.commit(effects=[*before, sending.receipt(item, chunk.index)], keep=True)
+        mark = sending.write_receipt(item, chunk.index)
+        await held.commit(effects=[*before, mark], keep=True)
         try:
             platform_id = await _send_in_time(channel, chunk)
         except SendRefused as error:
             raise _Undeliverable(str(error)) from error
         except SendFailed as error:
-            if sending.tries >= MOST_TRIES or (error.outcome_unknown and self._holds_back(channel)):
+            if sending.attempts >= MOST_ATTEMPTS or (error.outcome_unknown and holds_unknown):
                 raise _Undeliverable(str(error)) from error
-            retry = replace(sending, state="retry").receipt(item, chunk.index)
+            retry = replace(sending, state="retry").write_receipt(item, chunk.index)
             await held.commit(effects=[retry], keep=True)
-            backoff = min(LAST_PAUSE, FIRST_PAUSE * 2 ** (sending.tries - 1))
-            delay = backoff if error.retry_after is None else error.retry_after
-            raise Retry(delay) from error
-        return Fate("sent", sending.tries, platform_id).receipt(item, chunk.index)
+            backoff = min(LAST_PAUSE_S, FIRST_PAUSE_S * 2 ** (sending.attempts - 1))
+            raise Retry(backoff if error.retry_after is None else error.retry_after) from error
+        return ChunkState("sent", sending.attempts, platform_id).write_receipt(item, chunk.index)
 
-    def _fit(self, item: Item) -> tuple[Channel, list[Chunk]]:
+    def _fit_message(self, item: Item) -> tuple[Channel, list[Chunk]]:
         message = OutboundMessage.from_json(item.fields.get("body", ""))
         channel = self._channels.get(message.channel_type)
         texts = split(message.content, channel.capabilities.max_chars) or [""]
@@ -142,20 +160,21 @@ class Delivery:
             for index, text in enumerate(texts)
         ]
 
-    def _holds_back(self, channel: Channel) -> bool:
-        policy = self._settings.policy(channel.name)
-        return policy.on_unknown == "hold" and not channel.capabilities.idempotent_send
+
+def _holds_unknown(channel: Channel, directory: Directory) -> bool:
+    account = directory.account(channel.name)
+    return account.holds_unknown and not channel.capabilities.idempotent_send
 
 
 async def _send_in_time(channel: Channel, chunk: Chunk) -> str | None:
     try:
-        async with asyncio.timeout(LONGEST_SEND):
+        async with asyncio.timeout(LONGEST_SEND_S):
             return await channel.send(chunk)
     except TimeoutError as error:
-        text = f"the platform did not answer within {LONGEST_SEND:g} s."
+        text = f"the platform did not answer within {LONGEST_SEND_S:g} s."
         raise SendFailed(text, outcome_unknown=True) from error
 
 
-def give_up(item: Item, reason: str) -> list[Effect]:
-    """What ends a message that cannot be delivered, with its content kept for replay."""
+def _bury_item(item: Item, reason: str) -> list[Effect]:
+    """Ends a message that cannot be delivered. Its content is kept for replay."""
     return [Delivered(item.id, ok=False), DeadLetter(item.id, Stage.DELIVER, reason)]

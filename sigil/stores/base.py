@@ -17,6 +17,7 @@ from sigil.memory import MemoryStore, VectorStore
 from sigil.messages import MessageStore
 from sigil.metrics import CounterStore
 from sigil.money.store import BudgetStore
+from sigil.overlay import DirectoryStore
 from sigil.pairing import PairingStore
 from sigil.providers.chain.health_store import HealthStore
 from sigil.sessions import SessionStore
@@ -34,6 +35,7 @@ class Stores:
     memory: MemoryStore
     vectors: VectorStore
     audit: AuditStore
+    directory: DirectoryStore
     lanes: Lanes
     budgets: BudgetStore
     health: HealthStore

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from sigil.bootstrap import registry
+from sigil.bootstrap import make_registry
 from sigil.config import load_settings
 from sigil.conversation import Message
 from sigil.providers.base import ChatRequest, EventType
@@ -31,7 +31,7 @@ async def main(config: Path) -> None:
     settings = load_settings(config, role="agent")
     assert settings.redis.url is not None
     stores = connect(settings.redis.url.get_secret_value(), prefix=settings.redis.prefix)
-    models = registry(settings, None, stores)
+    models = make_registry(settings, None, stores)
     print("ready", flush=True)
     while session := (await asyncio.to_thread(sys.stdin.readline)).strip():
         print(json.dumps(await call(models, session)), flush=True)

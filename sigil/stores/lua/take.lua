@@ -1,5 +1,6 @@
 -- Grants the lease of a lane. ARGV: prefix, lane, nonce, ttl ms, most items.
--- Answers {'granted', token, strikes, stop, {id, {field, value, …}, …}, {journal…}};
+-- Answers {'granted', token, strikes, stop, {id, {field, value, …}, …}, {journal…}, version of
+-- the directory's overlay};
 -- or {'busy'}, {'parked'}, {'quiet'}, {'empty'}. The same nonce gets its lease again.
 local lane, nonce, ttl, limit = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = lane_key(lane)
@@ -21,7 +22,8 @@ local function grant(token)
   end
   local journal = {}
   if stage_of(lane) == 'session' then journal = redis.call('LRANGE', journal_key(lane), 0, -1) end
-  return { 'granted', token, strikes, tonumber(state[8] or '0'), items, journal }
+  local directory = tonumber(redis.call('HGET', P .. 'directory', 'version') or '0')
+  return { 'granted', token, strikes, tonumber(state[8] or '0'), items, journal, directory }
 end
 
 if held and tonumber(state[4]) > NOW then

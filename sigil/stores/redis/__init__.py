@@ -8,6 +8,7 @@ from sigil.stores.redis.budgets import RedisBudgets
 from sigil.stores.redis.chats import RedisChats
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.counters import RedisCounters
+from sigil.stores.redis.directory import RedisDirectory
 from sigil.stores.redis.health import RedisHealth
 from sigil.stores.redis.lanes import RedisLanes
 from sigil.stores.redis.memory import RedisMemory
@@ -29,6 +30,7 @@ def stores_over(client: Client, *, retention_days: int = 7, can_block: bool = Tr
         memory=RedisMemory(client, client.keys),
         vectors=RedisVectors(client, client.keys),
         audit=RedisAudit(client, client.keys),
+        directory=RedisDirectory(client),
         lanes=RedisLanes(client, retention_days=retention_days),
         budgets=RedisBudgets(client, client.keys),
         health=RedisHealth(client),

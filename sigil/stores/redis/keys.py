@@ -68,6 +68,10 @@ class Keys:
     def paired(self, user_id: str) -> str:
         return self._key("paired", user_id)
 
+    def directory(self) -> str:
+        """Twin in `lua/take.lua`."""
+        return f"{self.prefix}directory"
+
     # conversations
     def session(self, session_key: str) -> str:
         return self._key("session", session_key)

@@ -70,8 +70,8 @@ class RedisLanes:
         status = _text(answer[0])
         if status != "granted":
             return Refusal(status)
-        _, token, strikes, stop, items, journal = answer
-        return Lease(lane, int(token), _items(items), strikes, stop, _texts(journal))
+        _, token, strikes, stop, items, journal, directory = answer
+        return Lease(lane, int(token), _items(items), strikes, stop, _texts(journal), directory)
 
     async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:
         answer = await self._client.script("renew", args=(lane, token, _ms(ttl)))

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import StoreError
-from sigil.identity import Identity, User, taken, unknown_identity, unknown_user
+from sigil.identity import Identity, User, identity_taken, unknown_identity, unknown_user
 
 if TYPE_CHECKING:
     from sigil.stores.redis.client import Client
@@ -37,7 +37,7 @@ class RedisUsers:
             args=[user.id, _encode(user), json.dumps(held)],
         )
         if clash:
-            raise taken(identities[int(clash) - 1])
+            raise identity_taken(identities[int(clash) - 1])
 
     async def get(self, user_id: str) -> User:
         """Raises `UserNotFound`."""

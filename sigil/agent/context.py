@@ -1,0 +1,97 @@
+"""What the model is told: system prompt, window of history, and the person's words under a line
+that says where they came from.
+
+    You are Sigil. …                 agent.system_prompt
+    This is home. …                  the workspace's prompt
+    The reader sees plain text. …    the channel's hint
+    Be brief. …                      the account's prompt
+    ─────────────────────────
+    user       [telegram, Ann]       the newest messages that fit the window
+    assistant  …
+    user       [telegram, Ann]       what is answered now
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sigil.conversation import Image, Message, decode_message, window
+from sigil.lanes import lane_id
+from sigil.providers.base import ChatRequest
+from sigil.providers.registry import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sigil.agent.turn import Turn
+    from sigil.messages import InboundMessage
+
+
+def build_request(
+    turn: Turn, question: Message, *, hint: str, lane: str, budget: Budget, user: str
+) -> ChatRequest:
+    """The request of one turn. `user` is an opaque name of the person; the model's name is left
+    to the chain, where each candidate puts its own."""
+    past = [decode_message(text) for text in turn.session.messages]
+    settings = turn.directory.model_settings
+    return ChatRequest(
+        model="",
+        messages=tuple(window([*past, question], turn.directory.agent.window)),
+        system_prompt=build_system_prompt(turn, hint),
+        max_tokens=_limit_answer(settings.max_tokens, budget),
+        temperature=settings.temperature,
+        session=lane_id(lane),
+        user=user,
+    )
+
+
+def build_system_prompt(turn: Turn, hint: str) -> str:
+    """The base prompt, then the workspace's, what the channel can show, and the account's."""
+    workspace = turn.directory.workspaces.config(turn.route.workspace_id)
+    parts = (turn.directory.agent.system_prompt, workspace.prompt, hint, turn.account.prompt)
+    return "\n\n".join(part.strip() for part in parts if part.strip())
+
+
+def build_question(messages: Sequence[InboundMessage]) -> Message:
+    """The words and pictures of one sender as one message to the model."""
+    return Message("user", _write_words(messages), images=_list_pictures(messages))
+
+
+def session_budget(turn: Turn) -> Budget:
+    """The tokens that the session may use and has used. Dollars are enforced by reservations,
+    call by call."""
+    session = turn.session
+    return Budget(
+        max_session_tokens=turn.directory.budgets.max_session_tokens,
+        used_session_tokens=session.input_tokens + session.output_tokens,
+    )
+
+
+def _limit_answer(most: int, budget: Budget) -> int:
+    """The longest answer; what is left of the session's budget, if that is less."""
+    if budget.max_session_tokens is None:
+        return most
+    return max(1, min(most, budget.max_session_tokens - budget.used_session_tokens))
+
+
+def _write_words(messages: Sequence[InboundMessage]) -> str:
+    # The first line is ours: a name cannot close it, since brackets in it are replaced.
+    first = messages[0]
+    name = (first.sender_name or first.sender_id).replace("[", "(").replace("]", ")")
+    where = first.channel_type if first.is_direct else f"{first.channel_type} group"
+    lines = [f"[{where}, {name}]"]
+    for message in messages:
+        files = "".join(f"\n(attached: {a.name}, {a.mime_type})" for a in message.attachments)
+        lines.append(message.content + files)
+    return "\n".join(lines)
+
+
+def _list_pictures(messages: Sequence[InboundMessage]) -> tuple[Image, ...]:
+    """The attached pictures that a model's vendor can be given."""
+    return tuple(
+        Image(attachment.url, attachment.mime_type)
+        for message in messages
+        for attachment in message.attachments
+        if attachment.mime_type.startswith("image/")
+        and attachment.url.startswith(("https://", "data:image/"))
+    )

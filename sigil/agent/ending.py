@@ -1,0 +1,153 @@
+"""How a turn ends: what is counted, what the person is told, and what is kept.
+
+the model answered        ANSWERED   its words           history, usage, audit
+the person said stop      STOPPED    its words so far    the same
+no model answered         ANSWERED   one honest sentence the same, without an answer
+the budget is used up     REFUSED    which, and until when
+not a member any more     REFUSED    the account's refusal
+begun too often           DEAD       an apology          the message, for replay
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from sigil.agent import wording
+from sigil.conversation import Message, encode_message
+from sigil.effects import (
+    AppendHistory,
+    Audit,
+    CountUsage,
+    DeadLetter,
+    Effect,
+    Finish,
+    Outcome,
+    Stage,
+)
+from sigil.errors import BudgetExceeded
+from sigil.messages import fit_reply
+
+if TYPE_CHECKING:
+    from sigil.agent.reply import Reply
+    from sigil.agent.turn import Turn
+    from sigil.commands.base import CommandResult
+    from sigil.errors import NotAMember
+    from sigil.lanes import Item
+    from sigil.providers.chain.record import AttemptRecord
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the last commit of a turn holds; `text` is what the person is told, if anything."""
+
+    outcome: Outcome
+    text: str | None = None
+    effects: tuple[Effect, ...] = ()
+
+
+def end_turn(turn: Turn, question: Message, reply: Reply) -> Ending:
+    """The ending of a turn that has asked the models."""
+    if isinstance(reply.error, BudgetExceeded):
+        return _end_over_budget(turn, reply, reply.error)
+    if reply.error is not None:
+        # That all models failed is an answer too: short, honest, and the owner sees why.
+        log.warning("no model answered", reason=str(reply.error))
+        text = wording.explain_failure(reply.error)
+        return Ending(Outcome.ANSWERED, text, _keep_turn(turn, [question], reply))
+    text = fit_reply(reply.text).strip()
+    if not text and reply.is_stopped:
+        return Ending(Outcome.STOPPED, None, _keep_turn(turn, [question], reply))
+    note = reply.note or ("" if text else wording.EMPTY)
+    messages = [question, Message(role="assistant", content=text)] if text else [question]
+    shown = "\n\n".join(part for part in (text, note) if part)
+    outcome = Outcome.STOPPED if reply.is_stopped else Outcome.ANSWERED
+    return Ending(outcome, shown, _keep_turn(turn, messages, reply))
+
+
+def end_command(result: CommandResult) -> Ending:
+    """The ending of a turn that ran a command."""
+    return Ending(Outcome.ANSWERED, result.text, result.effects)
+
+
+def refuse_stranger(turn: Turn, error: NotAMember) -> Ending:
+    """The ending of a turn whose person may not speak here any more."""
+    entry = audit_turn("refused", turn, why=error.code)
+    return Ending(Outcome.REFUSED, turn.account.refusal, (entry,))
+
+
+def bury_items(items: Sequence[Item]) -> list[Effect]:
+    """The effects that give items up for good. Their content is kept for replay."""
+    reason = "the turn was begun too often without an end"
+    return [
+        *(Finish(item.id, Outcome.DEAD, keep_body=True) for item in items),
+        *(DeadLetter(item.id, Stage.TURN, reason) for item in items),
+        Audit(json.dumps({"what": "dead", "message": items[0].id})),
+    ]
+
+
+def audit_turn(what: str, turn: Turn, attempts: Sequence[AttemptRecord] = (), **more: Any) -> Audit:
+    """One entry of the audit log: what became of a turn, and each model call of it."""
+    entry = {
+        "what": what,
+        "turn": turn.id,
+        "user": turn.route.user_id,
+        "workspace": turn.route.workspace_id,
+        "at": turn.last.received_at.isoformat(),
+        "attempts": [_describe_attempt(attempt) for attempt in attempts],
+        **more,
+    }
+    return Audit(json.dumps(entry))
+
+
+def _end_over_budget(turn: Turn, reply: Reply, error: BudgetExceeded) -> Ending:
+    text = wording.explain_budget(error)
+    why = audit_turn("refused", turn, reply.attempts, why=error.code, detail=error.message)
+    if not reply.attempts:
+        return Ending(Outcome.REFUSED, text, (why,))
+    # What other models used before there was no money left for this one is used.
+    return Ending(Outcome.REFUSED, text, (_count_usage(turn, reply, turns=0), why))
+
+
+def _keep_turn(turn: Turn, messages: Sequence[Message], reply: Reply) -> tuple[Effect, ...]:
+    """What is kept of a turn: history (cut to twice the window), usage, and the record."""
+    encoded = [encode_message(message) for message in messages]
+    keep = 2 * turn.directory.agent.window
+    return (
+        AppendHistory(turn.session.key, turn.session.id, encoded, keep),
+        _count_usage(turn, reply, turns=1),
+        audit_turn("turn", turn, reply.attempts),
+    )
+
+
+def _count_usage(turn: Turn, reply: Reply, *, turns: int) -> CountUsage:
+    """Counts tokens and turns for the session, and for the person and the workspace today."""
+    amounts = {
+        "input_tokens": reply.usage.input_tokens,
+        "output_tokens": reply.usage.output_tokens,
+        "turns": turns,
+    }
+    return CountUsage(turn.session.key, turn.route.user_id, turn.route.scope, amounts)
+
+
+def _describe_attempt(attempt: AttemptRecord) -> dict[str, Any]:
+    """Money in micro-dollars."""
+    error = attempt.error
+    record: dict[str, Any] = {
+        "model": attempt.model,
+        "answered": attempt.answered,
+        "error": None if error is None else error.kind.value,
+        "seconds": round(attempt.seconds, 3),
+        "input_tokens": attempt.usage.input_tokens,
+        "output_tokens": attempt.usage.output_tokens,
+        "cost": attempt.cost,
+    }
+    if error is not None:
+        record |= {"why": str(error), "status": error.status, "request_id": error.request_id}
+    return record

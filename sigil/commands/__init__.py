@@ -1,0 +1,1 @@
+"""What people can ask of Sigil itself, with a slash: one file a command, one table of all."""

@@ -1,0 +1,67 @@
+"""What a command is, what it is told, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from sigil.effects import Effect
+
+if TYPE_CHECKING:
+    from sigil.directory import Directory
+    from sigil.lanes import LaneStatus
+    from sigil.sessions import Route, SessionRecord
+    from sigil.stores.base import Stores
+
+
+class Place(StrEnum):
+    """Where a command runs: at routing it does not wait behind a turn; in a turn it keeps its
+    place among the messages around it."""
+
+    ROUTING = "routing"
+    TURN = "turn"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """Who asks for what, in which session. `lane` is the session's; `status` is how it stands
+    for a command that runs at routing, with what is ahead in the same commit."""
+
+    argument: str
+    route: Route
+    lane: str
+    session: SessionRecord
+    directory: Directory
+    stores: Stores
+    status: LaneStatus | None = None
+
+    @property
+    def usual_model(self) -> str:
+        """The model that answers here as long as the session has chosen none."""
+        return self.directory.models.first(self.route.workspace_id) or "none"
+
+    @property
+    def current_model(self) -> str:
+        """The model that answers here."""
+        return self.session.model or self.usual_model
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """A command's answer (CommonMark) and what it changes."""
+
+    text: str
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table. `usage` shows what may follow the name; `help` says what it does."""
+
+    name: str
+    help: str
+    place: Place
+    run: Callable[[CommandContext], Awaitable[CommandResult]]
+    usage: str = ""

@@ -1,0 +1,29 @@
+"""/model: which model this conversation uses."""
+
+from __future__ import annotations
+
+from sigil.commands.base import CommandContext, CommandResult
+from sigil.effects import UpdateSession
+
+MOST_NAME_CHARS = 200
+
+
+async def choose_model(context: CommandContext) -> CommandResult:
+    """Without an argument says which model is used; `default` takes a choice back."""
+    name, key = context.argument, context.session.key
+    if not name:
+        return CommandResult(f"This conversation uses `{context.current_model}`.")
+    if name == "default":
+        return CommandResult(
+            f"This conversation uses `{context.usual_model}` again.",
+            (UpdateSession(key, {"model": ""}),),
+        )
+    provider, _, model = name.partition("/")
+    if not model or len(name) > MOST_NAME_CHARS or any(char.isspace() for char in name):
+        return CommandResult("Write it as `/model provider/model`.")
+    if provider not in context.directory.provider_names:
+        known = ", ".join(f"`{name}`" for name in context.directory.provider_names)
+        return CommandResult(f"There is no provider `{provider}`. I have {known}.")
+    return CommandResult(
+        f"This conversation uses `{name}` from now on.", (UpdateSession(key, {"model": name}),)
+    )

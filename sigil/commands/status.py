@@ -1,0 +1,19 @@
+"""/status: what goes on in this conversation. Answered at routing, while a turn runs."""
+
+from __future__ import annotations
+
+from sigil.commands.base import CommandContext, CommandResult
+
+
+async def show_status(context: CommandContext) -> CommandResult:
+    """Workspace, model, tokens, and what runs and waits."""
+    session, status = context.session, context.status
+    lines = [
+        f"**Workspace** {context.route.workspace_id}",
+        f"**Model** {context.current_model}",
+        f"**Session** {session.input_tokens + session.output_tokens} tokens used",
+    ]
+    if status is not None:
+        work = "answering" if status.leased else "idle"
+        lines.append(f"**Now** {work}, {status.waiting} waiting")
+    return CommandResult("  \n".join(lines))

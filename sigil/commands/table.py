@@ -1,0 +1,76 @@
+"""The table of all commands, the parser of all texts, and the help that is made from the table."""
+
+from __future__ import annotations
+
+import re
+
+from sigil.commands.base import Command, CommandContext, CommandResult, Place
+from sigil.commands.model import choose_model
+from sigil.commands.new import start_session
+from sigil.commands.status import show_status
+from sigil.commands.stop import stop_session
+from sigil.commands.usage import show_usage
+
+# A name, and the bot that it is meant for where a platform adds that: `/stop@sigil_bot`.
+_COMMAND = re.compile(r"/([^\s@]+)(?:@\S+)?(?:[ \t](.*))?", re.DOTALL)
+
+
+async def show_help(context: CommandContext) -> CommandResult:
+    """Lists every command of the table."""
+    lines = [
+        f"**/{command.name}** {f'`{command.usage}` ' if command.usage else ''}{command.help}"
+        for command in COMMANDS.values()
+    ]
+    return CommandResult("  \n".join(lines))
+
+
+_ROWS = (
+    Command("help", "this list", Place.TURN, show_help),
+    Command("new", "start a fresh conversation", Place.TURN, start_session),
+    Command("status", "what I am doing, and with which model", Place.ROUTING, show_status),
+    Command(
+        "stop",
+        "stop the answer that is being written, and drop what waits",
+        Place.ROUTING,
+        stop_session,
+    ),
+    Command(
+        "model",
+        "choose the model of this conversation; `/model default` undoes it",
+        Place.TURN,
+        choose_model,
+        usage="provider/model",
+    ),
+    Command(
+        "usage",
+        "the tokens and the money used in this conversation and today",
+        Place.TURN,
+        show_usage,
+    ),
+)
+
+COMMANDS = {command.name: command for command in _ROWS}
+"""Every command by its name, in the order of the help."""
+
+
+def parse_command(text: str) -> tuple[str, str] | None:
+    """The command's name and its argument, or None for words to the model.
+
+    A single unknown word with a slash is taken for a mistyped command; anything longer that
+    begins with a slash (a path, say) is the model's.
+    """
+    match = _COMMAND.fullmatch(text.strip())
+    if match is None:
+        return None
+    name, argument = match[1].lower(), (match[2] or "").strip()
+    if name in COMMANDS or (not argument and name.isalpha() and "\n" not in text):
+        return name, argument
+    return None
+
+
+async def run_command(name: str, context: CommandContext) -> CommandResult:
+    """Runs a command; an unknown one answers with the way to /help. Raises `StoreError`."""
+    command = COMMANDS.get(name)
+    if command is None:
+        return CommandResult(f"I do not know the command /{name}. /help lists what I know.")
+    return await command.run(context)

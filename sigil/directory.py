@@ -1,0 +1,204 @@
+"""The configuration as one immutable snapshot: people, workspaces, accounts, models, limits.
+
+    sigil.yaml ──┐
+                 ├─▶ Directory (version 7) ──▶ one step, from its start to its end
+    overlay v7 ──┘
+
+A step reads the snapshot once, at its start, and decides everything by it. The overlay is what
+was granted at run time and is kept in the store. Its version comes with every lease that is
+taken, so that noticing a newer one costs no round trip; only then the overlay is read again.
+People who were paired, and pairings, are many and change often: they are looked up in the
+store and never copied in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sigil.identity import Identity, People, User
+from sigil.leases import LeaseTerms
+from sigil.money.budgets import limit_of
+from sigil.overlay import DirectoryStore, Overlay
+from sigil.pairing import Door, PairingMode
+from sigil.providers.order import ModelOrder
+from sigil.workspace import Binding, ToolPolicy, WorkspaceConfig, WorkspaceTable
+
+if TYPE_CHECKING:
+    from sigil.channels.base import Capabilities
+    from sigil.config import Settings
+    from sigil.config.models import BudgetSettings, ModelSettings
+    from sigil.config.schema import AgentSettings, ChannelSettings, LaneSettings, TimeoutSettings
+    from sigil.money.store import Limit
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One configured entry under `channels:`, by its name."""
+
+    name: str
+    mode: PairingMode
+    allowlist: frozenset[str]
+    refusal: str | None
+    """What people who are refused are told; None: nothing."""
+    holds_unknown: bool
+    """A chunk that may have been sent before a crash is held back, not sent again."""
+    coalesce: bool | None
+    """Whether rapid messages are answered together; None: as the channel usually does."""
+    prompt: str
+
+    @classmethod
+    def of(cls, name: str, settings: ChannelSettings) -> Account:
+        return cls(
+            name,
+            PairingMode(settings.pairing),
+            frozenset(settings.allowlist),
+            settings.refusal,
+            settings.on_unknown == "hold",
+            settings.coalesce,
+            settings.prompt,
+        )
+
+    def coalesces(self, capabilities: Capabilities) -> bool:
+        """Whether rapid messages of one sender are answered together."""
+        return capabilities.coalesce if self.coalesce is None else self.coalesce
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Everything that a step decides by, frozen. Made by `Directory.of`."""
+
+    version: int
+    people: People
+    workspaces: WorkspaceTable
+    accounts: Mapping[str, Account]
+    models: ModelOrder
+    provider_names: tuple[str, ...]
+    grants: Mapping[str, frozenset[str]]
+    agent: AgentSettings
+    model_settings: ModelSettings
+    budgets: BudgetSettings
+    lanes: LaneSettings
+    timeouts: TimeoutSettings
+    _default_account: Account
+    _settings: Settings
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        overlay: Overlay | None = None,
+        provider_names: tuple[str, ...] | None = None,
+    ) -> Directory:
+        """The snapshot of a configuration under an overlay. `provider_names` are those of the
+        registry, where it knows more than the configuration. Raises `ConfigError`."""
+        overlay = overlay or Overlay()
+        workspaces = _read_workspaces(settings, overlay)
+        return cls(
+            version=overlay.version,
+            people=People.of(_read_users(settings), overlay.roles),
+            workspaces=WorkspaceTable(workspaces),
+            accounts={name: Account.of(name, each) for name, each in settings.channels.items()},
+            models=ModelOrder(
+                settings.models.default,
+                tuple(settings.models.failover),
+                {id: config.model for id, config in workspaces.items() if config.model},
+            ),
+            provider_names=tuple(settings.providers) if provider_names is None else provider_names,
+            grants=overlay.grants,
+            agent=settings.agent,
+            model_settings=settings.models,
+            budgets=settings.budgets,
+            lanes=settings.lanes,
+            timeouts=settings.timeouts,
+            _default_account=Account.of("", settings.policy("")),
+            _settings=settings,
+        )
+
+    def account(self, name: str) -> Account:
+        """The account of this name; one with all defaults if it is not configured."""
+        return self.accounts.get(name, self._default_account)
+
+    def door(self, name: str, capabilities: Capabilities) -> Door:
+        """What an account says about letting people in."""
+        account = self.account(name)
+        return Door(account.mode, account.allowlist, capabilities.authenticated, self.people.users)
+
+    @property
+    def lease_terms(self) -> LeaseTerms:
+        """How lanes are leased."""
+        lanes = self.lanes
+        return LeaseTerms(lanes.lease, lanes.renew, lanes.items_per_lease, lanes.seconds_per_lease)
+
+    def list_limits(self, session_key: str, user_id: str, scope: str) -> list[Limit]:
+        """What the four scopes of a turn may spend: session, user, workspace and all. `scope`
+        is the workspace's, which tells everybody's personal workspaces apart."""
+        subjects = (("session", session_key), ("user", user_id), ("workspace", scope), ("all", ""))
+        return [limit_of(self._settings, name, subject) for name, subject in subjects]
+
+
+class LiveDirectory:
+    """The newest snapshot of this process. `snapshot` makes one of an overlay."""
+
+    def __init__(self, snapshot: Callable[[Overlay], Directory], store: DirectoryStore) -> None:
+        self._snapshot = snapshot
+        self._store = store
+        self.current = snapshot(Overlay())
+
+    async def read(self, version: int) -> Directory:
+        """The snapshot for a step whose lease told this version of the overlay.
+
+        The overlay is loaded only if that version is newer than the one at hand. Raises
+        `StoreError`, and `ConfigError` for an overlay that contradicts itself.
+        """
+        if version > self.current.version:
+            loaded = self._snapshot(await self._store.load())
+            # Steps run side by side; another one may have loaded a newer one meanwhile.
+            if loaded.version > self.current.version:
+                self.current = loaded
+        return self.current
+
+
+def _read_users(settings: Settings) -> list[User]:
+    return [
+        User(
+            id=user_id,
+            name=user.name or user_id,
+            role=user.role,
+            identities=tuple(filter(None, map(Identity.parse, user.identities))),
+            session_mode=user.session_mode,
+        )
+        for user_id, user in settings.users.items()
+    ]
+
+
+def _read_workspaces(settings: Settings, overlay: Overlay) -> dict[str, WorkspaceConfig]:
+    configs = {
+        workspace_id: WorkspaceConfig(
+            members=workspace.members,
+            tools=ToolPolicy(workspace.tools.allow, workspace.tools.deny),
+            bindings=[Binding(b.channel, b.channel_id) for b in workspace.bindings],
+            model=workspace.model,
+            prompt=workspace.prompt,
+        )
+        for workspace_id, workspace in settings.workspaces.items()
+    }
+    return _add_overlay(configs, overlay)
+
+
+def _add_overlay(
+    configs: dict[str, WorkspaceConfig], overlay: Overlay
+) -> dict[str, WorkspaceConfig]:
+    """Adds members and bindings to workspaces that are configured; a chat that the configuration
+    binds stays where it is bound there."""
+    bound = {binding for config in configs.values() for binding in config.bindings}
+    for workspace_id, config in configs.items():
+        members = [*config.members, *sorted(overlay.memberships.get(workspace_id, ()))]
+        more = [
+            Binding(*chat)
+            for chat, target in overlay.bindings.items()
+            if target == workspace_id and Binding(*chat) not in bound
+        ]
+        configs[workspace_id] = replace(config, members=members, bindings=[*config.bindings, *more])
+    return configs

@@ -1,0 +1,60 @@
+"""The overlay of the directory: one hash with its version and its content as JSON.
+
+`lua/take.lua` reads the version, so that every lease tells it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from sigil.identity import Role
+from sigil.overlay import Overlay
+from sigil.stores.redis.client import Client
+
+
+class RedisDirectory:
+    """A `DirectoryStore`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def load(self) -> Overlay:
+        """The stored overlay; an empty one of version 0 if nothing was ever granted."""
+        with self._client.guard():
+            found = await self._client.redis.hmget(
+                self._client.keys.directory(), ["version", "overlay"]
+            )
+        version, text = found
+        return Overlay() if text is None else _decode(int(version), json.loads(text))
+
+    async def save(self, overlay: Overlay) -> int:
+        """Replaces the overlay in one transaction; returns its new version."""
+        key = self._client.keys.directory()
+        with self._client.guard():
+            async with self._client.redis.pipeline(transaction=True) as pipe:
+                pipe.hincrby(key, "version", 1)
+                pipe.hset(key, "overlay", _encode(overlay))
+                version, _ = await pipe.execute()
+        return int(version)
+
+
+def _encode(overlay: Overlay) -> str:
+    return json.dumps(
+        {
+            "bindings": [[*chat, workspace] for chat, workspace in overlay.bindings.items()],
+            "memberships": {id: sorted(users) for id, users in overlay.memberships.items()},
+            "roles": dict(overlay.roles),
+            "grants": {id: sorted(names) for id, names in overlay.grants.items()},
+        }
+    )
+
+
+def _decode(version: int, raw: dict[str, Any]) -> Overlay:
+    return Overlay(
+        version,
+        {(channel, chat): workspace for channel, chat, workspace in raw["bindings"]},
+        {id: frozenset(users) for id, users in raw["memberships"].items()},
+        cast(dict[str, Role], raw["roles"]),
+        {id: frozenset(names) for id, names in raw["grants"].items()},
+    )
