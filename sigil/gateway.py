@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sigil.channels.base import Acceptance
+from sigil.channels.live import live_chat_key, user_event
 from sigil.effects import Accept, DeadLetter, Effect, Finish, Outcome, Push, Show, Stage
 from sigil.errors import LaneFull, LeaseLost, MessageInvalid, StoreError
 from sigil.lanes import Item, LaneKind, Refusal, Wakeups, lane_id
@@ -263,9 +264,8 @@ def _log_routed(item: Item, effects: Sequence[Effect]) -> None:
 
 
 def _own_words(item_id: str, message: InboundMessage) -> Show:
-    event = {"type": "user", "text": message.content, "message_id": message.message_id}
-    entry = json.dumps(event, ensure_ascii=False)
-    return Show(f"{message.channel_type}:{message.channel_id}", item_id, entry)
+    chat = live_chat_key(message.channel_type, message.account, message.channel_id)
+    return Show(chat, item_id, json.dumps(user_event(message), ensure_ascii=False))
 
 
 def _unroutable(item: Item) -> list[Effect]:

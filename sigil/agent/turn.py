@@ -23,6 +23,7 @@ from sigil.agent.answer import Answer, add_uncounted, ask
 from sigil.agent.choose import Turn, begin, choose, journalled
 from sigil.agent.prompt import pictures, system_prompt, user_text
 from sigil.agent.record import audit, kept_of, used
+from sigil.channels.live import live_chat_key
 from sigil.conversation import Message, decode_message, window
 from sigil.effects import Audit, DeadLetter, Effect, Finish, Outcome, Stage
 from sigil.errors import (
@@ -259,7 +260,7 @@ class Agent:
     def _draft(self, held: Held, turn: Turn) -> Draft:
         message = turn.last
         live = self._channels.get(message.channel_type).capabilities.live
-        chat = f"{message.channel_type}:{message.channel_id}"
+        chat = live_chat_key(message.channel_type, message.account, message.channel_id)
         return Draft(self._stores.chats if live else None, chat, turn.id, held.token)
 
     def _budget(self, session: SessionRecord) -> Budget:

@@ -231,7 +231,7 @@ async def test_metrics_count_the_identity_and_the_stages(served: Served) -> None
         await served.http.post(path, json=each)
 
     async def metrics() -> str:
-        await served.gateway.times.flush(served.gateway.stores)
+        await served.gateway.times.flush(served.gateway.stores.counters)
         answer = await served.http.get("/metrics")
         assert answer.headers["content-type"].startswith("text/plain")
         return str(answer.text)
