@@ -25,6 +25,7 @@ from sigil.agent.ending import Ending, bury_items, end_command, end_turn, refuse
 from sigil.agent.journal import begin_journal, count_begun_items
 from sigil.agent.reply import Reply, add_estimates, read_reply
 from sigil.agent.turn import Turn, group_messages
+from sigil.channels.live import live_chat_key
 from sigil.commands.base import CommandContext
 from sigil.commands.table import parse_command, run_command
 from sigil.effects import Finish
@@ -201,5 +202,5 @@ class Agent:
     def _open_draft(self, held: Held, turn: Turn) -> Draft:
         message = turn.last
         live = self._channels.get(message.channel_type).capabilities.live
-        chat = f"{message.channel_type}:{message.channel_id}"
+        chat = live_chat_key(message.channel_type, message.account, message.channel_id)
         return Draft(self._stores.chats if live else None, chat, turn.id, held.token)

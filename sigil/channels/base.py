@@ -28,15 +28,17 @@ Receive = Callable[[InboundMessage], Awaitable[Acceptance]]
 class Capabilities:
     """What a channel can do, as a frozen value.
 
-    `max_chars` measures the rendered text. `live` channels show drafts from the chat's
-    event log. `authenticated` channels carry a canonical user id as `sender_id` (their
-    listener checked a token), so that no pairing is needed. `idempotent_send` platforms
-    take a key, so that a chunk whose fate is unknown is sent again safely. `coalesce`
-    joins rapid messages of one sender.
+    `max_chars` limits the text of one chunk. The readers of a `live` channel watch the chat's
+    event log, drafts included; with `html` they get replies as HTML. The listener of an
+    `authenticated` channel has checked who writes and puts a user's id into `sender_id`, so no
+    pairing is needed. A platform with `idempotent_send` takes a key, so a chunk whose fate is
+    unknown can safely be sent again. `coalesce` lets one turn answer messages that a person
+    sends in quick succession.
     """
 
     max_chars: int = 4000
     live: bool = False
+    html: bool = False
     authenticated: bool = False
     idempotent_send: bool = False
     coalesce: bool = False

@@ -1,45 +1,128 @@
-"""A live chat: its event log, and the list of a user's chats."""
+"""Live chats: conversations whose readers watch an event log (the web page, the terminal).
+
+    listener ── take_message ──▶ receive          "user" event, in the same step as the message
+    agent ── Draft ──▶ ChatStore.draft            "draft" event, replaced as the answer grows
+    sender ── ChatStore.show ──▶ reader           "reply" event, one for each chunk
+
+A live chat's key and the shape of its events are defined here and nowhere else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
+
+if TYPE_CHECKING:
+    from sigil.channels.base import Acceptance, Chunk, Receive
+    from sigil.messages import InboundMessage
+
+DEFAULT_ACCOUNT = "default"
+MAX_TITLE_CHARS = 80
+EVENT_TYPES = frozenset({"user", "reply", "draft"})
+
+
+def live_chat_key(channel: str, account: str, chat_id: str) -> str:
+    """The name of a chat's event log: `web:chat`, or `web@second:chat` for another account.
+
+    Names of channels and accounts contain neither `:` nor `@`, so no two chats share a key.
+    """
+    if account == DEFAULT_ACCOUNT:
+        return f"{channel}:{chat_id}"
+    return f"{channel}@{account}:{chat_id}"
+
+
+# ---------------------------------------------------------------- the events
+
+
+class UserEvent(TypedDict):
+    """A message that a person wrote."""
+
+    type: Literal["user"]
+    text: str
+    message_id: str
+
+
+class ReplyEvent(TypedDict):
+    """One chunk of a reply, counted from 0. A notice belongs to no turn."""
+
+    type: Literal["reply"]
+    text: str
+    turn: str | None
+    chunk: int
+    final: bool
+
+
+class DraftEvent(TypedDict):
+    """All of the answer so far. A higher token (another worker's), or a higher revision under
+    the same token, replaces it."""
+
+    type: Literal["draft"]
+    turn: str
+    token: int
+    revision: int
+    text: str
+
+
+LiveEvent = UserEvent | ReplyEvent | DraftEvent
+"""What a log holds, as stored in JSON. `event["type"]` tells which of the three it is."""
+
+
+def user_event(message: InboundMessage) -> UserEvent:
+    """The event that shows a person's message in their chat."""
+    return {"type": "user", "text": message.content, "message_id": message.message_id}
+
+
+def reply_event(chunk: Chunk) -> ReplyEvent:
+    """The event that shows a chunk of a reply."""
+    return {
+        "type": "reply",
+        "text": chunk.message.content,
+        "turn": chunk.turn_id or None,
+        "chunk": chunk.index,
+        "final": chunk.final,
+    }
+
+
+def draft_event(turn: str, token: int, revision: int, text: str) -> DraftEvent:
+    """The event that shows an unfinished answer."""
+    return {"type": "draft", "turn": turn, "token": token, "revision": revision, "text": text}
 
 
 @dataclass(frozen=True, slots=True)
 class ChatEventRecord:
-    """One entry of a live chat's log; `id` orders it and serves as the SSE id."""
+    """One entry of a log. `id` orders the entries and serves as the SSE id."""
 
     id: str
-    data: Mapping[str, Any]
+    data: LiveEvent
+
+
+# ---------------------------------------------------------------- the store
 
 
 class ChatStore(Protocol):
-    """The event logs of live chats (web page, terminal) and a user's list of them.
+    """The event logs of live chats, and the list of each user's chats.
 
-    A chat is named `<channel>:<chat id>`. Event data is a JSON object with a `type`:
-    `user` (text, message_id), `reply` (text, turn, chunk, final) or `draft`
-    (turn, token, revision, text: all of the answer so far).
+    `chat` is a `live_chat_key`.
     """
 
-    async def show(self, chat: str, event_id: str, data: Mapping[str, Any]) -> None:
-        """Appends an event once per `event_id`; a `reply` removes its turn's draft."""
+    async def show(self, chat: str, event_id: str, data: LiveEvent) -> None:
+        """Appends an event once per `event_id`. A `reply` removes its turn's draft."""
         ...
 
     async def draft(self, chat: str, turn: str, token: int, revision: int, text: str) -> bool:
-        """Replaces the turn's draft; False if a newer token or revision, or its reply,
-        is there already."""
+        """Replaces the turn's draft. Returns False if the log already has the turn's reply, or a
+        draft with a higher token or revision."""
         ...
 
     async def read(
         self, chat: str, after: str = "0-0", *, block: float = 0.0
     ) -> list[ChatEventRecord]:
-        """Events after an id, oldest first; waits up to `block` seconds for one."""
+        """Events after an id, oldest first. Waits up to `block` seconds for the first one."""
         ...
 
     async def touch(self, user_id: str, channel: str, chat_id: str, title: str) -> None:
-        """Puts the chat at the top of the user's list; the first title stays."""
+        """Puts the chat at the top of the user's list. The first title stays."""
         ...
 
     async def list(self, user_id: str, channel: str) -> list[Mapping[str, Any]]:
@@ -47,5 +130,32 @@ class ChatStore(Protocol):
         ...
 
     async def owner(self, channel: str, chat_id: str) -> str | None:
-        """The user to whom the chat belongs, once it was touched."""
+        """The user who owns the chat: the one who touched it first. None before that."""
         ...
+
+
+# ---------------------------------------------------------------- writing to a live chat
+
+
+async def take_message(
+    chats: ChatStore, receive: Receive, message: InboundMessage
+) -> Acceptance | None:
+    """Accepts a message for a live chat whose `sender_id` is a user's id.
+
+    The first message creates the chat and makes its sender the owner. Returns None, and stores
+    nothing, if the chat belongs to somebody else. Raises what `receive` raises.
+    """
+    channel, chat_id, user_id = message.channel_type, message.channel_id, message.sender_id
+    if await chats.owner(channel, chat_id) not in {None, user_id}:
+        return None
+    await chats.touch(user_id, channel, chat_id, shorten_title(message.content))
+    # Two people may have claimed a new chat at the same moment; only one of them got it.
+    if await chats.owner(channel, chat_id) != user_id:
+        return None
+    return await receive(message)
+
+
+def shorten_title(text: str) -> str:
+    """A chat's title: the first line of its first message, at most `MAX_TITLE_CHARS` long."""
+    line = " ".join(text.strip().partition("\n")[0].split())
+    return line if len(line) <= MAX_TITLE_CHARS else line[: MAX_TITLE_CHARS - 1].rstrip() + "…"

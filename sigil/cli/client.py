@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import httpx2
 
+from sigil.channels.live import EVENT_TYPES
 from sigil.errors import SigilError
 
 CHANNEL = "terminal"
@@ -156,6 +157,6 @@ async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
             fields[name] = value.removeprefix(" ")
         elif line == "" and fields:
             kind, raw = fields.get("event", ""), fields.get("data", "")
-            if kind in {"user", "draft", "reply"}:
+            if kind in EVENT_TYPES:
                 yield Event(kind, json.loads(raw), fields.get("id", ""))
             fields = {}

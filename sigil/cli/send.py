@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from sigil import logs
+from sigil.channels.live import take_message
 from sigil.cli import backend, output
 from sigil.config import Settings
 from sigil.config.problems import suggestion
@@ -36,7 +37,7 @@ def send(
         sender_name=settings.users[user].name,
         content=_text(text, MAX_CONTENT_BYTES),
     )
-    item_id = asyncio.run(_receive(settings, user, message))
+    item_id = asyncio.run(_receive(settings, message))
     output.as_json({"id": item_id}) if as_json else output.line(item_id)
     return 0
 
@@ -100,22 +101,14 @@ async def _gateway(settings: Settings) -> AsyncIterator[Gateway]:
             await asyncio.to_thread(publisher.close)
 
 
-async def _receive(settings: Settings, user: str, message: InboundMessage) -> str:
+async def _receive(settings: Settings, message: InboundMessage) -> str:
     async with _gateway(settings) as gateway:
-        if message.channel_type in OWN_CHANNELS:
-            await _list_chat(gateway, user, message)
-        return (await gateway.receive(message)).id
-
-
-async def _list_chat(gateway: Gateway, user: str, message: InboundMessage) -> None:
-    """Lets the chat be opened on the page and in `sigil chat`."""
-    from sigil.channels.web.listener import title
-
-    chats = gateway.stores.chats
-    channel, chat = message.channel_type, message.channel_id
-    if await chats.owner(channel, chat) not in {None, user}:
-        raise ConfigError(f"the chat '{chat}' is another user's.")
-    await chats.touch(user, channel, chat, title(message.content))
+        if message.channel_type not in OWN_CHANNELS:
+            return (await gateway.receive(message)).id
+        accepted = await take_message(gateway.stores.chats, gateway.receive, message)
+    if accepted is None:
+        raise ConfigError(f"the chat '{message.channel_id}' is another user's.")
+    return accepted.id
 
 
 async def _notify(settings: Settings, message: OutboundMessage) -> str:

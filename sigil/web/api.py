@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import sigil
-from sigil.channels.web.listener import inbound, title
+from sigil.channels.live import DEFAULT_ACCOUNT, live_chat_key, take_message
+from sigil.channels.web.listener import inbound
 from sigil.channels.web.payloads import CHAT_ID_PATTERN, Login, SendText
 from sigil.errors import ChannelNotFound, UserNotFound
 from sigil.web.access import COOKIE, SESSION_S, Access
@@ -93,13 +94,9 @@ class ChatApi:
         user, channel, chat = await self._person(request), self._channel(request), _chat(request)
         payload = await read(request, SendText)
         message = inbound(channel, chat, user, payload)
-        chats = self._gateway.stores.chats
-        if await chats.owner(channel, chat) not in {None, user.id}:
+        accepted = await take_message(self._gateway.stores.chats, self._gateway.receive, message)
+        if accepted is None:
             raise _no_such_chat()
-        await chats.touch(user.id, channel, chat, title(payload.text))
-        if await chats.owner(channel, chat) != user.id:  # another was first
-            raise _no_such_chat()
-        accepted = await self._gateway.receive(message)
         return JSONResponse({"id": accepted.id, "duplicate": accepted.duplicate}, 202)
 
     async def events(self, request: Request) -> Response:
@@ -108,7 +105,9 @@ class ChatApi:
         after = last_id(request.headers.get("last-event-id"), request.query_params.get("after"))
         if await self._gateway.stores.chats.owner(channel, chat) != user.id:
             raise _no_such_chat()
-        return self._streams.respond(user.id, f"{channel}:{chat}", after, html=channel == "web")
+        key = live_chat_key(channel, DEFAULT_ACCOUNT, chat)
+        html = self._gateway.channels.get(channel).capabilities.html
+        return self._streams.respond(user.id, key, after, html=html)
 
     async def _person(self, request: Request) -> User:
         user = self._access.person(request)

@@ -20,6 +20,7 @@ class WebChannel:
     capabilities = Capabilities(
         max_chars=32_000,
         live=True,
+        html=True,
         authenticated=True,
         idempotent_send=True,
         own_sessions=True,

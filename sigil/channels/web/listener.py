@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigil.channels.web.payloads import MAX_TITLE_CHARS, SendText
+from sigil.channels.web.payloads import SendText
 from sigil.messages import InboundMessage
 
 if TYPE_CHECKING:
@@ -21,9 +21,3 @@ def inbound(channel: str, chat_id: str, user: User, payload: SendText) -> Inboun
         sender_name=user.name,
         content=payload.text,
     )
-
-
-def title(text: str) -> str:
-    """The chat's name in the list: the first line of its first message, shortened."""
-    line = " ".join(text.strip().partition("\n")[0].split())
-    return line if len(line) <= MAX_TITLE_CHARS else line[: MAX_TITLE_CHARS - 1].rstrip() + "…"

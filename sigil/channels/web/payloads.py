@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 CHAT_ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
-MAX_TITLE_CHARS = 80
 
 
 class SendText(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sigil.channels.live import live_chat_key, reply_event
 from sigil.errors import SendFailed, StoreError
 
 if TYPE_CHECKING:
@@ -16,15 +17,10 @@ async def show(chats: ChatStore, channel: str, chunk: Chunk) -> str:
 
     Raises `SendFailed` when the log cannot be reached.
     """
-    event = {
-        "type": "reply",
-        "text": chunk.message.content,
-        "turn": chunk.turn_id or None,  # a notice answers no turn
-        "chunk": chunk.index,
-        "final": chunk.final,
-    }
+    message = chunk.message
+    chat = live_chat_key(channel, message.account, message.channel_id)
     try:
-        await chats.show(f"{channel}:{chunk.message.channel_id}", chunk.id, event)
+        await chats.show(chat, chunk.id, reply_event(chunk))
     except StoreError as error:
         raise SendFailed("the chat log cannot be reached.", outcome_unknown=True) from error
     return chunk.id

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sigil.channels.live import ChatEventRecord
+from sigil.channels.live import ChatEventRecord, LiveEvent, draft_event
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import CHAT_TTL, MOST_CHAT_EVENTS
 
@@ -27,18 +27,17 @@ class RedisChats:
         self._keys = client.keys
         self._can_block = can_block
 
-    async def show(self, chat: str, event_id: str, data: Mapping[str, Any]) -> None:
+    async def show(self, chat: str, event_id: str, data: LiveEvent) -> None:
         draft = ""
-        if data.get("type") == "reply" and data.get("turn"):
-            draft = self._keys.draft(chat, str(data["turn"]))
+        if data["type"] == "reply" and data["turn"]:
+            draft = self._keys.draft(chat, data["turn"])
         stream, seen = self._keys.chat(chat), self._keys.chat_seen(chat)
         entry = json.dumps(data, ensure_ascii=False)
         args = (stream, seen, event_id, entry, MOST_CHAT_EVENTS, CHAT_TTL, draft)
         await self._client.script("show", args=args)
 
     async def draft(self, chat: str, turn: str, token: int, revision: int, text: str) -> bool:
-        data = {"type": "draft", "turn": turn, "token": token, "revision": revision, "text": text}
-        entry = json.dumps(data, ensure_ascii=False)
+        entry = json.dumps(draft_event(turn, token, revision, text), ensure_ascii=False)
         key = self._keys.draft(chat, turn)
         args = (self._keys.chat(chat), key, token, revision, entry, CHAT_TTL)
         return bool(await self._client.script("draft", args=args))
