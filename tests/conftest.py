@@ -19,6 +19,13 @@ from sigil.testing import fake_stores
 from tests.providers.aimock import aimock as aimock
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process of several, puts the slow tests first, so that none of them is left for last."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def missing_peer(what: str) -> None:
     """Skips, saying why; where peers are required, fails."""
     if os.environ.get("SIGIL_REQUIRE_PEERS"):
