@@ -39,9 +39,17 @@ install: .venv/.runtime ## install what running Sigil needs into .venv
 .PHONY: dev
 dev: .venv/.dev ## install what developing Sigil needs into .venv
 
+# Most tests wait rather than compute, hence more processes than processors. Tests of one group run
+# one after the other in one process; the longest start first (tests/conftest.py).
+PARALLEL := -n 4 --dist loadgroup --no-loadscope-reorder
+
 .PHONY: test
-test: .venv/.dev ## run the tests (ARGS="-k lanes" passes options on)
-	@$(BIN)/python -m pytest $(ARGS)
+test: .venv/.dev ## run the tests (ARGS="-k lanes" passes options on, "-n 0" runs one process)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+.PHONY: quick
+quick: .venv/.dev ## run the tests that take no more than a few seconds each
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
 .PHONY: lint
 lint: .venv/.dev ## check style, types and the direction of imports

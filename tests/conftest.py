@@ -8,8 +8,9 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -17,6 +18,29 @@ import redis
 from sigil.stores import Stores, connect
 from sigil.testing import fake_stores
 from tests.providers.aimock import aimock as aimock
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process of several, puts the slow tests first, so that none of them is left for last."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Escapes what UTF-8 cannot hold: half a character in a log would end the whole run."""
+    return _escape((yield))
+
+
+def _escape(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, dict):
+        return {name: _escape(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_escape, value))
+    return value
 
 
 def missing_peer(what: str) -> None:

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("fleets")
 @pytest.mark.valkey
 @pytest.mark.timeout(180)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="figures come from /proc")

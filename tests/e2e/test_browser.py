@@ -16,7 +16,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sigil.cli.gateway import listen_on
 from tests.conftest import missing_peer, valkey_binary
 
-pytestmark = [pytest.mark.browser, pytest.mark.valkey, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.valkey,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),
+]
 
 CHROMIUM = Path("/usr/bin/chromium")
 IMAGES = Path(__file__).parents[2] / "docs" / "images"

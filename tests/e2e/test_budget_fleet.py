@@ -31,7 +31,12 @@ from tests.conftest import missing_peer, valkey_binary
 from tests.workers.stack import Stack, short_folder
 from workers.publisher import Publisher, wakeups
 
-pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.valkey,
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.xdist_group("fleets"),
+]
 
 TURNS, WORKERS, FITS = 64, 4, 10
 OUT_MICRO = 10  # per token, in micro-dollars: 10 dollars per million

@@ -18,6 +18,7 @@ SHORT = ("--messages", "400", "--sessions", "12", "--seconds", "10", "--drain", 
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("fleets")
 @pytest.mark.valkey
 @pytest.mark.timeout(120)
 def test_nothing_is_lost_doubled_or_reordered_under_faults(tmp_path: Path) -> None:

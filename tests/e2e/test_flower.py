@@ -11,7 +11,12 @@ import pytest
 
 from tests.workers.stack import Stack, say, short_folder, until, wait_until
 
-pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.valkey,
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("fleets"),
+]
 
 SECRET_WORDS = "the launch code is quetzal and the cat is called Tuna"
 ROLES = ("routing", "agent", "outbound")

@@ -19,6 +19,7 @@ from sigil.stores import connect
 from sigil.testing import end_cooldowns, expire_probes
 
 pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
+in_turn = pytest.mark.xdist_group("fleets")
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 4
@@ -165,6 +166,7 @@ def told(answers: list[dict]) -> list[str]:
     return [answer["text"] for answer in answers]
 
 
+@in_turn
 async def test_a_failure_of_one_is_known_to_all_and_one_probe_ends_it(valkey_url, tmp_path):
     async with fleet(valkey_url, tmp_path) as site:
         vendor, (first, *others) = site.vendor, site.workers
@@ -196,6 +198,7 @@ async def test_a_failure_of_one_is_known_to_all_and_one_probe_ends_it(valkey_url
         assert vendor.calls["gpt-x"] == 2 * WORKERS + 3
 
 
+@in_turn
 async def test_after_a_prober_was_killed_the_next_one_probes(valkey_url, tmp_path):
     async with fleet(valkey_url, tmp_path) as site:
         vendor = site.vendor
@@ -219,6 +222,7 @@ async def test_after_a_prober_was_killed_the_next_one_probes(valkey_url, tmp_pat
         assert told(await site.all_call()) == ["gpt-x"] * 3
 
 
+@in_turn
 async def test_a_limited_key_rests_alone_in_all_processes(valkey_url, tmp_path):
     async with fleet(valkey_url, tmp_path, keys=KEYS) as site:
         limited, free = KEYS

@@ -31,6 +31,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("fleets")
 @pytest.mark.valkey
 @pytest.mark.timeout(90)
 async def test_another_worker_answers_within_17_seconds_of_a_kill(folder: Path) -> None:

@@ -8,7 +8,12 @@ import pytest
 
 from tests.workers.stack import Stack, events, say, short_folder, until, wait_until
 
-pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.valkey,
+    pytest.mark.slow,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("fleets"),
+]
 
 ROLES = ("routing", "agent", "outbound")
 

@@ -12,7 +12,12 @@ import redis
 from sigil.host import embedded
 from tests.workers.stack import Stack, events, say, short_folder, until, wait_until
 
-pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.valkey,
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("fleets"),
+]
 
 PASSWORD = "hunter2;@/hunter2"  # with all that would end it in a URL
 Start = Callable[..., int]

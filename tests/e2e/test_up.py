@@ -18,7 +18,12 @@ from sigil.config import load_settings
 from sigil.host import heartbeat
 from tests.workers.stack import ROOT, short_folder, wait_until
 
-pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.valkey,
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("processes"),
+]
 
 
 class Up:

@@ -45,7 +45,7 @@ def look(health):
     return health.look("openai", "model-1", ["key-a"])
 
 
-@pytest.mark.parametrize("kind", COOLDOWNS)
+@pytest.mark.parametrize("kind", sorted(COOLDOWNS))
 async def test_each_kind_rests_by_its_own_steps(stores, health, kind):
     for failures, seconds in enumerate(COOLDOWNS[kind], 1):
         await health.report(await admit(health), ProviderError("no", kind=kind))

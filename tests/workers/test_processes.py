@@ -12,7 +12,12 @@ import pytest
 
 from tests.workers.stack import Stack, environ, events, say, short_folder, until, wait_until
 
-pytestmark = [pytest.mark.valkey, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.valkey,
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("processes"),
+]
 
 
 @pytest.fixture
