@@ -132,7 +132,7 @@ class Workspace:
     """An open workspace, made by `WorkspaceManager`; its configuration is read live.
 
     `scope` is the name under which the stores keep its data: effects of a turn
-    (`Remember`, `CountUsage`) and session keys use it.
+    (`CountUsage`) and session keys use it.
     """
 
     def __init__(self, manager: WorkspaceManager, workspace_id: str, scope: str) -> None:

@@ -1,4 +1,4 @@
-"""What is kept of a turn: history, usage, memory, and the record of its model calls."""
+"""What is kept of a turn: history, usage, and the record of its model calls."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sigil.conversation import encode_message
-from sigil.effects import AppendHistory, Audit, CountUsage, Effect, Remember
-from sigil.scope import PERSONAL
+from sigil.effects import AppendHistory, Audit, CountUsage, Effect
 
 if TYPE_CHECKING:
     from sigil.agent.answer import Answer
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from sigil.providers.chain.record import AttemptRecord
     from sigil.sessions import SessionRecord
     from sigil.workspace import Workspace
-
-MEMORY_ENTRY_CHARS = 2_000
 
 
 def kept_of(
@@ -34,7 +31,6 @@ def kept_of(
     return [
         AppendHistory(session.key, session.id, encoded, 2 * window),
         used(turn, workspace, session, answer.usage, turns=1),
-        *([] if _is_foreign(turn) else [Remember(workspace.scope, _entries(turn, messages))]),
         audit("turn", turn, answer.attempts),
     ]
 
@@ -80,24 +76,3 @@ def _attempt(attempt: AttemptRecord) -> dict[str, Any]:
     if error is not None:
         record |= {"why": str(error), "status": error.status, "request_id": error.request_id}
     return record
-
-
-def _entries(turn: Turn, messages: Sequence[Message]) -> list[str]:
-    return [
-        json.dumps(
-            {
-                "role": message.role,
-                "user": turn.route.user_id,
-                "text": message.content[:MEMORY_ENTRY_CHARS],
-                "at": turn.last.received_at.isoformat(),
-            },
-            ensure_ascii=False,
-        )
-        for message in messages
-    ]
-
-
-def _is_foreign(turn: Turn) -> bool:
-    """A group that belongs to no workspace: what others may read there, and make the model say,
-    stays out of the person's own memory."""
-    return turn.route.workspace_id == PERSONAL and not turn.last.is_direct

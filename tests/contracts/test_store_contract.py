@@ -12,7 +12,6 @@ from sigil.effects import (
     CountUsage,
     DeadLetter,
     Push,
-    Remember,
     Stage,
     UpdateSession,
 )
@@ -226,11 +225,6 @@ async def test_memories_are_apart(stores):
     for name in names:
         await stores.memory.add(name, [json.dumps(name)])
     assert [await stores.memory.recent(name) for name in names] == [[json.dumps(n)] for n in names]
-
-
-async def test_memory_written_by_a_turn(stores):
-    await apply(stores, Remember("w", ['{"text":"milk"}']))
-    assert await stores.memory.search("w", "milk") == ['{"text":"milk"}']
 
 
 async def test_search_ranks_by_words_found_then_the_newest(stores):

@@ -82,10 +82,6 @@ def _usage(encoder: Encoder, e: fx.CountUsage) -> Encoded:
     yield "count", (encoder.keys.usage("workspace", e.workspace_id, day), USAGE_TTL, *amounts)
 
 
-def _remember(encoder: Encoder, e: fx.Remember) -> Encoded:
-    yield "append", (encoder.keys.memory(e.workspace_id), MOST_MEMORY, MEMORY_TTL, *e.entries)
-
-
 def _audit(encoder: Encoder, e: fx.Audit) -> Encoded:
     yield "append", (encoder.keys.audit(), MOST_AUDIT, MEMORY_TTL, e.entry)
 
@@ -108,7 +104,6 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], Encoded]] = {
     fx.AppendHistory: _history,
     fx.UpdateSession: _session,
     fx.CountUsage: _usage,
-    fx.Remember: _remember,
     fx.Audit: _audit,
     fx.Show: _show,
 }
