@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sigil.effects import Effect, UpdateSession
-from sigil.money.budgets import Standing, reset_text
-from sigil.money.pricing import usd
+from sigil.money.amounts import format_reset, format_usd
+from sigil.money.standings import Standing
 
 if TYPE_CHECKING:
     from sigil.config import Settings
@@ -119,12 +119,10 @@ def _spent(standing: Standing) -> str:
     if standing.limit is None and not used:
         return ""
     span = {"hour": "this hour", "day": "today"}[standing.window]
-    line = f"  \n**{_WHOSE[standing.scope]}, {span}** {usd(used)}"
+    line = f"  \n**{_WHOSE[standing.scope]}, {span}** {format_usd(used)}"
     if standing.limit is None:
         return line
-    return (
-        f"{line} of {usd(standing.limit)}, resets {reset_text(standing.window, standing.resets_in)}"
-    )
+    return f"{line} of {format_usd(standing.limit)}, resets {format_reset(standing.window, standing.resets_in)}"
 
 
 _WHOSE = {"session": "This conversation", "user": "You", "workspace": "This workspace"}

@@ -34,7 +34,8 @@ from sigil.errors import (
 from sigil.lanes import Item, lane_id
 from sigil.leases import Held, Stopped
 from sigil.messages import InboundMessage, fit_reply
-from sigil.money.budgets import Budgets, Standing
+from sigil.money.budgets import Budgets
+from sigil.money.standings import Standing
 from sigil.outbound.presence import Draft
 from sigil.providers.base import ChatRequest
 from sigil.providers.chain.adapt import adapt
@@ -167,10 +168,10 @@ class Agent:
         standings: Sequence[Standing] = ()
         if command[0] == "usage":
             day = datetime.now(UTC).strftime("%Y-%m-%d")
-            today = await self._stores.budgets.usage("user", user, day)
+            today = await self._stores.budgets.read_usage("user", user, day)
             # What everybody together may spend is the owner's to know.
-            limits = self._budgets.limits(session.key, user, workspace.scope)
-            standings = await self._budgets.overview([x for x in limits if x.scope != "all"])
+            limits = self._budgets.find_limits(session.key, user, workspace.scope)
+            standings = await self._budgets.read_standings([x for x in limits if x.scope != "all"])
         asked = commands.Asked(
             session,
             turn.route.workspace_id,
@@ -226,7 +227,7 @@ class Agent:
             ModelRequest(workspace.id, session.model, self._budget(session)),
             model_call=timeouts.model_call,
             idle_stream=timeouts.idle_stream,
-            meter=self._budgets.meter(
+            meter=self._budgets.open_meter(
                 session_key=session.key, user_id=turn.route.user_id, workspace_id=workspace.scope
             ),
             adapt=adapt,

@@ -151,7 +151,10 @@ async def test_every_effect_of_a_commit_is_applied(stores: Stores) -> None:
     session = await stores.sessions.load("s")
     assert (session.messages, session.model) == (("b", "c"), "p/m")
     assert (session.input_tokens, session.output_tokens) == (2, 3)
-    assert await stores.budgets.usage("user", "u", day) == {"input_tokens": 2, "output_tokens": 3}
+    assert await stores.budgets.read_usage("user", "u", day) == {
+        "input_tokens": 2,
+        "output_tokens": 3,
+    }
     assert await stores.audit.recent() == ['{"what": "turn"}']
     assert [event.data for event in await stores.chats.read("web:c")] == [{"type": "user"}]
     assert await stores.messages.get("out") == {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import EffectRejected
-from sigil.money.store import MOST_MICRO_USD, Refused, Spending
+from sigil.money.store import MOST_MICRO_USD, NoRoom, Spending
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class RedisBudgets:
 
     async def reserve(
         self, id: str, limits: Sequence[Limit], want: int, least: int, *, ttl: float
-    ) -> int | Refused:
+    ) -> int | NoRoom:
         """See `BudgetStore`. Raises `EffectRejected` for an amount over `MOST_MICRO_USD`, one
         below 1, or a scope that is named twice; then nothing was set aside."""
         _check(least, "least", 1, want)
@@ -45,7 +45,7 @@ class RedisBudgets:
             return int(answer[1])
         number, window, most, left, resets, spent = answer[1:]
         limit = limits[int(number) - 1]
-        return Refused(
+        return NoRoom(
             limit.scope,
             limit.subject,
             window.decode(),
@@ -72,11 +72,11 @@ class RedisBudgets:
         _check(spent, "what was spent")
         await self._client.script("settle", args=(self._keys.budget_hold(id), spent))
 
-    async def expire(self, limit: int = 100) -> int:
+    async def expire_holds(self, limit: int = 100) -> int:
         """See `BudgetStore`."""
         return int(await self._client.script("expire", args=(limit,)))
 
-    async def spending(self, limits: Sequence[Limit]) -> list[Spending]:
+    async def read_spending(self, limits: Sequence[Limit]) -> list[Spending]:
         """See `BudgetStore`."""
         scopes = [self._keys.budget(limit.scope, limit.subject) for limit in limits]
         found = await self._client.script("spending", args=scopes)
@@ -88,13 +88,13 @@ class RedisBudgets:
             for (limit, window), (spent, reserved, resets) in zip(windows, found, strict=True)
         ]
 
-    async def subjects(self, scope: str, limit: int = 100) -> list[str]:
+    async def list_subjects(self, scope: str, limit: int = 100) -> list[str]:
         """See `BudgetStore`."""
         args = (self._keys.budget_subjects(scope), max(1, limit))
         found = await self._client.script("subjects", args=args)
         return [subject.decode("utf-8", "surrogatepass") for subject in found]
 
-    async def usage(self, scope: str, subject: str, day: str) -> Mapping[str, int]:
+    async def read_usage(self, scope: str, subject: str, day: str) -> Mapping[str, int]:
         """Counters of a `user` or `workspace` on a day (YYYY-MM-DD, UTC); empty if nothing
         was used."""
         with self._client.guard():
