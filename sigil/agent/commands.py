@@ -122,7 +122,8 @@ def _spent(standing: Standing) -> str:
     line = f"  \n**{_WHOSE[standing.scope]}, {span}** {format_usd(used)}"
     if standing.limit is None:
         return line
-    return f"{line} of {format_usd(standing.limit)}, resets {format_reset(standing.window, standing.resets_in)}"
+    resets = format_reset(standing.window, standing.resets_in)
+    return f"{line} of {format_usd(standing.limit)}, resets {resets}"
 
 
 _WHOSE = {"session": "This conversation", "user": "You", "workspace": "This workspace"}
