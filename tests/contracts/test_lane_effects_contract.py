@@ -106,7 +106,7 @@ async def test_an_unknown_effect_applies_nothing(stores: Stores) -> None:
     before = await everything(stores)
     client: Any = stores.backend
     unit = ("append", 4, client.keys.audit(), 10, 60, "{}", "delete_all", 1, "x")
-    answer = await client.script("commit", args=(CHAT, lease.token, 1, 0, 1, "1", *unit))
+    answer = await client.run_script("commit", args=(CHAT, lease.token, 1, 0, 1, "1", *unit))
     assert answer == [b"rejected unknown effect delete_all"]
     assert await everything(stores) == before
 

@@ -22,15 +22,15 @@ from sigil.stores.redis.vectors import RedisVectors
 def stores_over(client: Client, *, retention_days: int = 7, can_block: bool = True) -> Stores:
     """Every store over one client."""
     return Stores(
-        users=RedisUsers(client, client.keys),
-        pairings=RedisPairings(client, client.keys),
-        sessions=RedisSessions(client, client.keys),
-        messages=RedisMessages(client, client.keys),
-        memory=RedisMemory(client, client.keys),
-        vectors=RedisVectors(client, client.keys),
-        audit=RedisAudit(client, client.keys),
+        users=RedisUsers(client),
+        pairings=RedisPairings(client),
+        sessions=RedisSessions(client),
+        messages=RedisMessages(client),
+        memory=RedisMemory(client),
+        vectors=RedisVectors(client),
+        audit=RedisAudit(client),
         lanes=RedisLanes(client, retention_days=retention_days),
-        budgets=RedisBudgets(client, client.keys),
+        budgets=RedisBudgets(client),
         health=RedisHealth(client),
         chats=RedisChats(client, can_block=can_block),
         signals=RedisSignals(client),
