@@ -63,8 +63,9 @@ def build(
 
     def make_agent() -> Agent:
         from sigil.agent.loop import Agent
-        from sigil.money.budgets import Budgets, check_prices
-        from sigil.money.pricing import PriceBook
+        from sigil.money.budgets import Budgets
+        from sigil.money.limits import check_prices
+        from sigil.money.price_book import PriceBook
 
         models = make_registry(settings, providers, stores)
         registries.append(models)
@@ -110,8 +111,8 @@ def check_channels(settings: Settings) -> None:
 def check_models(settings: Settings) -> None:
     """Raises `ConfigError` for providers or models that no turn could use, and for models without
     a known price where dollars are limited."""
-    from sigil.money.budgets import check_prices
-    from sigil.money.pricing import PriceBook
+    from sigil.money.limits import check_prices
+    from sigil.money.price_book import PriceBook
 
     make_registry(settings)
     check_prices(settings, PriceBook(settings.providers))

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from sigil.identity import Identity, People, User
 from sigil.leases import LeaseTerms
-from sigil.money.budgets import limit_of
+from sigil.money.limits import find_limit
 from sigil.overlay import DirectoryStore, Overlay
 from sigil.pairing import Door, PairingMode
 from sigil.providers.order import ModelOrder
@@ -135,7 +135,7 @@ class Directory:
         """What the four scopes of a turn may spend: session, user, workspace and all. `scope`
         is the workspace's, which tells everybody's personal workspaces apart."""
         subjects = (("session", session_key), ("user", user_id), ("workspace", scope), ("all", ""))
-        return [limit_of(self._settings, name, subject) for name, subject in subjects]
+        return [find_limit(self._settings, name, subject) for name, subject in subjects]
 
 
 class LiveDirectory:

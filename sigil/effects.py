@@ -136,14 +136,6 @@ class CountUsage:
 
 
 @dataclass(frozen=True, slots=True)
-class Remember:
-    """Appends JSON entries to a workspace's memory, capped at 1,000."""
-
-    workspace_id: str
-    entries: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Audit:
     """Appends one JSON entry to the audit log, capped."""
 
@@ -172,7 +164,6 @@ Effect = (
     | AppendHistory
     | UpdateSession
     | CountUsage
-    | Remember
     | Audit
     | Show
 )

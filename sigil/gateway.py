@@ -132,7 +132,7 @@ class Gateway:
     async def recover(self) -> float | None:
         """Wakes the lanes whose time has come, and settles what workers that died had reserved;
         returns the seconds until the next lane falls due, or None if none will."""
-        await self.stores.budgets.expire()
+        await self.stores.budgets.expire_holds()
         swept = await self.stores.lanes.sweep()
         for lane in swept.wake:
             self.wakeups.wake(lane)

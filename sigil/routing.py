@@ -11,13 +11,13 @@ repeat, and says nothing about the message.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
+from sigil.audit import encode_audit_entry
 from sigil.commands.base import CommandContext, Place
 from sigil.commands.table import COMMANDS, parse_command
 from sigil.effects import Audit, DeadLetter, Effect, Finish, Notice, Outcome, Push, Stage
@@ -184,7 +184,7 @@ class Routing:
     ) -> list[Effect]:
         effects: list[Effect] = [
             Finish(item_id, Outcome.REFUSED),
-            Audit(json.dumps({"what": "refused", "message": item_id, "why": reason})),
+            Audit(encode_audit_entry("refused", message=item_id, why=reason)),
         ]
         if text:
             effects.append(await self._replies.push_reply(message, text, item_id))

@@ -16,7 +16,7 @@ from sigil.config import Settings, load_settings
 from sigil.conversation import Message
 from sigil.errors import AllProvidersUnavailable, BudgetExceeded, ErrorKind, ProviderError
 from sigil.money.budgets import Budgets
-from sigil.money.pricing import PriceBook
+from sigil.money.price_book import PriceBook
 from sigil.providers.anthropic import AnthropicProvider
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.chain.health import Health
@@ -219,12 +219,14 @@ async def test_what_the_guide_quotes_of_budgets_is_what_people_are_told(limit, h
     budgets = Budgets(stores.budgets, PriceBook(settings.providers), settings)
     whose = {"session_key": "s", "user_id": "ana", "workspace_id": "w"}
     if held:
-        await stores.budgets.reserve("earlier", budgets.limits(*whose.values()), held, held, ttl=60)
+        await stores.budgets.reserve(
+            "earlier", budgets.find_limits(*whose.values()), held, held, ttl=60
+        )
     if spent:
         await stores.budgets.settle("earlier", spent)
     request = ChatRequest("m", [Message("user", "hello")], max_tokens=500)
     with pytest.raises(BudgetExceeded, match=told) as exceeded:
-        await budgets.meter(**whose).reserve("openai/m", request, ModelInfo("m"))
+        await budgets.open_meter(**whose).reserve("openai/m", request, ModelInfo("m"))
     assert f"| {wording.explain_budget(exceeded.value)} |" in section("What people are told")
     await stores.backend.close()
 

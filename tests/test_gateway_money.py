@@ -39,7 +39,7 @@ def scripted(*script: Any, **settings: Any) -> Talk:
 
 async def spent(t: Talk, scope: str = "all", subject: str = "") -> tuple[int, int]:
     """Spent and reserved this hour, in micro-dollars."""
-    (hour, _) = await t.stores.budgets.spending([Limit(scope, subject)])
+    (hour, _) = await t.stores.budgets.read_spending([Limit(scope, subject)])
     return hour.spent, hour.reserved
 
 

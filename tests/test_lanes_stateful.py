@@ -7,19 +7,27 @@ at any later time, as a client does whose answer was lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from sigil.effects import Accept, Effect, Finish, Outcome, Push, Stop
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
 from sigil.lanes import Lease, Refusal
 from sigil.testing import expire_leases, fake_stores, make_due
+from tests.budget_clock import Clock, script_text
 
 T = TypeVar("T")
 
@@ -53,6 +61,8 @@ class LaneMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.stores = fake_stores()
         self.lanes = self.stores.lanes
+        # The store's clock stands still: only what a rule does changes what is due.
+        self.run(Clock(self.stores, datetime.now(UTC).isoformat()).advance())
         self.workers = {name: Worker() for name in "abc"}
         self.sent: list[Sent] = []
         self.pushed = self.nonces = self.stops = 0
@@ -61,6 +71,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.handled: list[str] = []
         self.holder: int | None = None  # the token that is granted
         self.expired = self.parked = False
+        self.put_off = False  # the sweep has found the expired lease, and looks again later
         self.last_token = 0
         self.last_commit: tuple[int, int] | None = None
         self.strikes = self.stop = 0
@@ -208,7 +219,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.run(self.lanes.park(LANE, token, delay=delay, strike=strike))
         self.run(self.lanes.park(LANE, token, delay=delay, strike=strike))  # its answer was lost
         self.holder, self.expired = None, False
-        self.parked = delay > 0
+        self.parked = delay > 0 and bool(self.queue)
         self.strikes += strike
 
     @rule(name=WORKERS)
@@ -219,6 +230,7 @@ class LaneMachine(RuleBasedStateMachine):
     def leases_run_out(self) -> None:
         self.run(expire_leases(self.stores))
         self.expired = self.holder is not None
+        self.put_off = False
 
     @rule()
     def time_passes(self) -> None:
@@ -229,9 +241,14 @@ class LaneMachine(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         swept = self.run(self.lanes.sweep())
-        if self.holder is not None and not self.expired:
+        if self.holder is None:
+            return
+        if not self.expired or self.put_off:
             assert LANE not in swept.wake
-        if self.expired and not self.queue:
+        elif self.queue:
+            assert LANE in swept.wake
+            self.put_off = True
+        else:
             self.holder, self.expired = None, False
 
     @rule()
@@ -278,10 +295,50 @@ class LaneMachine(RuleBasedStateMachine):
         assert report["balanced"], report["problems"]
 
 
-LaneMachine.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-TestLane = LaneMachine.TestCase
+@pytest.fixture(autouse=True)
+def clock_that_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sigil.stores.redis.client.script_text", script_text)
+
+
+def test_any_interleaving_is_as_the_model_says() -> None:
+    run_state_machine_as_test(
+        LaneMachine,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.fixture
+def machine() -> Iterator[LaneMachine]:
+    made = LaneMachine()
+    try:
+        yield made
+        made.the_lane_is_as_the_model_says()
+    finally:
+        made.teardown()
+
+
+def test_a_lane_that_is_parked_after_its_last_item_wakes_with_the_next_push(
+    machine: LaneMachine,
+) -> None:
+    machine.push()
+    machine.take("a", 3, False)
+    machine.commit("a", 1, True, False)
+    machine.park("a", False, 500.0)
+    machine.time_passes()
+    machine.push()
+
+
+def test_a_lease_that_the_sweep_has_put_off_is_held_until_the_sweep_looks_again(
+    machine: LaneMachine,
+) -> None:
+    machine.push()
+    machine.take("a", 3, False)
+    machine.leases_run_out()
+    machine.sweep()
+    machine.commit("a", 1, True, False)
+    machine.sweep()

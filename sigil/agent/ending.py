@@ -10,7 +10,6 @@ begun too often           DEAD       an apology          the message, for replay
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from sigil.agent import wording
+from sigil.audit import encode_audit_entry
 from sigil.conversation import Message, encode_message
 from sigil.effects import (
     AppendHistory,
@@ -88,22 +88,22 @@ def bury_items(items: Sequence[Item]) -> list[Effect]:
     return [
         *(Finish(item.id, Outcome.DEAD, keep_body=True) for item in items),
         *(DeadLetter(item.id, Stage.TURN, reason) for item in items),
-        Audit(json.dumps({"what": "dead", "message": items[0].id})),
+        Audit(encode_audit_entry("dead", message=items[0].id)),
     ]
 
 
 def audit_turn(what: str, turn: Turn, attempts: Sequence[AttemptRecord] = (), **more: Any) -> Audit:
     """One entry of the audit log: what became of a turn, and each model call of it."""
-    entry = {
-        "what": what,
-        "turn": turn.id,
-        "user": turn.route.user_id,
-        "workspace": turn.route.workspace_id,
-        "at": turn.last.received_at.isoformat(),
-        "attempts": [_describe_attempt(attempt) for attempt in attempts],
+    entry = encode_audit_entry(
+        what,
+        turn=turn.id,
+        user=turn.route.user_id,
+        workspace=turn.route.workspace_id,
+        at=turn.last.received_at.isoformat(),
+        attempts=[_describe_attempt(attempt) for attempt in attempts],
         **more,
-    }
-    return Audit(json.dumps(entry))
+    )
+    return Audit(entry)
 
 
 def _end_over_budget(turn: Turn, reply: Reply, error: BudgetExceeded) -> Ending:

@@ -163,7 +163,7 @@ class Agent:
             ModelRequest(turn.route.workspace_id, session.model, budget),
             model_call=timeouts.model_call,
             idle_stream=timeouts.idle_stream,
-            meter=self._budgets.meter(
+            meter=self._budgets.open_meter(
                 session_key=session.key,
                 user_id=turn.route.user_id,
                 workspace_id=turn.route.scope,

@@ -9,7 +9,7 @@ from sigil.errors import (
     ProviderError,
     SigilError,
 )
-from sigil.money.budgets import reset_text
+from sigil.money.amounts import format_reset
 
 DEAD = (
     "I failed several times to answer this message and have given up on it. "
@@ -30,7 +30,7 @@ def explain_failure(error: SigilError | None) -> str:
     if isinstance(error, AllProvidersUnavailable):
         seconds = error.retry_in
         if seconds is not None and seconds <= _NAMED_WAIT_S:
-            return _FAILED.format(when=reset_text("hour", seconds))
+            return _FAILED.format(when=format_reset("hour", seconds))
     if isinstance(error, ProviderError) and not error.transient:
         if error.kind is ErrorKind.CONTEXT_TOO_LONG:
             return _CONTEXT

@@ -10,8 +10,9 @@ from sigil.cli import backend, output
 from sigil.config import Settings
 from sigil.config.schema import PERSONAL
 from sigil.errors import SigilError, UserNotFound, WorkspaceNotFound
-from sigil.money.budgets import MICRO, Standing, known_scopes, limit_of, overview, reset_text
-from sigil.money.pricing import usd
+from sigil.money.amounts import MICRO_PER_USD, format_reset, format_usd
+from sigil.money.limits import find_limit, list_limits
+from sigil.money.standings import Standing, read_standings
 from sigil.money.store import Limit
 from sigil.stores.base import Stores
 
@@ -59,15 +60,15 @@ async def _read(settings: Settings, asked: Sequence[tuple[str, str]]) -> list[St
     async with backend.stores(settings) as stores:
         for scope, subject in asked:
             await _known(settings, stores, scope, subject)
-        limits: list[Limit] = [limit_of(settings, *scope) for scope in asked]
+        limits: list[Limit] = [find_limit(settings, *scope) for scope in asked]
         if not limits:
-            limits = await known_scopes(stores.budgets, settings)
-        return await overview(stores.budgets, limits)
+            limits = await list_limits(stores.budgets, settings)
+        return await read_standings(stores.budgets, limits)
 
 
 async def _known(settings: Settings, stores: Stores, scope: str, subject: str) -> None:
     """A name that was mistyped has spent nothing, which would be a misleading answer."""
-    if scope == "session" or subject in await stores.budgets.subjects(scope, 10_000):
+    if scope == "session" or subject in await stores.budgets.list_subjects(scope, 10_000):
         return
     if scope == "user" and subject not in settings.users:
         try:
@@ -93,13 +94,13 @@ def _row(standing: Standing) -> tuple[object, ...]:
         _shown(standing.spent),
         _shown(standing.reserved),
         _shown(standing.left),
-        reset_text(standing.window, standing.resets_in),
+        format_reset(standing.window, standing.resets_in),
     )
 
 
 def _shown(micro: int | None) -> str:
-    return "-" if micro is None else usd(micro)
+    return "-" if micro is None else format_usd(micro)
 
 
 def _dollars(micro: int | None) -> float | None:
-    return None if micro is None else micro / MICRO
+    return None if micro is None else micro / MICRO_PER_USD

@@ -74,7 +74,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
     process = Process(gateway, settings)
     try:
         await process.reach_store(STORE_WITHIN_S)
-        for warning in await gateway.stores.backend.warnings():
+        for warning in await gateway.stores.backend.list_warnings():
             _log.warning("the server may lose messages", why=warning)
         app = create_app(gateway)
         server = _Server(

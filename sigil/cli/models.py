@@ -15,7 +15,8 @@ from sigil.cli import output
 from sigil.config import Settings
 from sigil.config.models import ProviderSettings
 from sigil.errors import ConfigError, ProviderError, SigilError
-from sigil.money.pricing import PriceBook, Rates
+from sigil.money.price import Rates
+from sigil.money.price_book import PriceBook
 from sigil.providers.base import Catalogued, ModelInfo
 from sigil.providers.registry import PROVIDERS, ProviderRegistry, load, split_name
 
@@ -162,11 +163,11 @@ def _configured(name: str, settings: Settings) -> Iterator[str]:
 
 
 def _entry(name: str, info: ModelInfo, book: PriceBook, settings: Settings) -> _Entry:
-    price, failover = book.price(name), settings.models.failover
+    price, failover = book.find_price(name), settings.models.failover
     return _Entry(
         name,
         info,
-        rates=None if price is None else price.rates(),
+        rates=None if price is None else price.find_rates(),
         default=name == settings.models.default,
         failover=failover.index(name) + 1 if name in failover else None,
     )

@@ -15,7 +15,7 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # recognised, 
 async def redis_warnings(settings: Settings) -> list[str]:
     """What about the server may lose data. Raises `ConfigError` or `StoreError`."""
     async with backend.stores(settings) as stores:
-        return await stores.backend.warnings()
+        return await stores.backend.list_warnings()
 
 
 def why_not_bindable(host: str, port: int) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sigil.cli import backend, output
 from sigil.config import Settings
-from sigil.money.pricing import usd
+from sigil.money.amounts import format_usd
 
 COLUMNS = ("at", "user", "workspace", "model", "result", "seconds", "in", "out", "cost", "why")
 ANSWERED, STOPPED = "answered", "stopped"
@@ -53,6 +53,6 @@ def _rows(turn: Mapping[str, Any]) -> Iterator[list[object]]:
             f"{attempt['seconds']:.2f}",
             attempt["input_tokens"],
             attempt["output_tokens"],
-            usd(attempt.get("cost", 0)),
+            format_usd(attempt.get("cost", 0)),
             attempt.get("why", ""),
         ]

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sigil.commands.base import CommandContext, CommandResult
-from sigil.money.budgets import overview, reset_text
-from sigil.money.pricing import usd
+from sigil.money.amounts import format_reset, format_usd
+from sigil.money.standings import read_standings
 
 if TYPE_CHECKING:
-    from sigil.money.budgets import Standing
+    from sigil.money.standings import Standing
 
 _WHOSE = {"session": "This conversation", "user": "You", "workspace": "This workspace"}
 _SPANS = {"hour": "this hour", "day": "today"}
@@ -21,9 +21,9 @@ async def show_usage(context: CommandContext) -> CommandResult:
     or was spent. What everybody together may spend is for the owner alone."""
     session, route, stores = context.session, context.route, context.stores
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    today = await stores.budgets.usage("user", route.user_id, day)
+    today = await stores.budgets.read_usage("user", route.user_id, day)
     limits = context.directory.list_limits(session.key, route.user_id, route.scope)
-    standings = await overview(stores.budgets, [x for x in limits if x.scope != "all"])
+    standings = await read_standings(stores.budgets, [x for x in limits if x.scope != "all"])
     used = session.input_tokens + session.output_tokens
     limit = context.directory.budgets.max_session_tokens
     of = f" of {limit}" if limit is not None else ""
@@ -41,8 +41,8 @@ def _describe_standing(standing: Standing) -> str:
     used = standing.spent + standing.reserved
     if standing.limit is None and not used:
         return ""
-    line = f"  \n**{_WHOSE[standing.scope]}, {_SPANS[standing.window]}** {usd(used)}"
+    line = f"  \n**{_WHOSE[standing.scope]}, {_SPANS[standing.window]}** {format_usd(used)}"
     if standing.limit is None:
         return line
-    resets = reset_text(standing.window, standing.resets_in)
-    return f"{line} of {usd(standing.limit)}, resets {resets}"
+    resets = format_reset(standing.window, standing.resets_in)
+    return f"{line} of {format_usd(standing.limit)}, resets {resets}"

@@ -1,7 +1,8 @@
-"""What the core keeps, one small protocol per concern.
+"""All stores in one bundle.
 
-Every method may raise `StoreError` (the backend did not answer), which never means
-"not found".
+Each store is a small protocol that stands beside its concern: `UserStore` beside `User`, for
+example. Every method of every store may raise `StoreError`, which means that the backend did not
+answer. It never means "not found".
 """
 
 from __future__ import annotations
@@ -49,11 +50,13 @@ class Backend(Protocol):
     """The connection behind the stores."""
 
     async def ping(self) -> None:
-        """Raises `StoreError` when the backend does not answer."""
+        """Raises `StoreError` if the backend does not answer."""
         ...
 
-    async def warnings(self) -> list[str]:
+    async def list_warnings(self) -> list[str]:
         """Settings of the server that may lose or evict data, as sentences."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Closes all connections."""
+        ...

@@ -35,7 +35,7 @@ async def exposition(stores: Stores) -> tuple[bytes, str]:
     days = await stores.lanes.counts()
     times = await stores.counters.read()
     resting = await stores.health.resting()
-    money = await stores.budgets.spending([Limit("all")])
+    money = await stores.budgets.read_spending([Limit("all")])
     registry = CollectorRegistry(auto_describe=False)
     families = (_messages(days), _waiting(days), _stages(times), *_health(resting), _money(money))
     registry.register(_Snapshot(families))

@@ -58,7 +58,7 @@ class FakeBackend:
     async def ping(self):
         pass
 
-    async def warnings(self):
+    async def list_warnings(self):
         return ["appendonly is off."]
 
     async def close(self):

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sigil.errors import EffectRejected, StoreError
-from sigil.money.store import MOST_MICRO_USD, Limit, Refused
+from sigil.money.store import MOST_MICRO_USD, Limit, NoRoom
 from tests.budget_clock import Clock, script_text
 
 DAY = 24 * 3600
@@ -31,7 +31,7 @@ async def clock(stores, monkeypatch) -> Clock:
 
 async def money(stores, *limits: Limit) -> list[tuple[int, int]]:
     """(spent, reserved) of the hour and the day of each scope."""
-    found = await stores.budgets.spending(limits)
+    found = await stores.budgets.read_spending(limits)
     return [(window.spent, window.reserved) for window in found]
 
 
@@ -60,14 +60,14 @@ async def test_as_much_is_granted_as_the_smallest_room_allows(stores, clock):
     assert await stores.budgets.reserve("2", other, 5000, 500, ttl=60) == 500
     third = [Limit("session", "v"), *FOUR[1:]]
     refused = await stores.budgets.reserve("3", third, 5000, 1, ttl=60)
-    assert refused == Refused("user", "u", "day", 1000, 0, 50 * 60, 0)
+    assert refused == NoRoom("user", "u", "day", 1000, 0, 50 * 60, 0)
 
 
 async def test_what_is_refused_sets_nothing_aside_and_names_a_window_without_room(stores, clock):
     assert await stores.budgets.reserve("1", FOUR, 450, 450, ttl=60) == 450
     before, known = await money(stores, *FOUR), await keys(stores)
     refused = await stores.budgets.reserve("2", FOUR, 600, 51, ttl=60)
-    assert refused == Refused("session", "s", "hour", 500, 50, 50 * 60, 0)
+    assert refused == NoRoom("session", "s", "hour", 500, 50, 50 * 60, 0)
     assert await money(stores, *FOUR) == before
     assert await keys(stores) == known
     assert await stores.budgets.reserve("3", FOUR, 600, 50, ttl=60) == 50
@@ -77,7 +77,7 @@ async def test_of_windows_without_room_the_one_that_has_room_again_last_is_named
     await clock.advance(-3 * 3600)  # 20:10
     hour, day, later = 50 * 60, 3 * 3600 + 50 * 60, {"ttl": 60}
 
-    async def said(*limits: Limit) -> Refused | int:
+    async def said(*limits: Limit) -> NoRoom | int:
         return await stores.budgets.reserve("no", limits, 50, 50, **later)
 
     spender = [Limit("session", "s"), Limit("user", "u"), Limit("all")]
@@ -85,17 +85,17 @@ async def test_of_windows_without_room_the_one_that_has_room_again_last_is_named
     await stores.budgets.settle("1", 100)
     await stores.budgets.reserve("2", spender, 30, 30, ttl=60)
     both = Limit("user", "u", 100, 110)
-    assert await said(both) == Refused("user", "u", "day", 110, 0, day, 100)
+    assert await said(both) == NoRoom("user", "u", "day", 110, 0, day, 100)
     assert await said(Limit("session", "s", 100, None), both, Limit("all", "", 120, 120)) == (
-        Refused("user", "u", "day", 110, 0, day, 100)
+        NoRoom("user", "u", "day", 110, 0, day, 100)
     )
     # What is only reserved will mostly be given back.
     waits = Limit("session", "s", None, 150)
-    assert await said(waits) == Refused("session", "s", "day", 150, 20, day, 100)
+    assert await said(waits) == NoRoom("session", "s", "day", 150, 20, day, 100)
     spent = Limit("user", "u", 100, None)
-    assert await said(waits, spent) == Refused("user", "u", "hour", 100, 0, hour, 100)
+    assert await said(waits, spent) == NoRoom("user", "u", "hour", 100, 0, hour, 100)
     # What never fits is worse than any wait.
-    assert await said(both, Limit("all", "", 49, None)) == Refused(
+    assert await said(both, Limit("all", "", 49, None)) == NoRoom(
         "all", "", "hour", 49, 0, hour, 100
     )
 
@@ -104,13 +104,13 @@ async def test_the_last_scope_counts_as_much_as_the_first(stores, clock):
     for number in range(3):
         limits = [Limit("session", str(number)), Limit("all", "", 3000, 2000)]
         answer = await stores.budgets.reserve(str(number), limits, 1000, 1000, ttl=60)
-        assert answer == (1000 if number < 2 else Refused("all", "", "day", 2000, 0, 50 * 60, 0))
+        assert answer == (1000 if number < 2 else NoRoom("all", "", "day", 2000, 0, 50 * 60, 0))
     assert await money(stores, Limit("session", "2")) == [(0, 0)] * 2
 
 
 async def test_a_limit_of_nothing_allows_nothing(stores, clock):
     refused = await stores.budgets.reserve("1", [Limit("all", "", 0, None)], 1, 1, ttl=60)
-    assert refused == Refused("all", "", "hour", 0, 0, 50 * 60, 0)
+    assert refused == NoRoom("all", "", "hour", 0, 0, 50 * 60, 0)
 
 
 async def test_without_limits_money_is_counted(stores, clock):
@@ -130,7 +130,7 @@ async def test_what_was_overspent_leaves_no_room_and_no_debt_is_shown(stores, cl
     await stores.budgets.settle("1", 170)
     assert await money(stores, *limits) == [(170, 0)] * 2
     refused = await stores.budgets.reserve("2", limits, 1, 1, ttl=60)
-    assert refused == Refused("all", "", "hour", 100, 0, 50 * 60, 170)
+    assert refused == NoRoom("all", "", "hour", 100, 0, 50 * 60, 170)
 
 
 async def test_reservations_at_the_same_time_never_exceed_the_limit(stores, clock):
@@ -154,7 +154,7 @@ async def test_the_same_id_gets_the_same_answer_whatever_has_happened_since(stor
     assert await money(stores, *FOUR) == [(30, 0)] * 8
     await stores.budgets.reserve("2", FOUR, 100, 10, ttl=60)
     await clock.advance(61)
-    assert await stores.budgets.expire() == 1
+    assert await stores.budgets.expire_holds() == 1
     assert await stores.budgets.reserve("2", FOUR, 100, 10, ttl=60) == 100
     assert await money(stores, *FOUR) == [(130, 0)] * 8
 
@@ -171,9 +171,9 @@ async def test_settling_again_changes_nothing(stores, clock):
 async def test_settling_after_expiry_changes_nothing(stores, clock):
     await stores.budgets.reserve("1", FOUR, 400, 10, ttl=60)
     await clock.advance(60)
-    assert await stores.budgets.expire() == 1
+    assert await stores.budgets.expire_holds() == 1
     await stores.budgets.settle("1", 1)
-    assert await stores.budgets.expire() == 0
+    assert await stores.budgets.expire_holds() == 0
     assert await money(stores, *FOUR) == [(400, 0)] * 8
 
 
@@ -183,9 +183,9 @@ async def test_settling_after_expiry_changes_nothing(stores, clock):
 async def test_a_reservation_expires_at_its_time_and_not_before(stores, clock):
     await stores.budgets.reserve("1", FOUR, 400, 10, ttl=60)
     await clock.advance(59.999)
-    assert await stores.budgets.expire() == 0
+    assert await stores.budgets.expire_holds() == 0
     await clock.advance(0.001)
-    assert await stores.budgets.expire() == 1
+    assert await stores.budgets.expire_holds() == 1
     assert await money(stores, *FOUR) == [(400, 0)] * 8
 
 
@@ -196,8 +196,8 @@ async def test_the_next_reservation_expires_a_bounded_number(stores, clock):
     await clock.advance(61)
     await stores.budgets.reserve("next", free, 1, 1, ttl=60)
     assert await money(stores, *free) == [(200, 51)] * 2
-    assert await stores.budgets.expire(3) == 3
-    assert await stores.budgets.expire() == 2
+    assert await stores.budgets.expire_holds(3) == 3
+    assert await stores.budgets.expire_holds() == 2
     assert await money(stores, *free) == [(250, 1)] * 2
 
 
@@ -205,7 +205,7 @@ async def test_also_a_refusal_expires_what_is_over(stores, clock):
     limits = [Limit("all", "", 10, None)]
     await stores.budgets.reserve("1", limits, 10, 10, ttl=60)
     await clock.advance(61)
-    assert isinstance(await stores.budgets.reserve("2", limits, 1, 1, ttl=60), Refused)
+    assert isinstance(await stores.budgets.reserve("2", limits, 1, 1, ttl=60), NoRoom)
     assert await money(stores, *limits) == [(10, 0)] * 2
 
 
@@ -216,7 +216,7 @@ async def test_a_reservation_is_settled_in_the_windows_it_was_made_in(stores, cl
     limits = [Limit("all", "", 100, 100)]
     await stores.budgets.reserve("1", limits, 100, 100, ttl=DAY)
     await clock.advance(50 * 60 - 0.001)
-    assert isinstance(await stores.budgets.reserve("2", limits, 1, 1, ttl=60), Refused)
+    assert isinstance(await stores.budgets.reserve("2", limits, 1, 1, ttl=60), NoRoom)
     await clock.advance(0.001)  # midnight: another hour and another day
     assert await money(stores, *limits) == [(0, 0)] * 2
     assert await stores.budgets.reserve("3", limits, 100, 100, ttl=60) == 100
@@ -233,8 +233,11 @@ async def test_the_next_hour_is_the_same_day(stores, clock):
     await clock.advance(3000)
     assert await stores.budgets.reserve("2", limits, 100, 1, ttl=60) == 50
     refused = await stores.budgets.reserve("3", limits, 100, 1, ttl=60)
-    assert refused == Refused("all", "", "day", 150, 0, 3600, 100)
-    assert [window.resets_in for window in await stores.budgets.spending(limits)] == [3600, 3600]
+    assert refused == NoRoom("all", "", "day", 150, 0, 3600, 100)
+    assert [window.resets_in for window in await stores.budgets.read_spending(limits)] == [
+        3600,
+        3600,
+    ]
 
 
 async def test_windows_are_named_by_their_time_and_go_when_they_are_long_over(stores, clock):
@@ -273,7 +276,7 @@ async def test_windows_are_those_of_the_servers_clock(stores):
     after = stamps(await stores.backend.redis.time())
     found = {match[1] for key in await keys(stores) if (match := re.search(r"::\w+:(.*)", key))}
     assert found in (before, after)
-    hour, day = await stores.budgets.spending([Limit("all")])
+    hour, day = await stores.budgets.read_spending([Limit("all")])
     assert 0 < hour.resets_in <= 3600
     assert hour.resets_in <= day.resets_in <= DAY
 
@@ -285,11 +288,11 @@ async def test_subjects_are_those_of_today_the_latest_first(stores, clock):
     for number, subject in enumerate(("a", "b:ü", "c\udc80", "a")):
         await stores.budgets.reserve(str(number), [Limit("user", subject)], 1, 1, ttl=60)
         await clock.advance(1)
-    assert await stores.budgets.subjects("user") == ["a", "c\udc80", "b:ü"]
-    assert await stores.budgets.subjects("user", 2) == ["a", "c\udc80"]
-    assert await stores.budgets.subjects("workspace") == []
+    assert await stores.budgets.list_subjects("user") == ["a", "c\udc80", "b:ü"]
+    assert await stores.budgets.list_subjects("user", 2) == ["a", "c\udc80"]
+    assert await stores.budgets.list_subjects("workspace") == []
     await clock.advance(DAY)
-    assert await stores.budgets.subjects("user") == []
+    assert await stores.budgets.list_subjects("user") == []
 
 
 async def test_subjects_that_look_alike_are_apart(stores, clock):
@@ -331,7 +334,7 @@ async def test_large_amounts_are_exact(stores, clock):
     assert await money(stores, *free) == [(1000 * odd, 0)] * 2
     most = MOST_MICRO_USD
     refused = await stores.budgets.reserve("x", [Limit("all", "", most, most)], 1, 1, ttl=60)
-    assert refused == Refused("all", "", "hour", most, 0, 50 * 60, 1000 * odd)
+    assert refused == NoRoom("all", "", "hour", most, 0, 50 * 60, 1000 * odd)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from sigil.effects import (
     Outcome,
     Push,
     Receipt,
-    Remember,
     Show,
     Stage,
     Stop,
@@ -61,7 +60,6 @@ BROKEN: dict[str, tuple[str, Effect]] = {
     "history": ("history:s", AppendHistory("s", "s", ["{}"], 10)),
     "session": ("session:s", UpdateSession("s", {"model": "m"})),
     "usage": ("usage:user:u:{day}", CountUsage("s", "u", "w", {"turns": 1})),
-    "memory": ("memory:w", Remember("w", ["{}"])),
     "audit": ("audit", Audit("{}")),
     "show": ("chat:c", Show("c", "e", "{}")),
     "show, the ids seen": ("chat-seen:c", Show("c", "e", "{}")),
@@ -108,7 +106,7 @@ async def test_an_unknown_effect_applies_nothing(stores: Stores) -> None:
     before = await everything(stores)
     client: Any = stores.backend
     unit = ("append", 4, client.keys.audit(), 10, 60, "{}", "delete_all", 1, "x")
-    answer = await client.script("commit", args=(CHAT, lease.token, 1, 0, 1, "1", *unit))
+    answer = await client.run_script("commit", args=(CHAT, lease.token, 1, 0, 1, "1", *unit))
     assert answer == [b"rejected unknown effect delete_all"]
     assert await everything(stores) == before
 
@@ -142,7 +140,6 @@ async def test_every_effect_of_a_commit_is_applied(stores: Stores) -> None:
             AppendHistory("s", session.id, ["a", "b", "c"], 2),
             UpdateSession("s", {"model": "p/m"}),
             CountUsage("s", "u", "w", {"input_tokens": 2, "output_tokens": 3}),
-            Remember("w", ["note"]),
             Audit('{"what": "turn"}'),
             Show("web:c", "e", '{"type": "user"}'),
             Show("web:c", "e", '{"type": "user"}'),
@@ -154,8 +151,10 @@ async def test_every_effect_of_a_commit_is_applied(stores: Stores) -> None:
     session = await stores.sessions.load("s")
     assert (session.messages, session.model) == (("b", "c"), "p/m")
     assert (session.input_tokens, session.output_tokens) == (2, 3)
-    assert await stores.budgets.usage("user", "u", day) == {"input_tokens": 2, "output_tokens": 3}
-    assert await stores.memory.recent("w") == ["note"]
+    assert await stores.budgets.read_usage("user", "u", day) == {
+        "input_tokens": 2,
+        "output_tokens": 3,
+    }
     assert await stores.audit.recent() == ['{"what": "turn"}']
     assert [event.data for event in await stores.chats.read("web:c")] == [{"type": "user"}]
     assert await stores.messages.get("out") == {

@@ -52,6 +52,15 @@ async def test_parking_twice_is_once(stores: Stores) -> None:
     assert (await take(stores, TARGET, "m")).strikes == 1
 
 
+async def test_a_lane_that_was_emptied_is_given_back_and_not_parked(stores: Stores) -> None:
+    await fill(stores, TARGET, "1")
+    lease = await take(stores, TARGET)
+    await stores.lanes.commit(TARGET, lease.token, 1, ["1"], keep=True)
+    assert await stores.lanes.park(TARGET, lease.token, delay=30) == ()
+    assert (await stores.lanes.push(Push(TARGET, "2", {}))).wake == (TARGET,)
+    assert ids(await take(stores, TARGET, "m")) == ["2"]
+
+
 async def test_a_push_does_not_shorten_parking(stores: Stores) -> None:
     await fill(stores, TARGET, "1")
     lease = await take(stores, TARGET)

@@ -12,7 +12,6 @@ from sigil.effects import (
     CountUsage,
     DeadLetter,
     Push,
-    Remember,
     Stage,
     UpdateSession,
 )
@@ -228,11 +227,6 @@ async def test_memories_are_apart(stores):
     assert [await stores.memory.recent(name) for name in names] == [[json.dumps(n)] for n in names]
 
 
-async def test_memory_written_by_a_turn(stores):
-    await apply(stores, Remember("w", ['{"text":"milk"}']))
-    assert await stores.memory.search("w", "milk") == ['{"text":"milk"}']
-
-
 async def test_search_ranks_by_words_found_then_the_newest(stores):
     one, two, three, four = (
         json.dumps({"role": "user", "text": text})
@@ -283,12 +277,12 @@ async def test_usage_of_a_day(stores):
         await apply(stores, CountUsage("s", "a:b", "homelab", {"input_tokens": amount, "turns": 1}))
     days = {day, datetime.now(UTC).strftime("%Y-%m-%d")}
     for scope, subject in (("user", "a:b"), ("workspace", "homelab")):
-        counted = [await stores.budgets.usage(scope, subject, day) for day in days]
+        counted = [await stores.budgets.read_usage(scope, subject, day) for day in days]
         assert sum(each.get("input_tokens", 0) for each in counted) == 12
         assert sum(each.get("turns", 0) for each in counted) == 2
-    assert await stores.budgets.usage("user", "homelab", day) == {}
-    assert await stores.budgets.usage("user:a", "b", day) == {}
-    assert await stores.budgets.usage("user", "a:b", "2020-01-01") == {}
+    assert await stores.budgets.read_usage("user", "homelab", day) == {}
+    assert await stores.budgets.read_usage("user:a", "b", day) == {}
+    assert await stores.budgets.read_usage("user", "a:b", "2020-01-01") == {}
     assert all(0 < ttl <= 40 * 86400 for ttl in await lifetimes(stores, "usage:"))
 
 
@@ -317,7 +311,7 @@ async def test_usage_of_a_day(stores):
         lambda s: s.vectors.delete("w", "v"),
         lambda s: s.audit.add("1"),
         lambda s: s.audit.recent(),
-        lambda s: s.budgets.usage("user", "1", "2026-01-01"),
+        lambda s: s.budgets.read_usage("user", "1", "2026-01-01"),
     ],
 )
 async def test_a_store_that_is_away_says_so(tmp_path, ask):

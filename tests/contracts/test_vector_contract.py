@@ -105,7 +105,7 @@ async def test_vectors_of_a_workspace_have_one_length(stores):
 async def test_vectors_are_bounded_in_number(stores):
     from sigil.stores.redis.vectors import RedisVectors
 
-    vectors = RedisVectors(stores.backend, stores.backend.keys, most=3)
+    vectors = RedisVectors(stores.backend, most=3)
     for id in "abc":
         await vectors.put("w", id, [1, 0])
     with pytest.raises(EffectRejected, match="holds 3 vectors"):

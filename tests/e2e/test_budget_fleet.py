@@ -24,7 +24,8 @@ from sigil.config import load_settings
 from sigil.gateway import Gateway
 from sigil.lanes import LaneKind, lane_kind
 from sigil.messages import InboundMessage
-from sigil.money.budgets import limit_of, overview
+from sigil.money.limits import find_limit
+from sigil.money.standings import read_standings
 from sigil.money.store import Limit
 from sigil.stores import Stores
 from tests.conftest import missing_peer, valkey_binary
@@ -158,14 +159,14 @@ class Fleet:
 
     async def money(self) -> tuple[int, int]:
         """Spent and reserved of all together, today."""
-        _, day = await overview(self.stores.budgets, [limit_of(self.stack.settings, "all")])
+        _, day = await read_standings(self.stores.budgets, [find_limit(self.stack.settings, "all")])
         return day.spent, day.reserved
 
     async def watch(self) -> None:
         """Fails as soon as any scope is over, by the store's count or the vendor's."""
-        limits = [limit_of(self.stack.settings, *scope) for scope in SCOPES]
+        limits = [find_limit(self.stack.settings, *scope) for scope in SCOPES]
         while True:
-            for now in await overview(self.stores.budgets, limits):
+            for now in await read_standings(self.stores.budgets, limits):
                 assert now.spent >= 0
                 assert now.reserved >= 0
                 assert now.limit is None or now.spent + now.reserved <= now.limit, now
@@ -181,7 +182,7 @@ class Fleet:
 
 async def _a_day_that_lasts(stores: Stores) -> None:
     """The budget is that of a day; it must not begin anew while the test runs."""
-    while (await stores.budgets.spending([_ALL]))[1].resets_in < 180:
+    while (await stores.budgets.read_spending([_ALL]))[1].resets_in < 180:
         await asyncio.sleep(1)
 
 

@@ -4,33 +4,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sigil.stores.redis.effects import MEMORY_TTL, MOST_AUDIT
+from sigil.stores.redis.bounds import AUDIT_TTL, MOST_AUDIT_ENTRIES
 
 if TYPE_CHECKING:
     from sigil.stores.redis.client import Client
-    from sigil.stores.redis.keys import Keys
 
 
 class RedisAudit:
-    """An `AuditStore`. Adding may store an entry twice if a reply is lost."""
+    """An `AuditStore`. If a reply of Redis is lost, the entry may be stored twice."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._keys = keys
+        self._keys = client.keys
 
     async def add(self, entry: str) -> None:
-        """Appends one entry; beyond 10,000 the oldest go."""
+        """Appends one entry, and drops the oldest ones beyond 10,000."""
         with self._client.guard():
             async with self._client.redis.pipeline(transaction=True) as pipe:
                 pipe.rpush(self._keys.audit(), entry)
-                pipe.ltrim(self._keys.audit(), -MOST_AUDIT, -1)
-                pipe.expire(self._keys.audit(), MEMORY_TTL)
+                pipe.ltrim(self._keys.audit(), -MOST_AUDIT_ENTRIES, -1)
+                pipe.expire(self._keys.audit(), AUDIT_TTL)
                 await pipe.execute()
 
     async def recent(self, limit: int = 100) -> list[str]:
-        """The newest `limit` entries, oldest of them first."""
+        """The newest `limit` entries, the oldest of them first."""
         if limit <= 0:
             return []
         with self._client.guard():
-            found: Any = await self._client.redis.lrange(self._keys.audit(), -limit, -1)
-        return [entry.decode() for entry in found]
+            entries: Any = await self._client.redis.lrange(self._keys.audit(), -limit, -1)
+        return [entry.decode() for entry in entries]

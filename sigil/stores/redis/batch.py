@@ -1,8 +1,8 @@
-"""Commands that are asked for at the same time share a round trip.
+"""Commands that are called at the same time share a round trip.
 
-While a batch is on its way, what is asked for meanwhile gathers and goes as the next one. So a
-lone command goes at once, and under load the cost of a round trip, most of it the client's own
-work, is shared: it halves the CPU that a busy worker spends on Redis.
+While one batch is on its way, further commands gather, and then go as the next batch. A lone
+command goes at once. Under load, commands share the cost of a round trip, most of which is the
+client's own work. This halves the CPU time that a busy worker spends on Redis.
 """
 
 from __future__ import annotations
@@ -12,36 +12,38 @@ from typing import Any
 
 MOST_AT_ONCE = 64
 
+_Call = tuple[tuple[Any, ...], asyncio.Future[Any]]
+
 
 class Batcher:
-    """Runs commands over one redis-py client, in the order in which they were asked for."""
+    """Runs commands over one redis-py client, in the order in which they are called."""
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
-        self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
+        self._waiting: list[_Call] = []
         self._sender: asyncio.Task[None] | None = None
 
     async def call(self, *command: Any) -> Any:
-        """The server's answer to one command. Raises what redis-py raises."""
+        """Runs one command and returns the server's answer. Raises what redis-py raises."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append((command, future))
         if self._sender is None:
-            self._sender = asyncio.create_task(self._send())
+            self._sender = asyncio.create_task(self._send_waiting())
         return await future
 
-    async def _send(self) -> None:
+    async def _send_waiting(self) -> None:
         try:
             while self._waiting:
                 batch = self._waiting[:MOST_AT_ONCE]
                 del self._waiting[:MOST_AT_ONCE]
-                await self._exchange(batch)
+                await self._send_batch(batch)
         finally:
             self._sender = None
 
-    async def _exchange(self, batch: list[tuple[tuple[Any, ...], asyncio.Future[Any]]]) -> None:
+    async def _send_batch(self, batch: list[_Call]) -> None:
         try:
-            answers = await self._answers([command for command, _ in batch])
-        except Exception as error:  # noqa: BLE001  # whoever asked is told
+            answers = await self._execute([command for command, _ in batch])
+        except Exception as error:  # noqa: BLE001  # every caller gets it
             answers = [error] * len(batch)
         except asyncio.CancelledError:
             for _, future in batch + self._waiting:
@@ -56,7 +58,7 @@ class Batcher:
             else:
                 future.set_result(answer)
 
-    async def _answers(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+    async def _execute(self, commands: list[tuple[Any, ...]]) -> list[Any]:
         if len(commands) == 1:
             return [await self._redis.execute_command(*commands[0])]
         async with self._redis.pipeline(transaction=False) as pipe:

@@ -10,17 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from sigil.channels.live import ChatEventRecord, LiveEvent, draft_event
+from sigil.stores.redis.bounds import CHAT_TTL, MOST_CHAT_EVENTS, MOST_CHATS
 from sigil.stores.redis.client import Client
-from sigil.stores.redis.effects import CHAT_TTL, MOST_CHAT_EVENTS
 
-MOST_CHATS = 500
 _READ_AT_ONCE = 200
-# fakeredis cannot wait on a stream; a wait is cut into polls of this length there.
-_POLL = 0.05
+# fakeredis cannot wait on a stream. There, a wait is cut into polls of this length.
+_POLL_S = 0.05
 
 
 class RedisChats:
-    """The one implementation of `ChatStore`."""
+    """A `ChatStore`. `can_block`: the server can wait for new entries of a stream."""
 
     def __init__(self, client: Client, *, can_block: bool = True) -> None:
         self._client = client
@@ -31,16 +30,16 @@ class RedisChats:
         draft = ""
         if data["type"] == "reply" and data["turn"]:
             draft = self._keys.draft(chat, data["turn"])
-        stream, seen = self._keys.chat(chat), self._keys.chat_seen(chat)
+        stream, shown = self._keys.chat(chat), self._keys.chat_event_ids(chat)
         entry = json.dumps(data, ensure_ascii=False)
-        args = (stream, seen, event_id, entry, MOST_CHAT_EVENTS, CHAT_TTL, draft)
-        await self._client.script("show", args=args)
+        args = (stream, shown, event_id, entry, MOST_CHAT_EVENTS, CHAT_TTL, draft)
+        await self._client.run_script("show", args=args)
 
     async def draft(self, chat: str, turn: str, token: int, revision: int, text: str) -> bool:
         entry = json.dumps(draft_event(turn, token, revision, text), ensure_ascii=False)
         key = self._keys.draft(chat, turn)
         args = (self._keys.chat(chat), key, token, revision, entry, CHAT_TTL)
-        return bool(await self._client.script("draft", args=args))
+        return bool(await self._client.run_script("draft", args=args))
 
     async def read(
         self, chat: str, after: str = "0-0", *, block: float = 0.0
@@ -48,13 +47,13 @@ class RedisChats:
         deadline = time.monotonic() + block
         while True:
             wait = max(0.0, deadline - time.monotonic())
-            found = await self._read(chat, after, wait if self._can_block else 0.0)
-            if found or wait <= 0:
-                return found
+            records = await self._read_now(chat, after, wait if self._can_block else 0.0)
+            if records or wait <= 0:
+                return records
             if not self._can_block:
-                await asyncio.sleep(min(wait, _POLL))
+                await asyncio.sleep(min(wait, _POLL_S))
 
-    async def _read(self, chat: str, after: str, wait: float) -> builtins.list[ChatEventRecord]:
+    async def _read_now(self, chat: str, after: str, wait: float) -> builtins.list[ChatEventRecord]:
         redis = self._client.blocking if wait > 0 else self._client.redis
         with self._client.guard():
             answer = await redis.xread(
@@ -64,7 +63,7 @@ class RedisChats:
             )
         return [
             ChatEventRecord(entry_id.decode(), json.loads(fields[b"data"]))
-            for entry_id, fields in _entries(answer)
+            for entry_id, fields in _unpack_entries(answer)
         ]
 
     async def touch(self, user_id: str, channel: str, chat_id: str, title: str) -> None:
@@ -76,6 +75,7 @@ class RedisChats:
                 pipe.expire(self._keys.chat_owner(channel, chat_id), CHAT_TTL)
                 pipe.zadd(index, {chat_id: time.time()})
                 pipe.hsetnx(titles, chat_id, title)
+                # What is about to be trimmed, so that its titles go as well.
                 pipe.zrange(index, 0, -1 - MOST_CHATS)
                 pipe.zremrangebyrank(index, 0, -1 - MOST_CHATS)
                 dropped = (await pipe.execute())[4]
@@ -99,8 +99,9 @@ class RedisChats:
         return None if owner is None else owner.decode()
 
 
-def _entries(answer: Any) -> Any:
-    # RESP2 answers a list of pairs, RESP3 a mapping whose values are nested once more.
+def _unpack_entries(answer: Any) -> Any:
+    # XREAD answers per stream. In RESP2 that is a list of pairs; in RESP3 it is a mapping, whose
+    # values may be nested once more.
     if not answer:
         return []
     if isinstance(answer, dict):

@@ -22,7 +22,7 @@ from sigil.stores.redis import sentinel
 from sigil.stores.redis.batch import Batcher
 from sigil.stores.redis.keys import Keys
 
-# What some scripts share beyond the prelude.
+# The shared parts that some scripts need beyond the prelude.
 _SHARED = {
     **dict.fromkeys(("push", "commit", "show"), "_effects"),
     **dict.fromkeys(("reserve", "settle", "expire", "spending", "subjects"), "_budgets"),
@@ -32,16 +32,16 @@ _BLOCKING_CONNECTIONS = 512
 
 @functools.cache
 def script_text(name: str) -> str:
-    """The text of a named script, with what all scripts share in front."""
+    """The text of a named script, with the parts that it shares with others in front."""
     folder = resources.files("sigil.stores") / "lua"
     parts = ["_prelude"] + ([_SHARED[name]] if name in _SHARED else []) + [name]
     return "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
 
 
 class Client:
-    """One backend. Opens its connections on first use, inside the running loop.
+    """One server. Opens its connections on first use, inside the running loop.
 
-    `blocking` is for reads that wait; its connections have no socket timeout.
+    `blocking` makes a second client for reads that wait; its connections have no socket timeout.
     """
 
     def __init__(
@@ -70,39 +70,47 @@ class Client:
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
-        """Turns what redis-py raises into `StoreError`, with its cause."""
+        """Translates what redis-py raises inside the block to `StoreError`, with its cause."""
         try:
             yield
         except ResponseError as error:
-            failed = StoreError(f"Redis refused a command ({type(error).__name__}).")
-            # A command or script that is wrong stays wrong; a server that is short of memory,
-            # read-only or failing over will answer again.
-            failed.transient = not str(error).startswith(("ERR", "WRONGTYPE"))
-            raise failed from error
+            translated = StoreError(f"Redis refused a command ({type(error).__name__}).")
+            # Redis starts an error with its kind. These two mean that the command or script is
+            # wrong, and repeating it will not help. All others (out of memory, read-only, failing
+            # over) will pass.
+            translated.transient = not str(error).startswith(("ERR", "WRONGTYPE"))
+            raise translated from error
         except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             raise StoreError(f"Redis did not answer ({type(error).__name__}).") from error
 
-    async def script(self, name: str, keys: Sequence[Any] = (), args: Sequence[Any] = ()) -> Any:
-        """Runs a named script; `args` follow the prefix, which is always ARGV[1]."""
+    async def run_script(
+        self, name: str, keys: Sequence[Any] = (), args: Sequence[Any] = ()
+    ) -> Any:
+        """Runs a named script and returns its answer. ARGV[1] is always the key prefix; `args`
+        follow it.
+
+        The server knows a script by its hash, so the text is sent once per process. A server that
+        was restarted has forgotten it, and gets it again.
+        """
         values = (*keys, self.keys.prefix, *args)
         with self.guard():
             sha = self._shas.get(name)
             if sha is not None:
                 try:
                     return await self._batcher.call("EVALSHA", sha, len(keys), *values)
-                except NoScriptError:  # the server restarted
+                except NoScriptError:
                     pass
             sha = await self.redis.script_load(script_text(name))
             self._shas[name] = sha.decode() if isinstance(sha, bytes) else sha
             return await self.redis.evalsha(self._shas[name], len(keys), *values)
 
     async def call(self, *command: Any) -> Any:
-        """Runs one command, in a round trip that it may share with others."""
+        """Runs one command and returns its answer. It may share its round trip with others."""
         with self.guard():
             return await self._batcher.call(*command)
 
-    async def secret(self) -> bytes:
-        """The key of this installation's opaque names, made once and kept in the store."""
+    async def read_secret(self) -> bytes:
+        """The key of this installation's opaque names. It is made once and kept in the store."""
         if self._secret is None:
             with self.guard():
                 await self.redis.set(self.keys.secret(), secrets.token_hex(32), nx=True)
@@ -115,23 +123,23 @@ class Client:
         with self.guard():
             await self.redis.ping()
 
-    async def warnings(self) -> list[str]:
-        """What about this server may lose or evict data."""
+    async def list_warnings(self) -> list[str]:
+        """Settings of the server that may lose or evict data, as sentences."""
         with self.guard():
             memory = await self.redis.info("memory")
             persistence = await self.redis.info("persistence")
-        found = []
+        warnings = []
         if memory.get("maxmemory_policy", "noeviction") != "noeviction":
-            found.append(
+            warnings.append(
                 f"maxmemory-policy is {memory['maxmemory_policy']}: keys may be evicted. "
                 "Set it to noeviction."
             )
         if not persistence.get("aof_enabled", 0):
-            found.append(
+            warnings.append(
                 "appendonly is off: a crash of the server loses messages. "
                 "Set appendonly yes and appendfsync always."
             )
-        return found
+        return warnings
 
     async def close(self) -> None:
         for client in (self.redis, self._blocking):
@@ -147,30 +155,28 @@ def from_url(url: str, keys: Keys, *, max_connections: int = 64) -> Client:
     a bounded number of sockets. Raises `ConfigError` for a URL that cannot be read.
     """
     try:
-        pool = _pool(url, max_connections=max_connections, socket_timeout=5)
-        pool.connection_class(**pool.connection_kwargs)  # not connected; knows all options
+        pool = _build_pool(url, max_connections=max_connections, socket_timeout=5)
+        pool.connection_class(**pool.connection_kwargs)  # checks all options; does not connect
     except (ValueError, TypeError):
-        # Neither the URL nor the error, which quotes parts of it, may be shown: a password.
+        # The URL may hold a password, and the error quotes parts of the URL: neither is shown.
         raise ConfigError(
             "redis.url is not a redis://, rediss://, unix:// or sentinel:// URL that can be read.",
             hint="Check scheme, port and options, and percent-encode the password (/ is %2F).",
         ) from None
 
-    def blocking() -> aioredis.Redis:
+    def connect_blocking() -> aioredis.Redis:
         return aioredis.Redis.from_pool(
-            _pool(url, max_connections=_BLOCKING_CONNECTIONS, socket_timeout=None)
+            _build_pool(url, max_connections=_BLOCKING_CONNECTIONS, socket_timeout=None)
         )
 
-    return Client(aioredis.Redis.from_pool(pool), keys, blocking=blocking)
+    return Client(aioredis.Redis.from_pool(pool), keys, blocking=connect_blocking)
 
 
-def _pool(url: str, **options: Any) -> aioredis.BlockingConnectionPool:
-    make = sentinel.pool if url.startswith(SCHEME) else aioredis.BlockingConnectionPool.from_url
-    return make(url, timeout=10, socket_connect_timeout=5, retry=_reconnecting(), **options)
-
-
-def _reconnecting() -> Retry:
-    """A cut connection is replaced and the command repeated, which every script can bear. A
-    server that is silent is not asked again: that is for the caller to decide."""
+def _build_pool(url: str, **options: Any) -> aioredis.BlockingConnectionPool:
+    from_url = aioredis.BlockingConnectionPool.from_url
+    build = sentinel.build_pool if url.startswith(SCHEME) else from_url
+    # A cut connection is replaced and the command repeated, which every script can bear. A server
+    # that stays silent is not asked again here: the caller decides about that.
     backoff = ExponentialWithJitterBackoff(base=0.02, cap=0.5)
-    return Retry(backoff, 3, supported_errors=(RedisConnectionError,))
+    retry = Retry(backoff, 3, supported_errors=(RedisConnectionError,))
+    return build(url, timeout=10, socket_connect_timeout=5, retry=retry, **options)

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 class RedisCounters:
-    """A `CounterStore`. A retried addition may count twice, which metrics can bear."""
+    """A `CounterStore`. A command that is repeated after a lost reply may count twice, which
+    metrics can bear."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -28,5 +29,5 @@ class RedisCounters:
     async def read(self) -> Mapping[str, int]:
         """Every sum by name."""
         with self._client.guard():
-            found = await self._client.redis.hgetall(self._key)
-        return {name.decode(): int(amount) for name, amount in found.items()}
+            sums = await self._client.redis.hgetall(self._key)
+        return {name.decode(): int(amount) for name, amount in sums.items()}

@@ -1,6 +1,8 @@
-"""How each effect is written for the scripts: its name, then its arguments as text.
+"""How effects are written for the scripts: a name, the number of arguments, the arguments.
 
-Whatever needs a full key gets it here, from `Keys`; items and lanes are named by the scripts.
+`lua/_effects.lua` reads this flat form. It is smaller than JSON, texts need no second encoding, and
+Lua's `unpack` sets no limit to it. Keys of sessions, usage, chats and the audit log are made here,
+by `Keys`; the scripts name items and lanes themselves.
 """
 
 from __future__ import annotations
@@ -10,29 +12,50 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sigil import effects as fx
+from sigil.effects import (
+    Accept,
+    AppendHistory,
+    Audit,
+    CountUsage,
+    DeadLetter,
+    Delivered,
+    Effect,
+    Finish,
+    Journal,
+    Notice,
+    Push,
+    Receipt,
+    Show,
+    Stop,
+    UpdateSession,
+)
+from sigil.stores.redis.bounds import (
+    AUDIT_TTL,
+    CHAT_TTL,
+    DAY,
+    DEAD_LETTER_TTL,
+    MOST_AUDIT_ENTRIES,
+    MOST_CHAT_EVENTS,
+    MOST_DEAD_LETTERS,
+    SESSION_TTL,
+    USAGE_TTL,
+)
 from sigil.stores.redis.keys import Keys
 
-DAY = 24 * 3600
-SESSION_TTL = 90 * DAY
-USAGE_TTL = 40 * DAY
-DEAD_TTL = 30 * DAY
-CHAT_TTL = 90 * DAY
-MEMORY_TTL = 365 * DAY
-MOST_DEAD = 10_000
-MOST_AUDIT = 10_000
-MOST_MEMORY = 1_000
-MOST_CHAT_EVENTS = 1_000
+_LONGEST_REASON = 500
+
+Commands = Iterable[tuple[str, Sequence[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Writes effects as the flat arguments that `_effects.lua` reads."""
+    """Writes effects as the flat arguments that `lua/_effects.lua` reads."""
 
     keys: Keys
     finished_ttl: int = 7 * DAY
 
-    def encode(self, effects: Iterable[fx.Effect]) -> list[Any]:
+    def encode(self, effects: Iterable[Effect]) -> list[Any]:
+        """All effects in one list. Most become one command, and `CountUsage` becomes three."""
         flat: list[Any] = []
         for effect in effects:
             for name, args in _ENCODERS[type(effect)](self, effect):
@@ -40,75 +63,74 @@ class Encoder:
         return flat
 
 
-Encoded = Iterable[tuple[str, Sequence[Any]]]
+def _encode_push(_: Encoder, push: Push) -> Commands:
+    quiet, quiet_max = round(push.quiet * 1000), round(push.quiet_max * 1000)
+    fields = _flatten(push.fields)
+    yield "push", (push.lane, push.id, push.cap, quiet, quiet_max, *fields)
 
 
-def _pairs(fields: Any) -> list[Any]:
+def _encode_finish(encoder: Encoder, finish: Finish) -> Commands:
+    ttl = DEAD_LETTER_TTL if finish.keep_body else encoder.finished_ttl
+    yield "finish", (finish.id, finish.outcome.value, int(finish.keep_body), ttl)
+
+
+def _encode_delivered(encoder: Encoder, delivered: Delivered) -> Commands:
+    if delivered.ok:
+        yield "delivered", (delivered.id, "sent", 0, encoder.finished_ttl)
+    else:
+        yield "delivered", (delivered.id, "undelivered", 1, DEAD_LETTER_TTL)
+
+
+def _encode_dead_letter(_: Encoder, letter: DeadLetter) -> Commands:
+    reason = letter.reason[:_LONGEST_REASON]
+    stage = letter.stage.value
+    yield "dead_letter", (letter.id, stage, reason, DEAD_LETTER_TTL, MOST_DEAD_LETTERS)
+
+
+def _encode_history(encoder: Encoder, history: AppendHistory) -> Commands:
+    key = encoder.keys.history(history.session_id)
+    yield "append", (key, history.keep, SESSION_TTL, *history.messages)
+
+
+def _encode_session(encoder: Encoder, update: UpdateSession) -> Commands:
+    key = encoder.keys.session(update.session_key)
+    yield "set", (key, SESSION_TTL, *_flatten(update.fields))
+
+
+def _encode_usage(encoder: Encoder, usage: CountUsage) -> Commands:
+    keys, amounts = encoder.keys, _flatten(usage.amounts)
+    day = datetime.now(UTC).strftime("%Y-%m-%d")
+    yield "count", (keys.session(usage.session_key), SESSION_TTL, *amounts)
+    yield "count", (keys.usage("user", usage.user_id, day), USAGE_TTL, *amounts)
+    yield "count", (keys.usage("workspace", usage.workspace_id, day), USAGE_TTL, *amounts)
+
+
+def _encode_audit(encoder: Encoder, audit: Audit) -> Commands:
+    yield "append", (encoder.keys.audit(), MOST_AUDIT_ENTRIES, AUDIT_TTL, audit.entry)
+
+
+def _encode_show(encoder: Encoder, show: Show) -> Commands:
+    stream, shown = encoder.keys.chat(show.chat), encoder.keys.chat_event_ids(show.chat)
+    yield "show", (stream, shown, show.event_id, show.entry, MOST_CHAT_EVENTS, CHAT_TTL)
+
+
+def _flatten(fields: Any) -> list[Any]:
     return [part for pair in fields.items() for part in pair]
 
 
-def _push(_: Encoder, e: fx.Push) -> Encoded:
-    quiet, quiet_max = round(e.quiet * 1000), round(e.quiet_max * 1000)
-    yield "push", (e.lane, e.id, e.cap, quiet, quiet_max, *_pairs(e.fields))
-
-
-def _finish(encoder: Encoder, e: fx.Finish) -> Encoded:
-    ttl = DEAD_TTL if e.keep_body else encoder.finished_ttl
-    yield "finish", (e.id, e.outcome.value, int(e.keep_body), ttl)
-
-
-def _delivered(encoder: Encoder, e: fx.Delivered) -> Encoded:
-    ttl = encoder.finished_ttl if e.ok else DEAD_TTL
-    yield "delivered", (e.id, "sent" if e.ok else "undelivered", int(not e.ok), ttl)
-
-
-def _dead(_: Encoder, e: fx.DeadLetter) -> Encoded:
-    yield "dead_letter", (e.id, e.stage.value, e.reason[:500], DEAD_TTL, MOST_DEAD)
-
-
-def _history(encoder: Encoder, e: fx.AppendHistory) -> Encoded:
-    yield "append", (encoder.keys.history(e.session_id), e.keep, SESSION_TTL, *e.messages)
-
-
-def _session(encoder: Encoder, e: fx.UpdateSession) -> Encoded:
-    yield "set", (encoder.keys.session(e.session_key), SESSION_TTL, *_pairs(e.fields))
-
-
-def _usage(encoder: Encoder, e: fx.CountUsage) -> Encoded:
-    day = datetime.now(UTC).strftime("%Y-%m-%d")
-    amounts = _pairs(e.amounts)
-    yield "count", (encoder.keys.session(e.session_key), SESSION_TTL, *amounts)
-    yield "count", (encoder.keys.usage("user", e.user_id, day), USAGE_TTL, *amounts)
-    yield "count", (encoder.keys.usage("workspace", e.workspace_id, day), USAGE_TTL, *amounts)
-
-
-def _remember(encoder: Encoder, e: fx.Remember) -> Encoded:
-    yield "append", (encoder.keys.memory(e.workspace_id), MOST_MEMORY, MEMORY_TTL, *e.entries)
-
-
-def _audit(encoder: Encoder, e: fx.Audit) -> Encoded:
-    yield "append", (encoder.keys.audit(), MOST_AUDIT, MEMORY_TTL, e.entry)
-
-
-def _show(encoder: Encoder, e: fx.Show) -> Encoded:
-    stream, seen = encoder.keys.chat(e.chat), encoder.keys.chat_seen(e.chat)
-    yield "show", (stream, seen, e.event_id, e.entry, MOST_CHAT_EVENTS, CHAT_TTL)
-
-
-_ENCODERS: dict[type, Callable[[Encoder, Any], Encoded]] = {
-    fx.Push: _push,
-    fx.Accept: lambda _, e: [("accept", (e.id,))],
-    fx.Finish: _finish,
-    fx.Delivered: _delivered,
-    fx.DeadLetter: _dead,
-    fx.Notice: lambda _, e: [("notice", (e.lane,))],
-    fx.Stop: lambda _, e: [("stop", (e.lane,))],
-    fx.Journal: lambda _, e: [("journal", (e.lane, e.entry))],
-    fx.Receipt: lambda _, e: [("receipt", (e.id, e.index, e.state))],
-    fx.AppendHistory: _history,
-    fx.UpdateSession: _session,
-    fx.CountUsage: _usage,
-    fx.Remember: _remember,
-    fx.Audit: _audit,
-    fx.Show: _show,
+_ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
+    Push: _encode_push,
+    Accept: lambda _, accept: [("accept", (accept.id,))],
+    Finish: _encode_finish,
+    Delivered: _encode_delivered,
+    DeadLetter: _encode_dead_letter,
+    Notice: lambda _, notice: [("notice", (notice.lane,))],
+    Stop: lambda _, stop: [("stop", (stop.lane,))],
+    Journal: lambda _, journal: [("journal", (journal.lane, journal.entry))],
+    Receipt: lambda _, receipt: [("receipt", (receipt.id, receipt.index, receipt.state))],
+    AppendHistory: _encode_history,
+    UpdateSession: _encode_session,
+    CountUsage: _encode_usage,
+    Audit: _encode_audit,
+    Show: _encode_show,
 }

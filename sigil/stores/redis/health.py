@@ -1,4 +1,4 @@
-"""What all workers learned about models: cooldowns and probes, in Redis."""
+"""What all workers have learned about models: cooldowns and probes, in Redis."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MOST_MODELS = 1000
 class RedisHealth:
     """A `HealthStore`.
 
-    While nothing is known of a model with one key, `admit` is one HGET and writes nothing. A
-    probe whose lease of 30 s is not renewed is given to the next. A cooldown is remembered for
-    a day after its end, for the probe that may then still be due.
+    While nothing is wrong with a model that has one key, `admit` is one HGET and writes nothing.
+    A probe has a lease of 30 s; if that is not renewed, the next caller becomes the probe. A
+    cooldown is remembered for a day after its end, because a probe may still be due then.
 
-    A session has its key for an hour after its last call. If that key rests it moves to another
-    one for good: from then on its prompt is in that one's cache.
+    A session keeps its key for an hour after its last call. If that key rests, the session moves
+    to another key for good, because from then on that key's account has its prompt in its cache.
     """
 
     def __init__(self, client: Client) -> None:
@@ -43,20 +43,20 @@ class RedisHealth:
         if session is not None:
             names.append(self._keys.health_session(provider, model, session))
         args = (token, _ms(PROBE_LEASE_S), _SESSION_KEEPS_S, *keys)
-        admitted, key, *answer = await self._client.script("admit", names, args)
+        admitted, key, *answer = await self._client.run_script("admit", names, args)
         if not admitted:
-            return _cooldown(provider, model, key, *answer)
+            return _read_cooldown(provider, model, key, *answer)
         probe = answer[0] == b"1"
         return Admission(provider, model, key.decode(), probe, token if probe else "")
 
     async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
         states, now = await asyncio.gather(
-            self._client.call("HMGET", self._keys.health(provider, model), *keys), self._now()
+            self._client.call("HMGET", self._keys.health(provider, model), *keys), self._read_time()
         )
         if None in states:
             return None
         found = [
-            _cooldown(provider, model, key.encode(), state, now)
+            _read_cooldown(provider, model, key.encode(), state, now)
             for key, state in zip(keys, states, strict=True)
         ]
         if any(cooldown.seconds == 0 and not cooldown.probing for cooldown in found):
@@ -70,32 +70,32 @@ class RedisHealth:
         steps: Sequence[float],
         rest: float | None = None,
     ) -> Cooldown:
-        names = (self._keys.health(admission.provider, admission.model), self._keys.healths())
+        names = (self._keys.health(admission.provider, admission.model), self._keys.health_index())
         row = ",".join(map(_ms, steps))
         instead = "" if rest is None else _ms(rest)
         args = (admission.key, admission.token, reason, row, instead, _ms(_REMEMBERED_S))
-        answer = await self._client.script("cool", names, args)
-        return _cooldown(admission.provider, admission.model, admission.key.encode(), *answer)
+        answer = await self._client.run_script("cool", names, args)
+        return _read_cooldown(admission.provider, admission.model, admission.key.encode(), *answer)
 
     async def answered(self, admission: Admission) -> None:
-        await self._probed(admission, "answered")
+        await self._report_probe(admission, "answered")
 
     async def release(self, admission: Admission) -> None:
-        await self._probed(admission, "0")
+        await self._report_probe(admission, "0")
 
     async def renew(self, admission: Admission) -> None:
-        await self._probed(admission, _ms(PROBE_LEASE_S))
+        await self._report_probe(admission, _ms(PROBE_LEASE_S))
 
     async def resting(self) -> list[Cooldown]:
         with self._client.guard():
-            names = await self._client.redis.zrange(self._keys.healths(), 0, _MOST_MODELS - 1)
+            names = await self._client.redis.zrange(self._keys.health_index(), 0, _MOST_MODELS - 1)
             async with self._client.redis.pipeline(transaction=False) as pipe:
                 for name in names:
                     pipe.hgetall(self._keys.prefix.encode() + name)
                 states = await pipe.execute()
-        now = await self._now()
+        now = await self._read_time()
         return [
-            _cooldown(*self._keys.model_of(name.decode()), key, state, now)
+            _read_cooldown(*self._keys.parse_health(name.decode()), key, state, now)
             for name, known in zip(names, states, strict=True)
             for key, state in sorted(known.items())
         ]
@@ -111,16 +111,16 @@ class RedisHealth:
             await self._client.call("DEL", *names)
         return len(found)
 
-    async def _probed(self, admission: Admission, outcome: str) -> None:
-        """Only a probe leaves something behind: of a model of which something is known, all
-        other calls began before it was."""
+    async def _report_probe(self, admission: Admission, outcome: str) -> None:
+        """Reports how a probe ended. Other calls have nothing to report: they were allowed when
+        nothing was wrong with the model."""
         if admission.probe:
             known = self._keys.health(admission.provider, admission.model)
             args = (admission.key, admission.token, outcome)
-            await self._client.script("probed", (known,), args)
+            await self._client.run_script("probed", (known,), args)
 
-    async def _now(self) -> int:
-        """Milliseconds of Redis TIME."""
+    async def _read_time(self) -> int:
+        """The time of the server, in milliseconds."""
         seconds, micros = await self._client.call("TIME")
         return int(seconds) * 1000 + int(micros) // 1000
 
@@ -129,8 +129,8 @@ def _ms(seconds: float) -> str:
     return str(max(1, round(seconds * 1000)))
 
 
-def _cooldown(provider: str, model: str, key: bytes, state: bytes, now: Any) -> Cooldown:
-    """A state as `lua/admit.lua` describes it, at `now` (ms)."""
+def _read_cooldown(provider: str, model: str, key: bytes, state: bytes, now: Any) -> Cooldown:
+    """Reads a state, which `lua/admit.lua` describes. `now` is in milliseconds."""
     ends, lease, probe, failures, reason, _ = state.decode().split(" ")
     return Cooldown(
         provider,

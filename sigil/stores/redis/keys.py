@@ -1,6 +1,9 @@
-"""Every Redis key has its name here. Parts from outside are percent-encoded, so that no two
-inputs share a key. The keys of items and lanes have their twins in `lua/_prelude.lua`;
-`lua/_budgets.lua` names windows.
+"""Every Redis key is named here.
+
+Parts that come from outside (ids of people, chats, sessions) are percent-encoded, so that no two
+inputs can share a key. Ids of items and lanes are our own and safe as they are. Scripts name some
+keys themselves: `lua/_prelude.lua` repeats those of items and lanes, and `lua/_budgets.lua` adds
+the time to those of budget windows.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from urllib.parse import quote, unquote
 
 
 def _encode(part: str) -> str:
-    # A part that UTF-8 cannot hold is nobody's, but asking for it is no error.
+    # UTF-8 has no lone surrogates, and nobody has such an id. Looking one up must not fail.
     return quote(part, safe="", errors="surrogatepass")
 
 
@@ -27,7 +30,8 @@ class Keys:
     def _key(self, kind: str, *parts: str) -> str:
         return self.prefix + ":".join((kind, *map(_encode, parts)))
 
-    # lanes
+    # ---------------------------------------------------------------- lanes
+
     def item(self, item_id: str) -> str:
         return f"{self.prefix}item:{item_id}"
 
@@ -38,21 +42,27 @@ class Keys:
         return f"{self.prefix}lane:{lane}:ids"
 
     def due(self) -> str:
+        """All lanes with work, by the time when each is to be looked at."""
         return f"{self.prefix}lanes:due"
 
     def ledger(self, day: str) -> str:
+        """How many messages were accepted on a day, and how they ended."""
         return f"{self.prefix}ledger:{day}"
 
-    def dead(self) -> str:
+    def dead_letters(self) -> str:
+        """Ids of items that failed for good, by the time when they did."""
         return f"{self.prefix}dead"
 
     def stops(self) -> str:
+        """A pub/sub channel: the lanes for which a stop was asked."""
         return f"{self.prefix}stops"
 
     def secret(self) -> str:
+        """The installation's key for opaque names."""
         return f"{self.prefix}secret"
 
-    # people
+    # ---------------------------------------------------------------- people
+
     def users(self) -> str:
         return self._key("users")
 
@@ -65,14 +75,15 @@ class Keys:
     def pairing(self, channel: str, platform_id: str) -> str:
         return self._key("pairing", channel, platform_id)
 
-    def paired(self, user_id: str) -> str:
+    def pairings_of(self, user_id: str) -> str:
         return self._key("paired", user_id)
 
     def directory(self) -> str:
         """Twin in `lua/take.lua`."""
         return f"{self.prefix}directory"
 
-    # conversations
+    # ---------------------------------------------------------------- conversations
+
     def session(self, session_key: str) -> str:
         return self._key("session", session_key)
 
@@ -91,7 +102,8 @@ class Keys:
     def usage(self, scope: str, subject: str, day: str) -> str:
         return self._key("usage", scope, subject, day)
 
-    # money
+    # ---------------------------------------------------------------- money
+
     def budget(self, scope: str, subject: str) -> str:
         """`lua/_budgets.lua` adds the window: `:hour:2026-11-22T23`, `:day:2026-11-22`."""
         return self._key("budget", scope, subject)
@@ -103,15 +115,17 @@ class Keys:
         """`lua/_budgets.lua` adds the day."""
         return self._key("budget-subjects", scope)
 
-    # models
-    def healths(self) -> str:
+    # ---------------------------------------------------------------- models
+
+    def health_index(self) -> str:
+        """Names the `health` keys that exist, by the time when each is forgotten."""
         return self._key("health")
 
     def health(self, provider: str, model: str) -> str:
         return self._key("health", provider, model)
 
-    def model_of(self, health: str) -> tuple[str, str]:
-        """Provider and model of the name of a `health`, without the prefix."""
+    def parse_health(self, health: str) -> tuple[str, str]:
+        """The provider and model in the name of a `health` key, without the prefix."""
         _, provider, model = health.split(":")
         return _decode(provider), _decode(model)
 
@@ -121,11 +135,13 @@ class Keys:
     def health_session(self, provider: str, model: str, session: str) -> str:
         return self._key("health-session", provider, model, session)
 
-    # live chats
+    # ---------------------------------------------------------------- live chats
+
     def chat(self, chat: str) -> str:
         return self._key("chat", chat)
 
-    def chat_seen(self, chat: str) -> str:
+    def chat_event_ids(self, chat: str) -> str:
+        """The ids of events that were shown, so that none is shown twice."""
         return self._key("chat-seen", chat)
 
     def chat_owner(self, channel: str, chat_id: str) -> str:
@@ -140,6 +156,7 @@ class Keys:
     def draft(self, chat: str, turn: str) -> str:
         return self._key("draft", chat, turn)
 
-    # the process fleet
+    # ---------------------------------------------------------------- the process fleet
+
     def metrics(self) -> str:
         return self._key("metrics")

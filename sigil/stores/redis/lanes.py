@@ -1,4 +1,4 @@
-"""Lanes over Redis: each verb is one Lua script (see `sigil.lanes` for what they promise)."""
+"""Lanes over Redis: each verb is one Lua script (`sigil.lanes` says what they promise)."""
 
 from __future__ import annotations
 
@@ -12,39 +12,21 @@ from typing import Any
 from sigil.effects import Effect, Push
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
 from sigil.lanes import Commit, Item, LaneKind, LaneStatus, Lease, Pushed, Refusal, Renewal, Swept
+from sigil.stores.redis.bounds import DAY
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import Encoder
 from sigil.stores.redis.verify import verify
 
-
-def _ms(seconds: float) -> int:
-    return max(0, round(seconds * 1000))
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _texts(values: Sequence[bytes]) -> tuple[str, ...]:
-    return tuple(map(_text, values))
-
-
-def _raise_unless_applied(lane: str, status: str) -> None:
-    if status == "lost":
-        raise LeaseLost(f"the lease of lane {lane} is held by another worker.")
-    if status.startswith("full "):
-        _, noticed, full = status.split(" ", 2)
-        raise LaneFull(full, noticed=noticed == "1")
-    if status.startswith("rejected "):
-        raise EffectRejected(f"lane {lane}: {status.removeprefix('rejected ')}.")
+# A day's ledger is kept for 40 days.
+_LEDGER_DAYS = 41
 
 
 class RedisLanes:
-    """The one implementation of `sigil.lanes.Lanes`."""
+    """The `Lanes` of one server."""
 
     def __init__(self, client: Client, *, retention_days: int = 7) -> None:
         self._client = client
-        self._encoder = Encoder(client.keys, finished_ttl=retention_days * 24 * 3600)
+        self._encoder = Encoder(client.keys, finished_ttl=retention_days * DAY)
         self._retention_days = retention_days
 
     async def key(self, stage: LaneKind, channel: str, *parts: str) -> str:
@@ -53,29 +35,28 @@ class RedisLanes:
     async def item_id(self, *parts: str) -> str:
         return await self._hash("item", *parts)
 
-    async def _hash(self, *parts: str) -> str:
-        # Length-prefixed, so that no two lists of parts make the same input.
-        text = "".join(f"{len(part)}:{part}" for part in parts)
-        digest = hmac.digest(await self._client.secret(), text.encode(), hashlib.sha256)
-        return base64.b32encode(digest[:15]).decode().lower()
-
     async def push(self, push: Push, effects: Sequence[Effect] = ()) -> Pushed:
         args = self._encoder.encode((push, *effects))
-        status, *wake = _texts(await self._client.script("push", args=args))
+        status, *wake = _decode_all(await self._client.run_script("push", args=args))
         _raise_unless_applied(push.lane, status)
         return Pushed(duplicate=status == "duplicate", wake=tuple(wake))
 
     async def take(self, lane: str, nonce: str, *, ttl: float, limit: int) -> Lease | Refusal:
-        answer = await self._client.script("take", args=(lane, nonce, _ms(ttl), limit))
-        status = _text(answer[0])
+        args = (lane, nonce, _to_ms(ttl), limit)
+        answer = await self._client.run_script("take", args=args)
+        status = _decode(answer[0])
         if status != "granted":
             return Refusal(status)
-        _, token, strikes, stop, items, journal, directory = answer
-        return Lease(lane, int(token), _items(items), strikes, stop, _texts(journal), directory)
+        _, token, strikes, stop, flat, journal, directory = answer
+        items = tuple(
+            Item(_decode(item_id), _read_fields(fields))
+            for item_id, fields in zip(flat[::2], flat[1::2], strict=True)
+        )
+        return Lease(lane, int(token), items, strikes, stop, _decode_all(journal), directory)
 
     async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:
-        answer = await self._client.script("renew", args=(lane, token, _ms(ttl)))
-        _raise_unless_applied(lane, _text(answer[0]))
+        answer = await self._client.run_script("renew", args=(lane, token, _to_ms(ttl)))
+        _raise_unless_applied(lane, _decode(answer[0]))
         return Renewal(stop=int(answer[1]))
 
     async def commit(
@@ -89,20 +70,20 @@ class RedisLanes:
         keep: bool = False,
     ) -> Commit:
         args = (lane, token, n, int(keep), len(done), *done, *self._encoder.encode(effects))
-        status, *wake = _texts(await self._client.script("commit", args=args))
+        status, *wake = _decode_all(await self._client.run_script("commit", args=args))
         _raise_unless_applied(lane, status)
         return Commit(wake=tuple(wake))
 
     async def park(
         self, lane: str, token: int, *, delay: float, strike: bool = False
     ) -> tuple[str, ...]:
-        args = (lane, token, _ms(delay), int(strike))
-        status, *wake = _texts(await self._client.script("park", args=args))
+        args = (lane, token, _to_ms(delay), int(strike))
+        status, *wake = _decode_all(await self._client.run_script("park", args=args))
         _raise_unless_applied(lane, status)
         return tuple(wake)
 
     async def sweep(self, limit: int = 100) -> Swept:
-        due, *wake = _texts(await self._client.script("sweep", args=(limit,)))
+        due, *wake = _decode_all(await self._client.run_script("sweep", args=(limit,)))
         return Swept(tuple(wake), None if due == "-1" else int(due) / 1000)
 
     async def status(self, lane: str) -> LaneStatus:
@@ -116,25 +97,53 @@ class RedisLanes:
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         now = datetime.now(UTC)
-        days = [(now - timedelta(days=n)).strftime("%Y-%m-%d") for n in range(41)]
+        days = [(now - timedelta(days=n)).strftime("%Y-%m-%d") for n in range(_LEDGER_DAYS)]
         with self._client.guard():
             async with self._client.redis.pipeline(transaction=False) as pipe:
                 for day in days:
                     pipe.hgetall(self._client.keys.ledger(day))
-                found = await pipe.execute()
+                ledgers = await pipe.execute()
         return {
-            day: {_text(name): int(count) for name, count in ledger.items()}
-            for day, ledger in zip(days, found, strict=True)
+            day: {_decode(name): int(count) for name, count in ledger.items()}
+            for day, ledger in zip(days, ledgers, strict=True)
             if ledger
         }
 
     async def verify(self) -> Mapping[str, Any]:
         return await verify(self._client, self.counts, self._retention_days)
 
+    async def _hash(self, *parts: str) -> str:
+        # Each part follows its length, so that no two lists of parts make the same text.
+        text = "".join(f"{len(part)}:{part}" for part in parts)
+        secret = await self._client.read_secret()
+        digest = hmac.digest(secret, text.encode(), hashlib.sha256)
+        return base64.b32encode(digest[:15]).decode().lower()
 
-def _items(flat: Sequence[Any]) -> tuple[Item, ...]:
-    return tuple(Item(_text(flat[i]), _fields(flat[i + 1])) for i in range(0, len(flat), 2))
+
+def _raise_unless_applied(lane: str, status: str) -> None:
+    """Turns a script's refusal into its error. Every other status means that it applied."""
+    if status == "lost":
+        raise LeaseLost(f"the lease of lane {lane} is held by another worker.")
+    if status.startswith("full "):
+        _, noticed, full_lane = status.split(" ", 2)
+        raise LaneFull(full_lane, noticed=noticed == "1")
+    if status.startswith("rejected "):
+        raise EffectRejected(f"lane {lane}: {status.removeprefix('rejected ')}.")
 
 
-def _fields(flat: Sequence[bytes]) -> dict[str, str]:
-    return {_text(flat[i]): _text(flat[i + 1]) for i in range(0, len(flat), 2)}
+def _to_ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _decode(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _decode_all(values: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(map(_decode, values))
+
+
+def _read_fields(flat: Sequence[bytes]) -> dict[str, str]:
+    return {
+        _decode(name): _decode(value) for name, value in zip(flat[::2], flat[1::2], strict=True)
+    }

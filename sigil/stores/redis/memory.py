@@ -7,39 +7,38 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from sigil.stores.redis.effects import MEMORY_TTL, MOST_MEMORY
+from sigil.stores.redis.bounds import MEMORY_TTL, MOST_MEMORIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sigil.stores.redis.client import Client
-    from sigil.stores.redis.keys import Keys
 
 _WORD = re.compile(r"\w+")
 
 
 class RedisMemory:
-    """A `MemoryStore`. Adding may store an entry twice if a reply is lost."""
+    """A `MemoryStore`. If a reply of Redis is lost, entries may be stored twice."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._keys = keys
+        self._keys = client.keys
 
     async def add(self, workspace_id: str, entries: Sequence[str]) -> None:
-        """Appends entries; beyond 1,000 the oldest go."""
-        kept = entries[-MOST_MEMORY:]
+        """Appends entries, and drops the oldest ones beyond 1,000."""
+        kept = entries[-MOST_MEMORIES:]
         if not kept:
             return
         key = self._keys.memory(workspace_id)
         with self._client.guard():
             async with self._client.redis.pipeline(transaction=True) as pipe:
                 pipe.rpush(key, *kept)
-                pipe.ltrim(key, -MOST_MEMORY, -1)
+                pipe.ltrim(key, -MOST_MEMORIES, -1)
                 pipe.expire(key, MEMORY_TTL)
                 await pipe.execute()
 
     async def recent(self, workspace_id: str, limit: int = 50) -> list[str]:
-        """The newest `limit` entries, oldest of them first."""
+        """The newest `limit` entries, the oldest of them first."""
         if limit <= 0:
             return []
         with self._client.guard():
@@ -48,29 +47,31 @@ class RedisMemory:
         return [entry.decode() for entry in found]
 
     async def search(self, workspace_id: str, query: str, limit: int = 10) -> list[str]:
-        """Entries that have words of the query, whole and in any case: those with most of
-        its words first, of equal ones the newer first."""
-        words = _words(query)
+        """Entries that contain whole words of the query, in any case. Entries with more of its
+        words come first, and among equals the newer ones."""
+        words = _split_words(query)
         if limit <= 0 or not words:
             return []
-        entries = await self.recent(workspace_id, MOST_MEMORY)
-        return await asyncio.to_thread(_best, entries, words, limit)
+        entries = await self.recent(workspace_id, MOST_MEMORIES)
+        return await asyncio.to_thread(_rank_entries, entries, words, limit)
 
 
-def _best(entries: list[str], words: set[str], limit: int) -> list[str]:
+def _rank_entries(entries: list[str], words: set[str], limit: int) -> list[str]:
     newest_first = reversed(entries)
-    scored = [(len(words & _words(" ".join(_texts(entry)))), entry) for entry in newest_first]
-    hits = [pair for pair in scored if pair[0]]
-    hits.sort(key=lambda pair: -pair[0])
+    scored = [
+        (len(words & _split_words(" ".join(_list_texts(entry)))), entry) for entry in newest_first
+    ]
+    hits = [(score, entry) for score, entry in scored if score]
+    hits.sort(key=lambda hit: -hit[0])  # a stable sort: equal scores stay newest first
     return [entry for _, entry in hits[:limit]]
 
 
-def _words(text: str) -> set[str]:
+def _split_words(text: str) -> set[str]:
     return set(_WORD.findall(text.casefold()))
 
 
-def _texts(entry: str) -> Iterator[str]:
-    """The text in a JSON entry, without the names of its fields."""
+def _list_texts(entry: str) -> Iterator[str]:
+    """All texts inside a JSON entry, without the names of its fields."""
     try:
         waiting: list[Any] = [json.loads(entry)]
     except (ValueError, RecursionError):

@@ -1,4 +1,5 @@
-"""Prompt word of a stop over pub/sub; best effort, since `renew` is what counts."""
+"""News of a stop over pub/sub: it arrives at once, but may be lost. A holder that misses it learns
+of the stop with its next `renew`."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from sigil.stores.redis.client import Client
 
 
 class RedisSignals:
-    """The one implementation of `Signals`."""
+    """A `Signals`."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

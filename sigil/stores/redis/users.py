@@ -1,7 +1,7 @@
 """Users and their identities in Redis.
 
 A user is a hash: `data` (JSON) and `held` (the keys of the identities, so that a script
-can give them up). The key of an identity holds the key of its user.
+can free them). The key of an identity holds the key of its user.
 """
 
 from __future__ import annotations
@@ -14,27 +14,26 @@ from sigil.identity import Identity, User, identity_taken, unknown_identity, unk
 
 if TYPE_CHECKING:
     from sigil.stores.redis.client import Client
-    from sigil.stores.redis.keys import Keys
 
 _BATCH = 500
 
 
 class RedisUsers:
-    """A `UserStore`; every method is one round trip, `all` one per 500 users."""
+    """A `UserStore`. Every method is one round trip, and `all` is one for every 500 users."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._keys = keys
+        self._keys = client.keys
 
     async def add(self, user: User) -> None:
-        """Adds or replaces a user in one step. Raises `IdentityTaken`; then nothing was
-        written."""
+        """Adds or replaces a user in one step. Raises `IdentityTaken` if another user holds one of
+        the identities; then nothing was written."""
         identities = tuple(dict.fromkeys(user.identities))
         held = [self._keys.identity(each.channel, each.platform_id) for each in identities]
-        clash = await self._client.script(
+        clash = await self._client.run_script(
             "add_user",
             keys=[self._keys.user(user.id), self._keys.users(), *held],
-            args=[user.id, _encode(user), json.dumps(held)],
+            args=[user.id, _encode_user(user), json.dumps(held)],
         )
         if clash:
             raise identity_taken(identities[int(clash) - 1])
@@ -44,32 +43,32 @@ class RedisUsers:
         data: Any = await self._client.call("HGET", self._keys.user(user_id), "data")
         if data is None:
             raise unknown_user(user_id)
-        return _decode(data)
+        return _decode_user(data)
 
     async def find(self, channel: str, platform_id: str) -> User:
         """The user who holds this identity, compared exactly. Raises `UserNotFound`."""
-        data = await self._client.script(
+        data = await self._client.run_script(
             "find_user", keys=[self._keys.identity(channel, platform_id)]
         )
         if data is None:
             raise unknown_identity(Identity(channel, platform_id))
-        return _decode(data)
+        return _decode_user(data)
 
     async def all(self) -> list[User]:
         """Every user, by id."""
         with self._client.guard():
-            found: Any = await self._client.redis.smembers(self._keys.users())
-            ids = sorted(found)
+            members: Any = await self._client.redis.smembers(self._keys.users())
+            ids = sorted(members)
             records: list[Any] = []
             for start in range(0, len(ids), _BATCH):
                 async with self._client.redis.pipeline(transaction=False) as pipe:
                     for raw in ids[start : start + _BATCH]:
                         pipe.hget(self._keys.user(raw.decode()), "data")
                     records += await pipe.execute()
-        return [_decode(data) for data in records if data is not None]
+        return [_decode_user(data) for data in records if data is not None]
 
 
-def _encode(user: User) -> str:
+def _encode_user(user: User) -> str:
     identities = [[each.channel, each.platform_id] for each in user.identities]
     return json.dumps(
         {
@@ -82,7 +81,7 @@ def _encode(user: User) -> str:
     )
 
 
-def _decode(data: bytes) -> User:
+def _decode_user(data: bytes) -> User:
     try:
         raw: dict[str, Any] = json.loads(data)
         identities = tuple(Identity(*pair) for pair in raw.pop("identities"))

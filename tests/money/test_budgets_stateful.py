@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sigil.money.store import Limit, Refused
+from sigil.money.store import Limit, NoRoom
 from sigil.testing import fake_stores
 from tests.budget_clock import Clock, script_text
 
@@ -64,7 +64,7 @@ class BudgetMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         try:
             self.run(self.clock.advance(DAY))
-            while self.run(self.budgets.expire(1000)):
+            while self.run(self.budgets.expire_holds(1000)):
                 pass
             for held in self.made:
                 self.close(held, held.amount)
@@ -122,7 +122,7 @@ class BudgetMachine(RuleBasedStateMachine):
                 self.reserved[window] = self.reserved.get(window, 0) + expected
             self.made.append(held)
 
-    def what_reserve_says(self, held: Held) -> int | Refused:
+    def what_reserve_says(self, held: Held) -> int | NoRoom:
         room, refusals = held.want, []
         for window, most in self.windows(held.limits):
             if most is None:
@@ -133,7 +133,7 @@ class BudgetMachine(RuleBasedStateMachine):
                 resets_in = LENGTHS[name] - self.clock.now % LENGTHS[name]
                 spent = self.spent.get(window, 0)
                 rest = resets_in if most - spent < held.least else 0
-                refusal = Refused(scope, subject, name, most, max(0, left), resets_in, spent)
+                refusal = NoRoom(scope, subject, name, most, max(0, left), resets_in, spent)
                 refusals.append((float("inf") if most < held.least else rest, refusal))
             room = min(room, left)
         # Of equal ones `max` takes the first.
@@ -172,7 +172,7 @@ class BudgetMachine(RuleBasedStateMachine):
 
     @rule(most=st.integers(1, 3))
     def expire(self, most: int) -> None:
-        assert self.run(self.budgets.expire(most)) == self.expire_in_model(most)
+        assert self.run(self.budgets.expire_holds(most)) == self.expire_in_model(most)
 
     def expire_in_model(self, most: int) -> int:
         over = [held for held in self.made if held.open and held.until <= self.clock.now]
@@ -188,7 +188,7 @@ class BudgetMachine(RuleBasedStateMachine):
     def shows_what_the_model_has(self) -> None:
         limits = [Limit(scope, name) for scope in ("session", "user") for name in "ab"]
         limits.append(Limit("all"))
-        found = self.run(self.budgets.spending(limits))
+        found = self.run(self.budgets.read_spending(limits))
         for seen, (window, _) in zip(found, self.windows(limits), strict=True):
             assert (seen.scope, seen.subject, seen.window) == window[:3]
             assert seen.spent == self.spent.get(window, 0)
@@ -203,7 +203,7 @@ class BudgetMachine(RuleBasedStateMachine):
             for window in held.windows
             if window[0] == "user" and window[2:] == ("day", today)
         }
-        assert set(self.run(self.budgets.subjects("user"))) == users
+        assert set(self.run(self.budgets.list_subjects("user"))) == users
 
 
 @pytest.mark.slow

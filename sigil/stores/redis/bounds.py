@@ -1,0 +1,18 @@
+"""How long each kind of record is kept (in seconds), and how many of them."""
+
+from __future__ import annotations
+
+DAY = 24 * 3600
+
+SESSION_TTL = 90 * DAY
+USAGE_TTL = 40 * DAY
+DEAD_LETTER_TTL = 30 * DAY
+CHAT_TTL = 90 * DAY
+MEMORY_TTL = 365 * DAY
+AUDIT_TTL = 365 * DAY
+
+MOST_DEAD_LETTERS = 10_000
+MOST_AUDIT_ENTRIES = 10_000
+MOST_MEMORIES = 1_000
+MOST_CHATS = 500
+MOST_CHAT_EVENTS = 1_000
