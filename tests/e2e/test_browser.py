@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from sigil.cli.gateway import listen_on
+from sigil.web.server import listen_on
 from tests.conftest import missing_peer, valkey_binary
 
 pytestmark = [pytest.mark.browser, pytest.mark.valkey, pytest.mark.slow]
