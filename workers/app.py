@@ -101,14 +101,14 @@ def _configure_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
 def _create_runtime(settings: Settings, role: str | None) -> runtime.Runtime:
     publisher = wakeups(settings)
 
-    def make() -> Process:
+    def create_process() -> Process:
         gateway = build(settings, wakeups=publisher)
         if role in {None, "agent"}:
             gateway.load_agent()
         return Process(gateway, settings)
 
     return runtime.Runtime(
-        make,
+        create_process,
         grace=settings.timeouts.grace,
         heartbeat=Heartbeat(settings, role) if role else None,
         on_end=publisher.close,

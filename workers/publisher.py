@@ -85,7 +85,9 @@ class Publisher:
                 return
             self._waiting[lane] = None
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wakeups", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._send_batches, name="wakeups", daemon=True
+                )
                 self._thread.start()
             self._changed.notify()
 
@@ -98,21 +100,21 @@ class Publisher:
         if thread is not None:
             thread.join(within)
 
-    def _run(self) -> None:
+    def _send_batches(self) -> None:
         with contextlib.ExitStack() as connections:
             producer: Producer | None = None
-            while lanes := self._take():
+            while lanes := self._take_batch():
                 try:
                     if producer is None:
                         producer = self._connect(connections)
-                    self._send(producer, lanes)
+                    self._publish(producer, lanes)
                 except Exception as error:  # noqa: BLE001  # kombu lets its driver's errors through
-                    self._drop(lanes, error)
+                    self._drop_batch(lanes, error)
                     producer = None
                     with contextlib.suppress(Exception):
                         connections.close()
 
-    def _take(self) -> list[str]:
+    def _take_batch(self) -> list[str]:
         """The next batch; waits for one. Empty when closing and nothing is left."""
         with self._changed:
             while not self._waiting and not self._closing:
@@ -131,7 +133,7 @@ class Publisher:
         )
         return Producer(connection.channel(), auto_declare=False, serializer="json")
 
-    def _send(self, producer: Producer, lanes: list[str]) -> None:
+    def _publish(self, producer: Producer, lanes: list[str]) -> None:
         with producer.batch(MAX_BATCH):
             for lane in lanes:
                 worker = LANE_WORKERS[lane_kind(lane)]
@@ -150,7 +152,7 @@ class Publisher:
             self._failing = False
             log.info("wake-ups sent again", dropped=self.dropped)
 
-    def _drop(self, lanes: list[str], error: Exception) -> None:
+    def _drop_batch(self, lanes: list[str], error: Exception) -> None:
         with self._changed:
             self.dropped += len(lanes)
         if not self._failing:  # once per outage

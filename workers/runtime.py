@@ -104,7 +104,7 @@ class Runtime:
     def _run_loop(self) -> None:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._live())
+                runner.run(self._run_process())
         except Exception as error:
             if self._started.done():
                 log.exception("event loop failed")
@@ -112,7 +112,7 @@ class Runtime:
             else:
                 self._started.set_exception(error)
 
-    async def _live(self) -> None:
+    async def _run_process(self) -> None:
         self._end = asyncio.Event()
         process = self._make()
         self._steps = Steps(process.gateway, grace=self._grace)
@@ -123,13 +123,13 @@ class Runtime:
             # all of it again: a fifth of a second in which nothing is streamed.
             gc.freeze()
 
-        chores = (process.sweep_lanes, process.listen_for_stops, self._beat, prepare)
+        chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat, prepare)
         async with process.run(*chores, store_within=STORE_WITHIN_S):
             self._started.set_result(asyncio.get_running_loop())
             await self._end.wait()
-            await self._steps.wait_drained()
+            await self._steps.finish_drain()
 
-    async def _beat(self) -> None:
+    async def _show_heartbeat(self) -> None:
         if self._heartbeat is None:
             return
         try:

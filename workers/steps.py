@@ -49,14 +49,14 @@ class Steps:
             self._hurry.set()
         if self._drain is None:
             self._gateway.keeper.stop_taking()
-            self._drain = asyncio.get_running_loop().create_task(self._finish())
+            self._drain = asyncio.get_running_loop().create_task(self._finish_steps())
 
-    async def wait_drained(self) -> None:
+    async def finish_drain(self) -> None:
         """Returns when a drain that was started has ended, or at once."""
         if self._drain is not None:
             await self._drain
 
-    async def _finish(self) -> None:
+    async def _finish_steps(self) -> None:
         loop = asyncio.get_running_loop()
         hurry = asyncio.ensure_future(self._hurry.wait())
         deadline = loop.time() + self._grace

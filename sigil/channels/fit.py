@@ -193,7 +193,8 @@ def _cut_fence(parts: _Parts, fence: _Fence) -> None:
     parts.add(fence.head.lstrip() if head_indent.isspace() else fence.head)
     opened_at = len(parts.lines)
     for line in fence.lines:
-        for piece in _cut_code_line(_dedent(line, columns), width):
+        blank = len(line) - len(line.lstrip(" \t"))
+        for piece in _cut_code_line(line[min(blank, columns) :], width):
             if len(piece) + len(close) + 1 > parts.room:
                 if len(parts.lines) == opened_at:
                     parts.lines.pop()  # the fence was only just opened, so it is not shown empty
@@ -204,11 +205,6 @@ def _cut_fence(parts: _Parts, fence: _Fence) -> None:
                 opened_at = 1
             parts.add(piece)
     parts.add(close)
-
-
-def _dedent(line: str, columns: int) -> str:
-    blank = len(line) - len(line.lstrip(" \t"))
-    return line[min(blank, columns) :]
 
 
 def _cut_code_line(line: str, width: int) -> Iterator[str]:

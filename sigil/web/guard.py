@@ -51,7 +51,7 @@ class Guard:
             return
         started, status = time.monotonic(), 500
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -63,10 +63,10 @@ class Guard:
 
         try:
             if scope["path"] not in _PROBES:
-                self.source.check(Request(scope))
-            await self.app(scope, receive, send_guarded)
+                self.source.check_request(Request(scope))
+            await self.app(scope, receive, send_with_headers)
         except RequestRefused as error:
-            await render_refusal(error)(scope, receive, send_guarded)
+            await render_refusal(error)(scope, receive, send_with_headers)
         finally:
             # Only the path: a query may hold something that must not be kept.
             _log.log(

@@ -30,7 +30,7 @@ class SourcePolicy:
         self._allowed_hosts = {host.lower() for host in settings.allowed_hosts}
         self._own_host = settings.host.lower().strip("[]")
 
-    def check(self, request: Request) -> None:
+    def check_request(self, request: Request) -> None:
         """Refuses clients, hosts and origins that are not allowed, with 403."""
         if self._local_only and not is_loopback(get_client_address(request)):
             raise RequestRefused(

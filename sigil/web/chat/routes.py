@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -70,7 +70,7 @@ class ChatRoutes:
         message = to_inbound_message(channel.name, chat_id, user, payload)
         accepted = await take_message(self._chats, self._receive, message)
         if accepted is None:
-            raise _chat_not_found()
+            _refuse_unknown_chat()
         return JSONResponse({"id": accepted.id, "duplicate": accepted.duplicate}, 202)
 
     async def stream_events(self, request: Request) -> Response:
@@ -81,9 +81,9 @@ class ChatRoutes:
             request.headers.get("last-event-id"), request.query_params.get("after")
         )
         if await self._chats.owner(channel.name, chat_id) != user.id:
-            raise _chat_not_found()
+            _refuse_unknown_chat()
         key = live_chat_key(channel.name, DEFAULT_ACCOUNT, chat_id)
-        return self._streams.open(user.id, key, after, html=channel.capabilities.html)
+        return self._streams.open_stream(user.id, key, after, html=channel.capabilities.html)
 
     def _find_channel(self, request: Request) -> Channel:
         try:
@@ -103,9 +103,9 @@ class ChatRoutes:
 def _read_chat_id(request: Request) -> str:
     chat_id = str(request.path_params["chat"])
     if not re.fullmatch(CHAT_ID_PATTERN, chat_id):
-        raise _chat_not_found()
+        _refuse_unknown_chat()
     return chat_id
 
 
-def _chat_not_found() -> RequestRefused:
-    return RequestRefused(404, "chat.not_found", "This chat does not exist.")
+def _refuse_unknown_chat() -> NoReturn:
+    raise RequestRefused(404, "chat.not_found", "This chat does not exist.")

@@ -45,7 +45,9 @@ class Streams:
         """Ends every stream. Readers come back, to another process, with their last id."""
         self._closing.set()
 
-    def open(self, user_id: str, chat: str, after: str, *, html: bool) -> EventSourceResponse:
+    def open_stream(
+        self, user_id: str, chat: str, after: str, *, html: bool
+    ) -> EventSourceResponse:
         """Streams what follows the entry `after` of the chat with this live chat key. Refuses
         with 429 beyond the limit."""
         if self._open[user_id] >= STREAMS_PER_USER:
@@ -67,7 +69,7 @@ class Streams:
         self, user_id: str, chat: str, after: str, html: bool
     ) -> AsyncIterator[ServerSentEvent]:
         block = 0.0
-        # Counted here and not in `open`: a HEAD request opens no stream and never gets this far.
+        # Not in `open_stream`: a HEAD request gets that far, but it must not count as a stream.
         with self._count_open(user_id):
             while not self._closing.is_set():
                 records = await self._read_log(chat, after, block)
@@ -79,7 +81,7 @@ class Streams:
                 if records:
                     after = records[-1].id
                     rest = REST_FACTOR * (time.monotonic() - started)
-                    await self._rest(min(LONGEST_REST_S, rest))
+                    await self._rest_or_close(min(LONGEST_REST_S, rest))
                 elif block == 0.0:  # the log has been read to its end
                     yield ServerSentEvent(event="ready", data="{}")
                     block = BLOCK_S
@@ -98,7 +100,7 @@ class Streams:
                 task.cancel()
             await asyncio.gather(reading, closing, return_exceptions=True)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _rest_or_close(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self._closing.wait(), seconds)
         except TimeoutError:
