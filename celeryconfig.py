@@ -1,8 +1,8 @@
-"""Values for Celery. Where the broker is, and how it is spoken to, is in `workers.broker`.
+"""Values for Celery. `workers.broker` says where the broker is and how to talk to it.
 
 A Celery message is a hint, "look at lane K": losing or doubling one does no harm
-(docs/decisions/0003-celery-carries-wakeups-only.md). Hence early acknowledgement, no result,
-no retry, no rate limit.
+(docs/decisions/0003-celery-carries-wakeups-only.md). So messages are acknowledged early, and
+there are no results, no retries and no rate limits.
 """
 
 from workers.queues import QUEUES, ROUTES  # noqa: TID253  # Celery's file, not Sigil's
@@ -32,8 +32,8 @@ worker_prefetch_multiplier = 1
 # Nothing is redelivered, so there is nothing to cancel or to slow down after a lost connection.
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_enable_prefetch_count_reduction = False
-worker_enable_remote_control = True  # Flower asks for it
-worker_send_task_events = False  # Flower, or -E, switches them on; they nearly double the traffic
+worker_enable_remote_control = True  # Flower needs it
+worker_send_task_events = False  # they nearly double the traffic; Flower, or -E, turns them on
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 enable_utc = True

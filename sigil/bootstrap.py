@@ -105,7 +105,7 @@ def check(settings: Settings, role: str | None = None) -> None:
 def check_channels(settings: Settings) -> None:
     """Raises `ConfigError` for a channel whose type cannot be found."""
     for name, channel_settings in settings.channels.items():
-        channel_table.find(name, channel_settings)
+        channel_table.find_channel_class(name, channel_settings)
 
 
 def check_models(settings: Settings) -> None:
@@ -164,7 +164,7 @@ def _load_channels(
     router = ChannelRouter()
     for name, channel_settings in settings.channels.items():
         if name not in given:
-            router.register(name, channel_table.load(name, channel_settings, stores))
+            router.register(name, channel_table.load_channel(name, channel_settings, stores))
     for name, channel in given.items():
         router.register(name, channel)
     return router

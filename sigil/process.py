@@ -1,17 +1,27 @@
 """The life of one process around its gateway, the same for gateway and worker processes.
 
-reach the store → work, while it listens for stops and flushes its times → drain → close
+    reach the store ─▶ work, with chores beside it ─▶ (a worker drains) ─▶ close
+                       │ flush_times        every process
+                       │ sweep_lanes        workers
+                       │ listen_for_stops   workers
+                       │ listeners          the gateway process
+
+A chore runs until it is cancelled. One that raises ends the process, since that is a bug; what
+a chore expects to go wrong, such as a store that is away, it handles itself.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import structlog
 
-from sigil.errors import StoreError
+from sigil.errors import SigilError, StoreError
+from sigil.waiting import end
 
 if TYPE_CHECKING:
     from sigil.config import Settings
@@ -19,9 +29,13 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+Chore = Callable[[], Coroutine[Any, Any, None]]
+
 FLUSH_EVERY_S = 5.0
 RESUBSCRIBE_PAUSE_S = 1.0
 REACH_AGAIN_S = 0.25
+SWEEP_EVERY_S = 1.0
+SWEEP_PAUSE_S = 0.05  # even if a lane is always due
 
 
 class Process:
@@ -31,22 +45,64 @@ class Process:
         self.gateway = gateway
         self._settings = settings
 
+    @contextlib.asynccontextmanager
+    async def run(self, *chores: Chore, store_within: float) -> AsyncIterator[None]:
+        """Reaches the store, runs the chores during the body, and closes the gateway.
+
+        Raises `StoreError` if the store does not answer within `store_within` seconds.
+        """
+        try:
+            await self.reach_store(store_within)
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(chore()) for chore in (self.flush_times, *chores)]
+                try:
+                    yield
+                finally:
+                    await end(running)
+        finally:
+            await self.close()
+
     async def reach_store(self, within: float) -> None:
-        """Waits for the store, `within` seconds at most. Raises `StoreError` that says what to
-        do, as a process does at its start."""
-        deadline = asyncio.get_running_loop().time() + within
+        """Waits until the store answers, for at most `within` seconds. Raises `StoreError` with a
+        hint."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
                     await self.gateway.stores.backend.ping()
                 return
             except (StoreError, TimeoutError) as error:
-                if asyncio.get_running_loop().time() + REACH_AGAIN_S > deadline:
-                    raise _store_away(self._settings) from error
+                if loop.time() + REACH_AGAIN_S > deadline:
+                    raise _describe_store_away(self._settings) from error
             await asyncio.sleep(REACH_AGAIN_S)
 
+    # ------------------------------------------------------------ chores
+
+    async def flush_times(self) -> None:
+        """Adds this process's stage times to the shared sums."""
+        while True:
+            await asyncio.sleep(FLUSH_EVERY_S)
+            await self.gateway.times.flush(self.gateway.stores.counters)
+
+    async def sweep_lanes(self) -> None:
+        """Wakes lanes that have work and no live holder: their wake-up was lost, their due time
+        has come, or their worker died. Every worker does so, so none of them is needed for it."""
+        is_failing = False
+        while True:
+            due: float | None = None
+            try:
+                due = await self.gateway.recover()
+                is_failing = False
+            except SigilError as error:
+                if not is_failing:  # once per outage
+                    log.warning("sweep failed", reason=error.code)
+                is_failing = True
+            pause = SWEEP_EVERY_S if due is None else min(due, SWEEP_EVERY_S)
+            await asyncio.sleep(max(pause, SWEEP_PAUSE_S))
+
     async def listen_for_stops(self) -> None:
-        """Runs until cancelled: makes a stop prompt. Without it, the next renewal says so."""
+        """Makes a /stop prompt. Without this signal, a lease's next renewal brings it."""
         while True:
             try:
                 async for lane in self.gateway.stores.signals.stops():
@@ -55,19 +111,13 @@ class Process:
                 log.debug("stop signals interrupted", reason=str(error))
             await asyncio.sleep(RESUBSCRIBE_PAUSE_S)
 
-    async def flush_times(self) -> None:
-        """Runs until cancelled: adds this process's times to the shared sums."""
-        while True:
-            await asyncio.sleep(FLUSH_EVERY_S)
-            await self.gateway.times.flush(self.gateway.stores.counters)
-
     async def close(self) -> None:
         """Flushes the times once more and closes the gateway."""
         await self.gateway.times.flush(self.gateway.stores.counters)
         await self.gateway.close()
 
 
-def _store_away(settings: Settings) -> StoreError:
+def _describe_store_away(settings: Settings) -> StoreError:
     url = settings.redis.url
     if url is None:
         return StoreError(
@@ -75,5 +125,5 @@ def _store_away(settings: Settings) -> StoreError:
             hint="`sigil up` starts it; to use a server of your own, set redis.url.",
         )
     parts = urlsplit(url.get_secret_value())
-    where = parts.netloc.rpartition("@")[2] or parts.path
+    where = parts.netloc.rpartition("@")[2] or parts.path  # without user and password
     return StoreError(f"Redis at {where} does not answer.", hint="Check redis.url and the server.")

@@ -26,7 +26,7 @@ from sigil.providers.openai.options import Options
 from sigil.providers.openai.servers import COMPATIBLE
 from sigil.providers.registry import Budget
 from sigil.testing import fake_stores
-from sigil.web.prometheus import exposition
+from sigil.web.ops.metrics import Metrics
 
 ROOT = Path(__file__).parent.parent
 GUIDE = ROOT / "docs/guides/models.md"
@@ -236,7 +236,10 @@ async def test_the_metrics_of_the_guide_are_those_there_are():
     health = Health(stores.health)
     admission = await health.admit("openai", "m", ["k"])
     await health.report(admission, ProviderError("down"))
-    body, _ = await exposition(stores)
+    metrics = Metrics(
+        lanes=stores.lanes, counters=stores.counters, health=stores.health, budgets=stores.budgets
+    )
+    body, _ = await metrics.render()
     await stores.backend.close()
     series = dict(
         re.findall(r"^(sigil_(?:provider|budget)\w*)\{(.*?)\}", body.decode(), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Agent workers: turns against a language model."""
+"""Agent workers: run turns against a language model."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from workers.base import LaneTask
 
 @app.task(base=LaneTask, name="sigil.turn", kind=LaneKind.SESSION)
 def turn(lane: str) -> None:
-    """Answers what waits in one session's lane."""
+    """Answers the messages that wait in a session's lane."""
     runtime.run(Gateway.turn, lane)

@@ -1,7 +1,11 @@
-"""The Celery app, and a worker process's life from its first signal to its last.
+"""The Celery app, and the life of a worker process as Celery signals it.
 
-`sigil worker agent` and `celery -A workers worker -Q sigil.agent` are the same: the role
-follows from the queues, the rest from Sigil's configuration.
+    celeryd_init ─▶ worker_init ─▶ worker_ready ─▶ worker_shutting_down ─▶ worker_shutdown
+    settings, logs  the runtime    heartbeat,      the drain starts        the runtime ends
+                    starts         Unix signals
+
+`sigil worker agent` and `celery -A workers worker -Q sigil.agent` do the same: the role follows
+from the queues, everything else from Sigil's configuration.
 """
 
 from __future__ import annotations
@@ -32,9 +36,9 @@ log = structlog.get_logger(__name__)
 _settings: dict[str | None, Settings] = {}
 
 
-def _settings_of(role: str | None) -> Settings:
-    """What this process was given, or reads for itself. Ends the process if that fails: the
-    `celery` command knows no `ConfigError`."""
+def _get_settings(role: str | None) -> Settings:
+    """The settings that `serve` was given, or else loads them. Ends the process if that fails,
+    since the `celery` command cannot handle a `ConfigError`."""
     if role not in _settings:
         try:
             _settings[role] = load_settings(role=role)
@@ -43,13 +47,14 @@ def _settings_of(role: str | None) -> Settings:
     return _settings[role]
 
 
-def _any_settings() -> Settings:
-    """For what does not depend on the role; those of routing hold no secrets but the broker's."""
-    return next(iter(_settings.values()), None) or _settings_of("routing")
+def _get_any_settings() -> Settings:
+    """For what does not depend on the role. Routing's settings hold the fewest secrets: only the
+    broker's."""
+    return next(iter(_settings.values()), None) or _get_settings("routing")
 
 
-def _broker() -> dict[str, Any]:
-    settings = _any_settings()
+def _configure_broker() -> dict[str, Any]:
+    settings = _get_any_settings()
     try:
         return {
             "broker_url": broker.url(settings),
@@ -61,17 +66,17 @@ def _broker() -> dict[str, Any]:
 
 app = Celery("sigil")
 app.config_from_object("celeryconfig")
-app.add_defaults(_broker)
+app.add_defaults(_configure_broker)
 
 
-def role_of(queues: Sequence[str] | None) -> str | None:
-    """The role that serves these queues; None for a worker that serves several."""
+def find_role(queues: Sequence[str] | None) -> str | None:
+    """The role that serves these queues. None for a worker that serves several roles."""
     roles = {Queue(queue).role for queue in queues or Queue}
     return roles.pop() if len(roles) == 1 else None
 
 
 def serve(settings: Settings, role: str, *, concurrency: int | None = None) -> int:
-    """Runs a worker of a role in this process until it is stopped; returns its exit code."""
+    """Runs a worker of a role in this process until it is stopped. Returns its exit code."""
     _settings[role] = settings
     worker = app.Worker(
         hostname=f"{role}-{os.getpid()}@{socket.gethostname()}",
@@ -84,26 +89,26 @@ def serve(settings: Settings, role: str, *, concurrency: int | None = None) -> i
 
 
 @signals.celeryd_init.connect
-def _prepare(conf: Any, options: dict[str, Any], **_: Any) -> None:
-    role = role_of(options.get("queues"))
-    settings = _settings_of(role)
+def _configure_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
+    role = find_role(options.get("queues"))
+    settings = _get_settings(role)
     if role is not None:
         conf.worker_concurrency = getattr(settings.workers, role).concurrency
     _set_up_logs(settings, role)
-    runtime.current = _runtime(settings, role)
+    runtime.current = _create_runtime(settings, role)
 
 
-def _runtime(settings: Settings, role: str | None) -> runtime.Runtime:
+def _create_runtime(settings: Settings, role: str | None) -> runtime.Runtime:
     publisher = wakeups(settings)
 
-    def make() -> Process:
+    def create_process() -> Process:
         gateway = build(settings, wakeups=publisher)
         if role in {None, "agent"}:
             gateway.load_agent()
         return Process(gateway, settings)
 
     return runtime.Runtime(
-        make,
+        create_process,
         grace=settings.timeouts.grace,
         heartbeat=Heartbeat(settings, role) if role else None,
         on_end=publisher.close,
@@ -111,20 +116,20 @@ def _runtime(settings: Settings, role: str | None) -> runtime.Runtime:
 
 
 @signals.setup_logging.connect
-def _log(**_: Any) -> None:
-    if runtime.current is None:  # Flower or another command; a worker knows its role by now
-        _set_up_logs(_any_settings(), None)
+def _configure_logs(**_: Any) -> None:
+    if runtime.current is None:  # Flower or another command; a worker has set its logs up already
+        _set_up_logs(_get_any_settings(), None)
 
 
 def _set_up_logs(settings: Settings, role: str | None) -> None:
     logs.setup(settings, role=role)
-    if settings.logging.level != "DEBUG":  # two lines for every wake-up are too many
+    if settings.logging.level != "DEBUG":  # Celery logs two lines for every wake-up
         for name in ("celery.worker.strategy", "celery.app.trace"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
 
 @signals.worker_init.connect
-def _start(**_: Any) -> None:
+def _start_runtime(**_: Any) -> None:
     if runtime.current is not None:
         try:
             runtime.current.start()
@@ -133,14 +138,15 @@ def _start(**_: Any) -> None:
 
 
 @signals.worker_ready.connect
-def _on_ready(**_: Any) -> None:
-    """A first Ctrl-C stops as SIGTERM does; the second of either, or SIGQUIT, does not wait.
+def _take_over_signals(**_: Any) -> None:
+    """Ctrl-C stops the worker as SIGTERM does. A second one of either, or SIGQUIT, does not wait
+    for running steps.
 
-    Celery's own handling of a second Ctrl-C waits for the pool inside the signal handler,
-    where nothing can hand back what the pool waits for.
+    Celery's own handler for a second Ctrl-C waits for the pool inside the signal handler, and
+    from there nobody can hand back what the pool is waiting for.
     """
     if runtime.current is not None:
-        runtime.current.ready()
+        runtime.current.mark_ready()
     stop = signal.getsignal(signal.SIGTERM)
     assert callable(stop)
 
@@ -154,12 +160,12 @@ def _on_ready(**_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect
-def _on_stop(**_: Any) -> None:
+def _start_drain(**_: Any) -> None:
     if runtime.current is not None:
         runtime.current.stop_soon()
 
 
 @signals.worker_shutdown.connect
-def _on_end(**_: Any) -> None:
+def _end_runtime(**_: Any) -> None:
     if runtime.current is not None:
         runtime.current.stop()

@@ -13,18 +13,20 @@ from sigil.lanes import LaneKind, lane_kind
 
 log = structlog.get_logger(__name__)
 
-MAX_KEY = 512
+MAX_LANE_KEY_CHARS = 512
 
 
 class TaskFailed(Exception):
-    """What Celery and Flower are told of a bug: its kind, not its words, which may be private."""
+    """Stands in for a bug: Celery and Flower see its class, never its message, which may quote
+    what a person wrote."""
 
 
 class LaneTask(Task):
-    """A task with one argument, the key of a lane of its `kind`.
+    """A task with one argument, the key of a lane of its `kind`: a wake-up.
 
-    A message that does not have it is refused. When the store is away the task ends and the
-    sweep brings the lane back; nothing is retried here.
+    The broker is not trusted to hold anything else, so other arguments are refused. If the store
+    is away the task ends, and the sweep brings the lane back: nothing is retried here, since the
+    lane itself knows what is still to be done.
     """
 
     abstract = True
@@ -36,20 +38,20 @@ class LaneTask(Task):
         """Runs the task's body for the lane."""
         lane = args[0] if len(args) == 1 and not kwargs else None
         if not _is_lane(lane, self.kind):
-            log.warning("task.refused", task=self.name, reason="not a lane of this kind")
+            log.warning("task refused", task=self.name, reason="not a lane of this kind")
             return
         with structlog.contextvars.bound_contextvars(task_id=self.request.id, lane=lane):
             try:
                 self.run(lane)
             except StoreError as error:
-                log.warning("task.put_off", task=self.name, error=error.code)
+                log.warning("task put off", task=self.name, reason=error.code)
             except Exception as error:
-                log.exception("task.failed", task=self.name)
+                log.exception("task failed", task=self.name)
                 raise TaskFailed(type(error).__name__) from None
 
 
 def _is_lane(value: object, kind: LaneKind) -> bool:
-    if not isinstance(value, str) or len(value) > MAX_KEY:
+    if not isinstance(value, str) or len(value) > MAX_LANE_KEY_CHARS:
         return False
     try:
         return lane_kind(value) is kind
@@ -58,7 +60,7 @@ def _is_lane(value: object, kind: LaneKind) -> bool:
 
 
 class QuietConsumer(Consumer):
-    """Workers have nothing to say to each other: no gossip, no greeting at the start."""
+    """Workers have nothing to tell each other, so they neither gossip nor greet at the start."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **(kwargs | {"without_gossip": True, "without_mingle": True}))

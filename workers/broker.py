@@ -1,4 +1,4 @@
-"""Where the broker is, by Sigil's settings. Shared by consumers and publishers."""
+"""Where the broker is, according to Sigil's settings. Shared by consumers and publishers."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from sigil.config import Settings
 from sigil.host import embedded
 from sigil.redis_urls import SCHEME, SentinelUrl
 
-# Tried against servers that were killed, frozen and cut off (docs/decisions/0003).
+# Found by trial against servers that were killed, frozen and cut off (docs/decisions/0003).
 _TRANSPORT_OPTIONS: dict[str, Any] = {
     "socket_timeout": 15,
     "socket_connect_timeout": 5,
     "socket_keepalive": True,
     "health_check_interval": 25,
-    # Messages are acknowledged early, so kombu's list of what is in flight is written and
-    # cleared before the task runs. Without it a task costs 2 Redis commands instead of 10.
+    # kombu can keep a list of messages in flight. Ours are acknowledged before the task runs, so
+    # the list would be written and cleared for nothing. Without it a task costs 2 Redis commands
+    # instead of 10.
     "ack_emulation": False,
 }
 
-# A Sentinel that is away is passed over for the next one, where redis-py would insist.
-_ASKING = {"socket_timeout": 5, "socket_connect_timeout": 5, "retry": Retry(NoBackoff(), 0)}
+# If a Sentinel is away we ask the next one; by default redis-py would ask the same one again.
+_SENTINEL_OPTIONS = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 5,
+    "retry": Retry(NoBackoff(), 0),
+}
 
 
 def redis_url(settings: Settings) -> str:
@@ -34,17 +39,17 @@ def redis_url(settings: Settings) -> str:
 
 
 def url(settings: Settings) -> str:
-    """The same server as kombu names it."""
+    """The same server, in the form that kombu takes. Raises `ConfigError`."""
     return embedded.broker_url(redis_url(settings))
 
 
 def transport_options(settings: Settings) -> dict[str, Any]:
-    """Timeouts, the prefix of every key of the broker, and what Sentinel calls the primary."""
+    """Timeouts, the prefix of the broker's keys, and the name that Sentinel has for the primary."""
     options: dict[str, Any] = _TRANSPORT_OPTIONS | {
         "global_keyprefix": f"{settings.redis.prefix}broker:"
     }
     server = redis_url(settings)
     if server.startswith(SCHEME):
         options["master_name"] = SentinelUrl.parse(server).master
-        options["sentinel_kwargs"] = _ASKING
+        options["sentinel_kwargs"] = _SENTINEL_OPTIONS
     return options

@@ -1,4 +1,4 @@
-"""Outbound workers: replies to their platforms."""
+"""Outbound workers: send replies to their platforms."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from workers.base import LaneTask
 
 @app.task(base=LaneTask, name="sigil.deliver", kind=LaneKind.DELIVERY)
 def deliver(lane: str) -> None:
-    """Sends what waits in one destination's lane."""
+    """Sends the messages that wait in a destination's lane."""
     runtime.run(Gateway.deliver, lane)

@@ -1,8 +1,12 @@
-"""Sends wake-ups: one thread, one held connection, one pipeline for all that waits.
+"""Sends wake-ups: one thread, one open connection, one pipeline for everything that waits.
 
-Waking never blocks and never fails. What does not fit, or cannot be sent, is dropped and
-counted; the sweep covers it. Writing the messages here instead of through `send_task` costs
-40 to 70 µs a wake-up instead of 550.
+A wake-up says "look at lane K" and nothing else; what is to be done stands in the lane. So a
+wake-up may be lost (the sweep finds the lane) or doubled (the second worker finds it taken), and
+`wake` can promise never to block and never to fail: what does not fit, or cannot be sent, is
+dropped and counted.
+
+Writing the messages here instead of calling Celery's `send_task` costs 40 to 70 µs a wake-up
+instead of 550.
 """
 
 # kombu is typed in part only.
@@ -24,7 +28,7 @@ from kombu.messaging import Producer
 from sigil.config import Settings
 from sigil.lanes import lane_kind
 from workers.broker import transport_options, url
-from workers.queues import HOPS
+from workers.queues import LANE_WORKERS
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +38,7 @@ FLUSH_S = 2.0
 _ORIGIN = f"{os.getpid()}@{socket.gethostname()}"
 
 
-def message(task: str, lane: str) -> tuple[list[Any], dict[str, Any]]:
+def build_message(task: str, lane: str) -> tuple[list[Any], dict[str, Any]]:
     """The body and the headers of a task message (Celery's protocol 2)."""
     task_id = str(uuid.uuid4())
     headers = {
@@ -59,7 +63,7 @@ def message(task: str, lane: str) -> tuple[list[Any], dict[str, Any]]:
 
 
 class Publisher:
-    """Implements `sigil.lanes.Wakeups`. A lane that waits already is not added again."""
+    """Implements `sigil.lanes.Wakeups`. A lane that is waiting already is not added again."""
 
     def __init__(self, broker: str, options: dict[str, Any], *, limit: int = MAX_WAITING) -> None:
         self.sent = 0
@@ -81,12 +85,14 @@ class Publisher:
                 return
             self._waiting[lane] = None
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="wakeups", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._send_batches, name="wakeups", daemon=True
+                )
                 self._thread.start()
             self._changed.notify()
 
     def close(self, within: float = FLUSH_S) -> None:
-        """Sends what waits, for `within` seconds at most; later wake-ups are dropped."""
+        """Sends what is waiting, for `within` seconds at most. Later wake-ups are dropped."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -94,21 +100,22 @@ class Publisher:
         if thread is not None:
             thread.join(within)
 
-    def _run(self) -> None:
-        with contextlib.ExitStack() as held:
+    def _send_batches(self) -> None:
+        with contextlib.ExitStack() as connections:
             producer: Producer | None = None
-            while lanes := self._take():
+            while lanes := self._take_batch():
                 try:
                     if producer is None:
-                        producer = self._connect(held)
-                    self._send(producer, lanes)
+                        producer = self._connect(connections)
+                    self._publish(producer, lanes)
                 except Exception as error:  # noqa: BLE001  # kombu lets its driver's errors through
-                    self._lost(lanes, error)
+                    self._drop_batch(lanes, error)
                     producer = None
                     with contextlib.suppress(Exception):
-                        held.close()
+                        connections.close()
 
-    def _take(self) -> list[str]:
+    def _take_batch(self) -> list[str]:
+        """The next batch; waits for one. Empty when closing and nothing is left."""
         with self._changed:
             while not self._waiting and not self._closing:
                 self._changed.wait()
@@ -120,20 +127,22 @@ class Publisher:
                 del self._waiting[lane]
             return lanes
 
-    def _connect(self, held: contextlib.ExitStack) -> Producer:
-        connection = held.enter_context(Connection(self._broker, transport_options=self._options))
+    def _connect(self, connections: contextlib.ExitStack) -> Producer:
+        connection = connections.enter_context(
+            Connection(self._broker, transport_options=self._options)
+        )
         return Producer(connection.channel(), auto_declare=False, serializer="json")
 
-    def _send(self, producer: Producer, lanes: list[str]) -> None:
+    def _publish(self, producer: Producer, lanes: list[str]) -> None:
         with producer.batch(MAX_BATCH):
             for lane in lanes:
-                hop = HOPS[lane_kind(lane)]
-                body, headers = message(hop.task, lane)
-                # The default exchange delivers to the queue of that name: nothing to declare.
+                worker = LANE_WORKERS[lane_kind(lane)]
+                body, headers = build_message(worker.task, lane)
+                # The default exchange delivers to the queue of that name; none has to be declared.
                 producer.publish(
                     body,
                     exchange="",
-                    routing_key=hop.queue.value,
+                    routing_key=worker.queue.value,
                     headers=headers,
                     correlation_id=headers["id"],
                     reply_to="",
@@ -141,14 +150,14 @@ class Publisher:
         self.sent += len(lanes)
         if self._failing:
             self._failing = False
-            log.info("wakeups.sent_again", dropped=self.dropped)
+            log.info("wake-ups sent again", dropped=self.dropped)
 
-    def _lost(self, lanes: list[str], error: Exception) -> None:
+    def _drop_batch(self, lanes: list[str], error: Exception) -> None:
         with self._changed:
             self.dropped += len(lanes)
         if not self._failing:  # once per outage
             self._failing = True
-            log.warning("wakeups.dropped", count=len(lanes), error=type(error).__name__)
+            log.warning("wake-ups dropped", count=len(lanes), error_type=type(error).__name__)
 
 
 def wakeups(settings: Settings) -> Publisher:

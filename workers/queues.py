@@ -1,4 +1,4 @@
-"""The queues, and which task of which queue looks at a lane of which kind."""
+"""The queues, and who works on which kind of lane."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ class Queue(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
-    """What a lane of one kind is worked on by."""
+class LaneWorker:
+    """Who works on lanes of one kind: a Celery task, and the queue that its wake-ups go to."""
 
     task: str
     queue: Queue
 
 
-HOPS = {
-    LaneKind.INBOUND: Hop("sigil.route", Queue.ROUTING),
-    LaneKind.SESSION: Hop("sigil.turn", Queue.AGENT),
-    LaneKind.DELIVERY: Hop("sigil.deliver", Queue.OUTBOUND),
+LANE_WORKERS = {
+    LaneKind.INBOUND: LaneWorker("sigil.route", Queue.ROUTING),
+    LaneKind.SESSION: LaneWorker("sigil.turn", Queue.AGENT),
+    LaneKind.DELIVERY: LaneWorker("sigil.deliver", Queue.OUTBOUND),
 }
 
 QUEUES = tuple(
     entity.Queue(queue.value, routing_key=queue.value)  # type: ignore[no-untyped-call]
     for queue in Queue
 )
-ROUTES = {hop.task: {"queue": hop.queue.value} for hop in HOPS.values()}
+ROUTES = {worker.task: {"queue": worker.queue.value} for worker in LANE_WORKERS.values()}

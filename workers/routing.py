@@ -1,4 +1,4 @@
-"""Routing workers: who speaks, and in which session."""
+"""Routing workers: find out who speaks, and in which session."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from workers.base import LaneTask
 
 @app.task(base=LaneTask, name="sigil.route", kind=LaneKind.INBOUND)
 def route(lane: str) -> None:
-    """Moves what waits in one chat's lane to the lanes of its sessions."""
+    """Moves the messages that wait in a chat's lane to the lanes of their sessions."""
     runtime.run(Gateway.route, lane)

@@ -1,7 +1,11 @@
 """Channels: how people and Sigil reach each other.
 
-Names are loaded on first use, so that importing this package costs nothing and a channel's
-library is needed only where that channel is configured.
+    base      what a channel looks like to the core    live      chats whose readers watch a log
+    router    finds a channel by its name              fit       cuts a text into a channel's parts
+    web terminal memory    the channels, each with its class in `channel.py`
+
+Names are loaded on first use, so importing this package costs nothing, and a channel's library
+is needed only where that channel is configured.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sigil.channels.base import Acceptance, Capabilities, Channel, Chunk, Receive
     from sigil.channels.fit import split
-    from sigil.channels.router import ChannelRouter, load
+    from sigil.channels.router import ChannelRouter, load_channel
     from sigil.errors import ChannelNotFound
     from sigil.messages import Attachment, InboundMessage, OutboundMessage
     from sigil.pairing import PairingMode, check_pairing
@@ -30,7 +34,7 @@ __all__ = [
     "PairingMode",
     "Receive",
     "check_pairing",
-    "load",
+    "load_channel",
     "split",
 ]
 
@@ -47,7 +51,7 @@ _HOMES = {
     "PairingMode": "sigil.pairing",
     "Receive": "sigil.channels.base",
     "check_pairing": "sigil.pairing",
-    "load": "sigil.channels.router",
+    "load_channel": "sigil.channels.router",
     "split": "sigil.channels.fit",
 }
 

@@ -1,7 +1,9 @@
 """What a channel looks like to the core.
 
-A channel is a listener (gateway process: platform → `receive`) and a sender (outbound
-workers: chunk → platform). The core never asks what a channel is, only what it can do.
+    platform ── listen ──▶ receive     in the gateway process
+    chunk    ── send   ──▶ platform    in outbound workers
+
+The core never asks what a channel is, only what it can do.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from sigil.messages import InboundMessage, OutboundMessage
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """The answer of `Gateway.receive`: the item's id, and whether it was there already."""
+    """What `Gateway.receive` returns: the item's id, and whether it had been accepted before."""
 
     id: str
     duplicate: bool
@@ -43,13 +45,13 @@ class Capabilities:
     idempotent_send: bool = False
     coalesce: bool = False
     own_sessions: bool = False  # each chat is its own session, even a direct one
-    hint: str = ""  # told to the model: what the channel can show
+    hint: str = ""  # for the model: what the channel can show
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One platform message. `id` is stable over every retry; platforms that take an
-    idempotency key are given it. `final` marks the last chunk of its message."""
+    """One message to a platform. `id` stays the same over every retry; a platform that takes an
+    idempotency key gets it. `final` marks the last chunk of a reply."""
 
     id: str
     message: OutboundMessage
@@ -66,17 +68,18 @@ class Channel(Protocol):
     capabilities: Capabilities
 
     async def send(self, chunk: Chunk) -> str | None:
-        """Sends one fitted chunk and returns the platform's id for it.
+        """Sends one chunk that fits the channel. Returns the platform's id for it.
 
         Raises `SendFailed` (try again) or `SendRefused` (never again).
         """
         ...
 
     async def listen(self, receive: Receive) -> None:
-        """Runs until cancelled. An update is acknowledged to the platform only after
-        `receive` returned. A channel that is fed over HTTP returns at once."""
+        """Hands the platform's messages to `receive` until cancelled. An update is acknowledged
+        to the platform only after `receive` has returned. A channel that gets its messages over
+        HTTP returns at once."""
         ...
 
     async def close(self) -> None:
-        """Gives back connections; safe to call twice."""
+        """Closes its connections. Safe to call twice."""
         ...

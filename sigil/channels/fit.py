@@ -1,7 +1,10 @@
-"""Cuts CommonMark into parts that a platform takes.
+"""Cuts CommonMark into parts that a platform accepts.
 
-A part ends between paragraphs where it can, else between lines, else between words. A code
-fence that is cut is closed and opened again, so that each part renders on its own.
+    text ─▶ blocks (a line of prose, or a whole code fence) ─▶ parts, filled one after another
+
+A part ends between paragraphs where possible, else between lines, else between words. When a
+code fence does not fit into one part, it is closed at the end of the part and opened again in
+the next one, so that each part renders on its own.
 """
 
 from __future__ import annotations
@@ -24,70 +27,77 @@ _ZWJ = "\u200d"
 
 
 def split(text: str, limit: int) -> list[str]:
-    """Cuts `text` into parts of at most `limit` characters; nothing but white space is lost.
+    """Cuts `text` into parts of at most `limit` characters (code points). Only white space is lost.
 
-    Text within the limit comes back as it is, so there is always one part at least. An info
-    string that would take over a quarter of a part is shortened. Raises `ValueError` for a
-    limit below `MIN_LIMIT`, where fences could not be repeated.
+    Text within the limit comes back unchanged, so there is always at least one part. The info
+    string of a fence is left out if it would take up more than a quarter of a part. Raises
+    `ValueError` for a limit below `MIN_LIMIT`, where fences could not be repeated.
     """
     if limit < MIN_LIMIT:
         raise ValueError(f"limit is {limit}; at least {MIN_LIMIT} is needed")
     if len(text) <= limit:
         return [text]
     parts = _Parts(limit)
-    for block in _blocks(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), limit):
+    for block in _read_blocks(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), limit):
         if isinstance(block, _Fence):
             _add_fence(parts, block)
         else:
             _add_line(parts, block)
     parts.flush()
-    return parts.done or [""]
+    return parts.full or [""]
 
 
 @dataclass
 class _Parts:
-    """The part being filled, and those that are done."""
+    """The part that is being filled, and those that are full.
+
+    `lines` of `size` characters are in the current part. Its first `break_lines` lines, of
+    `break_size` characters, end with the last paragraph break, where it can be cut best.
+    """
 
     limit: int
-    done: list[str] = field(default_factory=list)
+    full: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     size: int = 0
-    paragraph: int = 0  # how many lines the last paragraph break leaves in this part
-    kept: int = 0  # their size
+    break_lines: int = 0
+    break_size: int = 0
 
     @property
     def room(self) -> int:
+        """How many characters another line of this part may have."""
         return self.limit - self.size - bool(self.lines)
 
     def add(self, line: str) -> None:
         self.size += len(line) + bool(self.lines)
         self.lines.append(line)
 
-    def mark_paragraph(self) -> None:
-        self.paragraph, self.kept = len(self.lines), self.size
+    def mark_break(self) -> None:
+        """Notes that a paragraph ends here."""
+        self.break_lines, self.break_size = len(self.lines), self.size
 
     def flush(self, keep: int | None = None) -> None:
         """Ends the part after `keep` lines; the rest begins the next one."""
         head, tail = (self.lines, []) if keep is None else (self.lines[:keep], self.lines[keep:])
         part = "\n".join(head).strip("\n").rstrip()
         if part.strip():
-            self.done.append(part)
-        self.lines, self.size, self.paragraph, self.kept = [], 0, 0, 0
+            self.full.append(part)
+        self.lines, self.size, self.break_lines, self.break_size = [], 0, 0, 0
         for line in tail:
             self.add(line)
 
     def make_room(self, needed: int) -> None:
-        """Ends the part if it lacks the room, at a paragraph break in its second half."""
-        if needed > self.room and self.kept * 2 > self.limit:
-            self.flush(self.paragraph)
+        """Ends the part if `needed` characters do not fit: at its last paragraph break, if that
+        leaves the part more than half full, else after its last line."""
+        if needed > self.room and self.break_size * 2 > self.limit:
+            self.flush(self.break_lines)
         if needed > self.room:
             self.flush()
 
 
 @dataclass(frozen=True)
 class _Fence:
-    """A fenced block: `head` opens it, `tail` is its closing line, `indent` what precedes
-    its content (of a quote or a list)."""
+    """A fenced block. `head` is its opening line and `tail` its closing one, if it has one;
+    `indent` is what precedes each line of its content inside a quote."""
 
     head: str
     lines: Sequence[str]
@@ -97,22 +107,22 @@ class _Fence:
     indent: str
 
     @property
-    def whole(self) -> list[str]:
+    def all_lines(self) -> list[str]:
         return [self.head, *self.lines, *([] if self.tail is None else [self.tail])]
 
 
-def _blocks(lines: list[str], limit: int) -> Iterator[str | _Fence]:
+def _read_blocks(lines: list[str], limit: int) -> Iterator[str | _Fence]:
     at = 0
-    for start, end, markup, info in _fences("\n".join(lines)):
+    for start, end, markup, info in _find_fences("\n".join(lines)):
         yield from lines[at:start]
         at = end
         block = lines[start:end]
-        if len(markup) * 8 > limit:  # could not be repeated in every part
+        if len(markup) * 8 > limit:  # too long a marker to be repeated in every part
             yield from block
             continue
-        closes = re.compile(rf"[ \t>]*{re.escape(markup[0])}{{{len(markup)},}}[ \t]*")
-        closed = len(block) > 1 and closes.fullmatch(block[-1]) is not None
-        body, tail = (block[1:-1], block[-1]) if closed else (block[1:], None)
+        closing_line = re.compile(rf"[ \t>]*{re.escape(markup[0])}{{{len(markup)},}}[ \t]*")
+        is_closed = len(block) > 1 and closing_line.fullmatch(block[-1]) is not None
+        body, tail = (block[1:-1], block[-1]) if is_closed else (block[1:], None)
         indent = block[0][: block[0].index(markup)]
         if _CONTAINER.fullmatch(indent) is None:  # the marker of a list item
             indent = " " * len(indent)
@@ -123,22 +133,22 @@ def _blocks(lines: list[str], limit: int) -> Iterator[str | _Fence]:
 
 
 @cache
-def _block_parser() -> MarkdownIt:
+def _create_block_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark")
     parser.core.ruler.enableOnly(["normalize", "block"])
     return parser
 
 
-def _fences(text: str) -> Iterator[tuple[int, int, str, str]]:
-    """First line, line after the last, markup and info of each fence, in order."""
-    for token in _block_parser().parse(text):
+def _find_fences(text: str) -> Iterator[tuple[int, int, str, str]]:
+    """Of each fence, in order: its first line, the line after its last, its marker, its info."""
+    for token in _create_block_parser().parse(text):
         if token.type == "fence" and token.map:
             yield token.map[0], token.map[1], token.markup, token.info.strip()
 
 
 def _add_line(parts: _Parts, line: str) -> None:
     if not line.strip():
-        parts.mark_paragraph()
+        parts.mark_break()
         if parts.room < len(line):
             line = ""
         if parts.room >= len(line):
@@ -149,46 +159,45 @@ def _add_line(parts: _Parts, line: str) -> None:
     elif parts.room * 4 < parts.limit:
         parts.flush()
     while len(line) > parts.room:
-        at = _word_end(line, parts.room)
+        at = _find_word_end(line, parts.room)
         parts.add(line[:at].rstrip())
         parts.flush()
         line = line[at:].lstrip()
         if _FENCE_START.match(line):
-            line = "\\" + line  # it stood within a line and must not open a block now
+            line = "\\" + line  # inside a line it was text, and it must not open a fence now
     if line:
         parts.add(line)
 
 
 def _add_fence(parts: _Parts, fence: _Fence) -> None:
-    whole = fence.whole
-    size = sum(map(len, whole)) + len(whole) - 1
+    lines = fence.all_lines
+    size = sum(map(len, lines)) + len(lines) - 1
     if size <= parts.limit:
         parts.make_room(size)
-        for line in whole:
+        for line in lines:
             parts.add(line)
         return
     if parts.room * 4 < parts.limit:
         parts.flush()
-    _add_cut_fence(parts, fence)
+    _cut_fence(parts, fence)
 
 
-def _add_cut_fence(parts: _Parts, fence: _Fence) -> None:
+def _cut_fence(parts: _Parts, fence: _Fence) -> None:
     reopen = f"{fence.indent}{fence.markup}{fence.info}"
     close = f"{fence.indent}{fence.markup}"
-    own = fence.head[: fence.head.index(fence.markup)]
-    strip = 0 if fence.indent else len(own)
+    head_indent = fence.head[: fence.head.index(fence.markup)]
+    columns = 0 if fence.indent else len(head_indent)
     width = parts.limit - len(reopen) - len(close) - 2
     parts.make_room(len(fence.head) + len(close) + 2)
-    # Each part is self-contained, so the indentation of a list must not stay.
-    parts.add(fence.head.lstrip() if own.isspace() else fence.head)
+    # The later parts no longer belong to the list that the fence was in, so its indent goes.
+    parts.add(fence.head.lstrip() if head_indent.isspace() else fence.head)
     opened_at = len(parts.lines)
     for line in fence.lines:
-        rest = _dedent(line, strip)
-        pieces = _code_pieces(rest, width)
-        for piece in pieces:
+        blank = len(line) - len(line.lstrip(" \t"))
+        for piece in _cut_code_line(line[min(blank, columns) :], width):
             if len(piece) + len(close) + 1 > parts.room:
                 if len(parts.lines) == opened_at:
-                    parts.lines.pop()  # nothing was in it yet
+                    parts.lines.pop()  # the fence was only just opened, so it is not shown empty
                 else:
                     parts.add(close)
                 parts.flush()
@@ -198,37 +207,34 @@ def _add_cut_fence(parts: _Parts, fence: _Fence) -> None:
     parts.add(close)
 
 
-def _dedent(line: str, columns: int) -> str:
-    blank = len(line) - len(line.lstrip(" \t"))
-    return line[min(blank, columns) :]
-
-
-def _code_pieces(line: str, width: int) -> Iterator[str]:
+def _cut_code_line(line: str, width: int) -> Iterator[str]:
     while len(line) > width:
-        at = _cluster_start(line, width)
+        at = _find_cluster_start(line, width)
         yield line[:at]
         line = line[at:]
     yield line
 
 
-def _word_end(line: str, room: int) -> int:
-    """Where to cut `line` so that its head has at most `room` characters, at least one."""
+def _find_word_end(line: str, room: int) -> int:
+    """Where to cut `line`: after at most `room` characters, if possible at a space in the second
+    half of the room."""
     for at in range(room, room // 2, -1):
         if line[at].isspace():
             return at
-    return _cluster_start(line, room)
+    return _find_cluster_start(line, room)
 
 
-def _cluster_start(text: str, at: int) -> int:
-    """The nearest place at or before `at` that does not tear a visible character apart."""
+def _find_cluster_start(text: str, at: int) -> int:
+    """The nearest position at or before `at` that does not tear a visible character apart."""
     for place in range(at, max(at - 64, 0), -1):
-        if not _joined(text, place):
+        if not _is_inside_cluster(text, place):
             return place
     return at
 
 
-def _joined(text: str, at: int) -> bool:
-    """Whether the characters on both sides of `at` show as one (UAX #29, the common cases)."""
+def _is_inside_cluster(text: str, at: int) -> bool:
+    """Whether the code points on both sides of `at` show as one character (the common cases of
+    Unicode's grapheme clusters, UAX #29)."""
     before, after = text[at - 1], text[at]
     if after == _ZWJ or before == _ZWJ or unicodedata.category(after) in {"Mn", "Me", "Mc"}:
         return True

@@ -2,7 +2,7 @@
 
     listener ── take_message ──▶ receive          "user" event, in the same step as the message
     agent ── Draft ──▶ ChatStore.draft            "draft" event, replaced as the answer grows
-    sender ── ChatStore.show ──▶ reader           "reply" event, one for each chunk
+    sender ── show_chunk ──▶ ChatStore.show       "reply" event, one for each chunk
 
 A live chat's key and the shape of its events are defined here and nowhere else.
 """
@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
+
+from sigil.errors import SendFailed, StoreError
 
 if TYPE_CHECKING:
     from sigil.channels.base import Acceptance, Chunk, Receive
@@ -135,6 +137,20 @@ class ChatStore(Protocol):
 
 
 # ---------------------------------------------------------------- writing to a live chat
+
+
+async def show_chunk(chats: ChatStore, channel: str, chunk: Chunk) -> str:
+    """Appends a chunk of a reply to its chat's log, once however often it is sent.
+
+    Returns the chunk's id. Raises `SendFailed` if the log cannot be reached.
+    """
+    message = chunk.message
+    chat = live_chat_key(channel, message.account, message.channel_id)
+    try:
+        await chats.show(chat, chunk.id, reply_event(chunk))
+    except StoreError as error:
+        raise SendFailed("the chat's log cannot be reached.", outcome_unknown=True) from error
+    return chunk.id
 
 
 async def take_message(

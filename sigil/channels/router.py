@@ -1,4 +1,4 @@
-"""From a channel's name to the channel, and from a type's name to its class."""
+"""Finds a channel by its name, and a channel's class by its type."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ CHANNEL_TYPES = {
     "terminal": "sigil.channels.terminal:TerminalChannel",
     "web": "sigil.channels.web:WebChannel",
 }
-"""Type name to `package.module:Class`, loaded on first use. A class is called with the
-channel's name, its settings and the stores."""
+"""From a type's name to its `package.module:Class`, which is loaded on first use and called with
+the channel's name, its settings and the stores."""
 
 
 class ChannelRouter:
@@ -39,11 +39,11 @@ class ChannelRouter:
         return tuple(self._channels)
 
     def register(self, name: str, channel: Channel) -> None:
-        """Makes the channel known by this name; a later registration replaces it."""
+        """Adds the channel under this name. A later registration replaces an earlier one."""
         self._channels[name] = channel
 
     def get(self, name: str) -> Channel:
-        """Raises `ChannelNotFound`, which lists the known names."""
+        """The channel of this name. Raises `ChannelNotFound`, which lists the known names."""
         try:
             return self._channels[name]
         except KeyError:
@@ -54,7 +54,7 @@ class ChannelRouter:
             ) from None
 
     async def send(self, message: OutboundMessage) -> str | None:
-        """Sends at once, past lanes and receipts, as one chunk; returns the platform's id.
+        """Sends as one chunk, at once, without lanes and receipts. Returns the platform's id.
 
         Raises `ChannelNotFound`, `SendFailed` or `SendRefused`.
         """
@@ -62,12 +62,12 @@ class ChannelRouter:
         return await channel.send(Chunk(id=uuid.uuid4().hex, message=message))
 
 
-def load(name: str, settings: ChannelSettings, stores: Stores) -> Channel:
-    """Makes the channel called `name`. Raises `ConfigError` naming the bad key."""
-    return find(name, settings)(name, settings, stores)
+def load_channel(name: str, settings: ChannelSettings, stores: Stores) -> Channel:
+    """Creates the channel called `name`. Raises `ConfigError` naming the bad key."""
+    return find_channel_class(name, settings)(name, settings, stores)
 
 
-def find(name: str, settings: ChannelSettings) -> ChannelFactory:
+def find_channel_class(name: str, settings: ChannelSettings) -> ChannelFactory:
     """The class of the channel called `name`. Raises `ConfigError` naming the bad key."""
     kind = settings.type or name
     target = CHANNEL_TYPES.get(kind, kind)

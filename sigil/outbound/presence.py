@@ -1,4 +1,11 @@
-"""What a running turn shows meanwhile. Drafts are best effort; only finals count."""
+"""What a running turn shows before its reply. Drafts are best effort; only the reply counts.
+
+    model stream ── add ──▶ text ── a writer task, at its own pace ──▶ ChatStore.draft
+
+The stream never waits for the store. The writer always writes the whole text so far, under the
+lease's fencing token and a rising revision, so that the store can drop a draft that comes late or
+from a worker that lost its lease.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +21,14 @@ from sigil.waiting import end
 
 log = structlog.get_logger(__name__)
 
-SHORTEST_PAUSE = 0.1
-# A draft is written whole each time; long ones are written less often, so that a turn
-# costs the store at most about this many bytes a second.
+SHORTEST_PAUSE_S = 0.1
+# Each draft is written whole, so long ones are written less often: a turn costs the store about
+# this many bytes a second at most.
 BYTES_PER_SECOND = 100_000
 
 
 class Draft:
-    """The draft of one turn in one live chat. `add` never waits for the store."""
+    """The draft of one turn in one live chat. Without `chats` nobody is watching."""
 
     def __init__(self, chats: ChatStore | None, chat: str, turn: str, token: int) -> None:
         self._chats = chats
@@ -34,35 +41,34 @@ class Draft:
         self.text = ""
 
     def add(self, text: str) -> None:
+        """Appends a piece of the answer; starts the writer with the first one."""
         if self._chats is None:
-            return  # nobody watches
+            return
         self.text += text
         if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+            self._writer = asyncio.create_task(self._write_drafts(self._chats))
 
     def restart(self) -> None:
-        """The answer begins anew, with another model."""
+        """Empties the draft: another model starts the answer over."""
         self.text = ""
 
     async def close(self) -> None:
-        """No draft is written after this."""
+        """Ends the writer. Nothing is written after this."""
         if self._writer is not None:
             await end([self._writer])
 
-    async def _write(self) -> None:
-        assert self._chats is not None
+    async def _write_drafts(self, chats: ChatStore) -> None:
         while True:
+            started = time.monotonic()
+            pause = SHORTEST_PAUSE_S
             if self.text != self._written:
-                started = time.monotonic()
                 self._written = self.text
                 self._revision += 1
                 try:
-                    await self._chats.draft(
+                    await chats.draft(
                         self._chat, self._turn, self._token, self._revision, clean(self._written)
                     )
                 except StoreError as error:
                     log.debug("draft not written", reason=error.code)
-                pause = max(SHORTEST_PAUSE, len(self._written) / BYTES_PER_SECOND)
-                await asyncio.sleep(max(0.0, started + pause - time.monotonic()))
-            else:
-                await asyncio.sleep(SHORTEST_PAUSE)
+                pause = max(pause, len(self._written) / BYTES_PER_SECOND)
+            await asyncio.sleep(max(0.0, started + pause - time.monotonic()))

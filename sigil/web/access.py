@@ -1,9 +1,9 @@
-"""Who may talk to the gateway, from where, and as whom.
+"""Who is asking.
 
-Without `gateway.token` only this machine is answered: the client's address and the Host are
-loopback. With it, Host must be a known name, and each request carries a token: the gateway's
-(its bearer is the owner) or a user's own. A browser shows its token once, at /login, and is
-given a cookie that proves the user without containing the token; changing the token ends it.
+With `gateway.token` each request carries a token: the gateway's own (whoever holds it is the
+owner) or a user's. A browser sends its token once, to /login, and gets a cookie that proves the
+user without containing the token; changing the token invalidates the cookie. Without
+`gateway.token` nobody needs one, and whoever sends none is the owner.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sigil.errors import UserNotFound
 from sigil.identity import User
-from sigil.web.answers import Refused
+from sigil.web.responses import RequestRefused
+from sigil.web.source import is_local_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,171 +27,112 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sigil.config import Settings
+    from sigil.identity import UserStore
 
 COOKIE = "sigil_session"
 SESSION_S = 30 * 24 * 3600
-_WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # recognised, not bound to
-_SAFE = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
+class TokenKey:
+    """A token and the user whom it stands for."""
+
     user_id: str
     token: bytes
 
-    def session_mac(self, claim: str) -> str:
+    def sign(self, claim: str) -> str:
+        """The cookie's signature. Its key derives from the token, so a new token ends it."""
         key = hashlib.sha256(b"sigil web session\0" + self.token).digest()
         return hmac.new(key, claim.encode(), hashlib.sha256).hexdigest()
 
 
 class Access:
-    """The rules above for one configuration."""
+    """Finds the user behind a request. `users` is asked about people the owner acts as."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, users: UserStore) -> None:
+        self._store = users
+        self.token_required = settings.gateway.token is not None
         self._users = {
             id: User(id=id, name=user.name or id, role=user.role)
             for id, user in settings.users.items()
         }
         self._owner = next(user for user in self._users.values() if user.role == "owner")
-        self.token_required = settings.gateway.token is not None
-        self._keys = tuple(self._read_keys(settings))
-        self._hosts = {host.lower() for host in settings.gateway.allowed_hosts}
-        self._own_host = settings.gateway.host.lower().strip("[]")
+        self._keys = tuple(_read_keys(settings, self._owner.id))
 
-    def _read_keys(self, settings: Settings) -> Iterator[_Key]:
-        if settings.gateway.token is not None:
-            yield _Key(self._owner.id, settings.gateway.token.get_secret_value().encode())
-        for id, user in settings.users.items():
-            if user.token is not None:
-                yield _Key(id, user.token.get_secret_value().encode())
+    async def identify(self, request: Request) -> User:
+        """The user on whose behalf the request is made: its sender, or the one that an owner
+        names in X-Sigil-As. Refuses with 401, 403 or 422."""
+        user = self.authenticate(request)
+        other = request.headers.get("x-sigil-as")
+        if other is None or other == user.id:
+            return user
+        if user.role != "owner":
+            raise RequestRefused(403, "http.owner_only", "Only the owner may act as somebody else.")
+        try:
+            return await self._store.get(other)
+        except UserNotFound as error:
+            raise RequestRefused(422, error.code, str(error)) from None
 
-    # ------------------------------------------------------------ where a request comes from
-
-    def check_source(self, request: Request) -> None:
-        """Refuses foreign hosts (DNS rebinding), clients and origins (CSRF) with 403."""
-        host = request.headers.get("host", "")
-        name = host_name(host)
-        if not self.token_required:
-            if not is_loopback(client_address(request)):
-                raise Refused(
-                    403, "http.not_local", "Only this machine is answered. Set gateway.token."
-                )
-            if not is_loopback(name):
-                raise _foreign_host()
-        elif not self._knows_host(host.lower(), name, request):
-            raise _foreign_host()
-        self._check_origin(request, host)
-
-    def _knows_host(self, host: str, name: str, request: Request) -> bool:
-        if is_loopback(name) or name in self._hosts or host in self._hosts:
-            return True
-        if self._own_host in _WILDCARDS:
-            server = request.scope.get("server")
-            return server is not None and name == server[0]
-        return name == self._own_host
-
-    @staticmethod
-    def _check_origin(request: Request, host: str) -> None:
-        origin = request.headers.get("origin")
-        site = request.headers.get("sec-fetch-site")
-        navigates = request.headers.get("sec-fetch-mode") == "navigate"
-        if origin is not None:
-            scheme, _, netloc = origin.partition("://")
-            allowed = scheme in {"http", "https"} and netloc.lower() == host.lower()
-        elif request.method in _SAFE:
-            allowed = site in {None, "same-origin", "none"} or navigates
-        else:
-            allowed = site is None  # no browser: browsers name the origin of what changes things
-        if not allowed:
-            raise Refused(
-                403, "http.foreign_origin", "The request comes from another site and was refused."
-            )
-
-    # ------------------------------------------------------------ who it is
-
-    def person(self, request: Request) -> User:
-        """The user who asks. Refuses with 401 if a token is needed or wrong."""
+    def authenticate(self, request: Request) -> User:
+        """The user who sent the request. Refuses with 401 if a token is missing or wrong."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self.by_token(token.strip())
+            return self.find_by_token(token.strip())
         cookie = request.cookies.get(COOKIE)
-        user = None if cookie is None else self._by_session(cookie)
+        user = None if cookie is None else self._find_by_cookie(cookie)
         if user is not None:
             return user
         if self.token_required:
-            raise Refused(401, "http.token_needed", "A token is needed: see gateway.token.")
+            raise RequestRefused(401, "http.token_needed", "Sign in with a token first.")
         return self._owner
 
-    def by_token(self, token: str) -> User:
+    def check_metrics_reader(self, request: Request) -> None:
+        """Refuses with 401 or 403, unless the owner or a scraper on this machine asks."""
+        if not is_local_request(request) and self.authenticate(request).role != "owner":
+            raise RequestRefused(403, "http.owner_only", "Only the owner may see this.")
+
+    def find_by_token(self, token: str) -> User:
         """The user whose token this is. Refuses with 401."""
-        given, found = token.encode("utf-8", "surrogateescape"), None
-        for key in self._keys:  # all of them, so that the time tells nothing
-            if hmac.compare_digest(key.token, given) and found is None:
-                found = key.user_id
-        if found is None:
-            raise Refused(401, "http.token_wrong", "This token is not known.")
-        return self._users[found]
+        return self._users[self._find_key(token).user_id]
 
-    def session(self, token: str) -> str:
-        """A cookie's value for the bearer of a known token."""
-        user_id = self.by_token(token).id
-        key = next(k for k in self._keys if hmac.compare_digest(k.token, token.encode()))
-        name = base64.urlsafe_b64encode(user_id.encode()).decode()
+    def _find_key(self, token: str) -> TokenKey:
+        given = token.encode("utf-8", "surrogateescape")
+        # Every key is compared, in constant time, so that timing gives nothing away.
+        matches = [key for key in self._keys if hmac.compare_digest(key.token, given)]
+        if not matches:
+            raise RequestRefused(401, "http.token_wrong", "This token is not valid.")
+        return matches[0]
+
+    # ------------------------------------------------------------ the cookie
+
+    def create_cookie(self, token: str) -> str:
+        """A cookie's value for the holder of a valid token: `<user>.<expiry>.<signature>`.
+        Refuses with 401."""
+        key = self._find_key(token)
+        name = base64.urlsafe_b64encode(key.user_id.encode()).decode()
         claim = f"{name}.{int(time.time()) + SESSION_S}"
-        return f"{claim}.{key.session_mac(claim)}"
+        return f"{claim}.{key.sign(claim)}"
 
-    def _by_session(self, cookie: str) -> User | None:
-        claim, _, mac = cookie.rpartition(".")
-        name, _, until = claim.partition(".")
+    def _find_by_cookie(self, cookie: str) -> User | None:
+        claim, _, signature = cookie.rpartition(".")
+        name, _, expiry = claim.partition(".")
         try:
             user_id = base64.urlsafe_b64decode(name).decode()
-            fresh = time.time() < int(until)
+            is_fresh = time.time() < int(expiry)
         except (ValueError, binascii.Error):
             return None
-        proven = [
-            hmac.compare_digest(key.session_mac(claim).encode(), mac.encode("utf-8", "replace"))
+        given = signature.encode("utf-8", "replace")
+        matches = [
+            hmac.compare_digest(key.sign(claim).encode(), given)
             for key in self._keys
             if key.user_id == user_id
         ]
-        return self._users.get(user_id) if fresh and any(proven) else None
-
-    def check_metrics(self, request: Request) -> None:
-        """Counts are for the owner, and for a scraper on this machine."""
-        local = is_loopback(client_address(request)) and is_loopback(
-            host_name(request.headers.get("host", ""))
-        )
-        if not local and self.person(request).role != "owner":
-            raise Refused(403, "http.owner_only", "Only the owner may see this.")
+        return self._users.get(user_id) if is_fresh and any(matches) else None
 
 
-def _foreign_host() -> Refused:
-    return Refused(
-        403,
-        "http.foreign_host",
-        "This host name is not known here. Add it to gateway.allowed_hosts.",
-    )
-
-
-def host_name(host: str) -> str:
-    """The name in a Host header, lower case, without port and brackets."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0] if host.count(":") <= 1 else host
-
-
-def client_address(request: Request) -> str:
-    """The address at the other end of the connection; headers about it are not believed."""
-    return request.client.host if request.client else ""
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    if name == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+def _read_keys(settings: Settings, owner_id: str) -> Iterator[TokenKey]:
+    if settings.gateway.token is not None:
+        yield TokenKey(owner_id, settings.gateway.token.get_secret_value().encode())
+    for id, user in settings.users.items():
+        if user.token is not None:
+            yield TokenKey(id, user.token.get_secret_value().encode())

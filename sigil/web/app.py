@@ -13,50 +13,66 @@ from starlette.staticfiles import StaticFiles
 
 from sigil.errors import SigilError
 from sigil.web.access import Access
-from sigil.web.answers import Refused, on_refused, on_sigil_error
-from sigil.web.api import ChatApi
-from sigil.web.events import Streams
+from sigil.web.chat.routes import ChatRoutes
+from sigil.web.chat.streams import Streams
 from sigil.web.guard import Guard
-from sigil.web.ops import Operations
+from sigil.web.ops.metrics import Metrics
+from sigil.web.ops.routes import OperationsRoutes
+from sigil.web.responses import RequestRefused, handle_refusal, handle_sigil_error
+from sigil.web.signin import SignInRoutes
+from sigil.web.source import SourcePolicy
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Scope
 
-    from sigil.gateway import Gateway
+    from sigil.channels.base import Receive
+    from sigil.channels.router import ChannelRouter
+    from sigil.config import Settings
+    from sigil.stores.base import Stores
 
 _STATIC = resources.files("sigil.web") / "static"
 
 
-def create_app(gateway: Gateway) -> Starlette:
-    """The page, its API, health and metrics for one gateway.
+def create_app(
+    settings: Settings, stores: Stores, channels: ChannelRouter, receive: Receive
+) -> Starlette:
+    """The page, its API, health and metrics.
 
-    Everything is refused that does not come from where the settings allow it (see
-    `sigil.web.access`). `app.state.streams.close()` ends the open event streams, which
-    would hold up a shutdown.
+    `receive` takes the messages that people write. `app.state.streams.close()` ends the open
+    event streams, which would otherwise hold up a shutdown.
     """
-    access = Access(gateway.settings)
-    streams = Streams(gateway.stores.chats)
+    access = Access(settings, stores.users)
+    streams = Streams(stores.chats)
+    sign_in = SignInRoutes(access=access, model=settings.models.default)
+    chat = ChatRoutes(
+        access=access, channels=channels, chats=stores.chats, receive=receive, streams=streams
+    )
+    metrics = Metrics(
+        lanes=stores.lanes, counters=stores.counters, health=stores.health, budgets=stores.budgets
+    )
+    operations = OperationsRoutes(access=access, backend=stores.backend, metrics=metrics)
     app = Starlette(
         routes=[
-            Route("/", _page),
-            Mount("/static", _Files(directory=str(_STATIC))),
-            *ChatApi(gateway, access, streams).routes,
-            *Operations(gateway, access).routes,
+            Route("/", _show_page),
+            Mount("/static", _RevalidatedFiles(directory=str(_STATIC))),
+            *sign_in.routes,
+            *chat.routes,
+            *operations.routes,
         ],
-        middleware=[Middleware(Guard, access=access)],
-        exception_handlers={Refused: on_refused, SigilError: on_sigil_error},
+        middleware=[Middleware(Guard, source=SourcePolicy(settings.gateway))],
+        exception_handlers={RequestRefused: handle_refusal, SigilError: handle_sigil_error},
     )
     app.state.streams = streams
     return app
 
 
-async def _page(request: Request) -> Response:
+async def _show_page(request: Request) -> Response:
     return FileResponse(str(_STATIC / "index.html"), headers={"Cache-Control": "no-cache"})
 
 
-class _Files(StaticFiles):
-    """Files that are asked for again each time, cheaply, so that an upgrade shows at once."""
+class _RevalidatedFiles(StaticFiles):
+    """Files that a browser asks for again each time (cheaply), so an upgrade shows at once."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)

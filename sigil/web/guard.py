@@ -1,4 +1,4 @@
-"""What surrounds every request: the check of its source, headers, and one line of log."""
+"""What happens to every request: its source is checked, headers are added, one line is logged."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 
-from sigil.web.answers import Refused, refusal
+from sigil.web.responses import RequestRefused, render_refusal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from sigil.web.access import Access
+    from sigil.web.source import SourcePolicy
 
 _log = structlog.get_logger("sigil.web")
 
@@ -32,25 +32,26 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-# They tell nothing and act on nothing, and are asked for by address.
+# Probes reveal nothing and change nothing, and orchestrators call them by IP address, so their
+# source is not checked.
 _PROBES = frozenset({"/healthz", "/readyz"})
 
 
 class Guard:
     """ASGI middleware around the whole app."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, source: SourcePolicy) -> None:
         self.app = app
-        self.access = access
+        self.source = source
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on if its source is allowed. Sockets are not spoken here."""
+        """Passes an HTTP request on if its source is allowed; other scopes pass unchecked."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started, status = time.monotonic(), 500
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -62,12 +63,12 @@ class Guard:
 
         try:
             if scope["path"] not in _PROBES:
-                self.access.check_source(Request(scope))
-            await self.app(scope, receive, send_guarded)
-        except Refused as error:
-            await refusal(error)(scope, receive, send_guarded)
+                self.source.check_request(Request(scope))
+            await self.app(scope, receive, send_with_headers)
+        except RequestRefused as error:
+            await render_refusal(error)(scope, receive, send_with_headers)
         finally:
-            # The path alone: a query may hold what must not be kept.
+            # Only the path: a query may hold something that must not be kept.
             _log.log(
                 logging.DEBUG if scope["path"] in _PROBES else logging.INFO,
                 "request",

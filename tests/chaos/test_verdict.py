@@ -81,7 +81,7 @@ def test_a_repeated_send_is_in_order_only_where_the_fate_was_unknown() -> None:
         replace(GOOD, totals={"accepted": 4, "answered": 3, "sent": 3}),
         replace(GOOD, answered={"s000": [*TEXTS, "s000 00007"]}),
         replace(GOOD, unbalanced=["verify: one too many"]),
-        replace(GOOD, bugs=["1 x in the logs: task.failed"]),
+        replace(GOOD, bugs=["1 x in the logs: task failed"]),
     ],
     ids=["ledger", "stranger", "verify", "logs"],
 )

@@ -18,10 +18,10 @@ from sigil.stores.redis.client import Client
 BUGS = frozenset(
     {
         "work on the lane failed",
-        "task.failed",
+        "task failed",
         "turn dead-lettered",
         "message not delivered",
-        "worker.loop_failed",
+        "event loop failed",
     }
 )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from sigil.cli.gateway import listen_on
+from sigil.web.server import listen_on
 from tests.conftest import missing_peer, valkey_binary
 
 pytestmark = [
@@ -231,7 +231,7 @@ def test_markdown_is_shown_and_nothing_active_runs(page: Page) -> None:
     expect(answer.locator("strong").first).to_have_text("bold")
     expect(answer.locator("img, script")).to_have_count(0)
     expect(answer.get_by_role("link")).to_have_attribute("href", "https://pics.example/p.png")
-    expect(answer.get_by_role("button", name="Copy this code").first).to_be_attached()
+    expect(answer.get_by_role("button", name="Copy code").first).to_be_attached()
     assert dialogs == []
 
 
@@ -268,7 +268,7 @@ def test_it_fits_a_phone(browser: Browser, url: str) -> None:
         say(page, "wide\n\n```\n" + "x" * 300 + "\n```\n\n| " + " | ".join("abcdefghij") + " |")
         expect_answers(page, 1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        menu = page.get_by_role("button", name="Conversations")
+        menu = page.get_by_role("button", name="Chats")
         expect(menu).to_have_attribute("aria-expanded", "false")
         expect(page.locator("#sidebar")).not_to_be_in_viewport()
         menu.click()
@@ -303,7 +303,7 @@ def test_a_page_with_a_token_asks_for_it(browser: Browser, url: str, folder: Pat
     ):
         page.get_by_label("Token").fill("wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("not known")
+        expect(page.get_by_role("alert")).to_contain_text("not valid")
         page.get_by_label("Token").fill("open-sesame-please")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Hello, Owner")).to_be_visible()
@@ -328,7 +328,7 @@ def test_screenshot(browser: Browser, url: str) -> None:
             expect(page.locator(".entry")).to_have_count(0)
         say(
             page,
-            "Which worker does what?\n\n| LaneKind | Queue | Its part |\n|---|---|---|\n"
+            "Which worker does what?\n\n| Stage | Queue | Its part |\n|---|---|---|\n"
             "| route | `sigil.routing` | who speaks, and where |\n"
             "| turn | `sigil.agent` | **asks the model** |\n"
             "| deliver | `sigil.outbound` | sends the answer |",

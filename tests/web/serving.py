@@ -1,4 +1,5 @@
 import asyncio
+import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -8,12 +9,15 @@ import httpx2
 import uvicorn
 
 from sigil.bootstrap import build
-from sigil.cli.gateway import address_of, listen_on
+from sigil.channels import Acceptance
 from sigil.config import Settings
 from sigil.gateway import Gateway
+from sigil.messages import InboundMessage
 from sigil.stores import Stores
 from sigil.testing import fake_stores, settle
+from sigil.web.access import COOKIE
 from sigil.web.app import create_app
+from sigil.web.server import find_local_url, listen_on
 
 TOKEN = "a-token-of-the-gateway"
 
@@ -54,7 +58,11 @@ class Serve(Protocol):
 
 async def start(stack: AsyncExitStack, stores: Stores | None, settings: dict[str, Any]) -> Served:
     gateway = build(Settings.model_validate(settings), stores or fake_stores())
-    app = create_app(gateway)
+
+    async def receive(message: InboundMessage) -> Acceptance:
+        return await gateway.receive(message)  # looked up late, so that a test can replace it
+
+    app = create_app(gateway.settings, gateway.stores, gateway.channels, receive)
     config = uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False)
     server = uvicorn.Server(config)
     listening = listen_on("127.0.0.1", 0)
@@ -66,7 +74,7 @@ async def start(stack: AsyncExitStack, stores: Stores | None, settings: dict[str
     task = asyncio.create_task(server._serve(sockets=[listening]))
     while not server.started:
         await asyncio.sleep(0.01)
-    url = address_of(listening)
+    url = find_local_url(listening)
     served = Served(gateway, url, httpx2.AsyncClient(base_url=url), stop)
 
     async def end() -> None:
@@ -78,6 +86,20 @@ async def start(stack: AsyncExitStack, stores: Stores | None, settings: dict[str
 
     stack.push_async_callback(end)
     return served
+
+
+def typed(text: str, message_id: str | None = None) -> dict[str, str]:
+    return {"text": text, "message_id": message_id or uuid.uuid4().hex}
+
+
+async def sign_in(served: Served, token: str, **headers: str) -> str:
+    answer = await served.http.post("/login", json={"token": token}, headers=headers)
+    assert answer.status_code == 200
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert token not in cookie
+    return str(answer.cookies[COOKIE])
 
 
 @dataclass(frozen=True)

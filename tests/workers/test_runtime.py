@@ -9,21 +9,17 @@ from collections.abc import Iterator
 import pytest
 
 from sigil.errors import ConfigError, StoreError
+from sigil.process import Process
 from tests.workers.stack import wait_until
 from workers.runtime import Runtime
 
 
-class StandIn:
-    """A gateway with steps that a test controls."""
-
-    class Times:
-        async def flush(self, stores: object) -> None:
-            pass
+class StandIn(Process):
+    """A process, its gateway and that one's leases in one, with steps that a test controls."""
 
     def __init__(self) -> None:
-        self.times = self.Times()
-        self.stores = None
-        self.gateway = self.keeper = self  # the process, its gateway and that one's leases in one
+        super().__init__(gateway=self, settings=None)  # type: ignore[arg-type]
+        self.keeper = self
         self.sweeps = 0
         self.sweep_error: Exception | None = None
         self.away: Exception | None = None

@@ -13,11 +13,11 @@ from sigil.errors import StoreError
 from sigil.lanes import LaneKind
 from workers import runtime
 from workers.agent import turn
-from workers.app import app, role_of
+from workers.app import app, find_role
 from workers.base import LaneTask, TaskFailed
 from workers.outbound import deliver
-from workers.publisher import message
-from workers.queues import HOPS, QUEUES, Queue
+from workers.publisher import build_message
+from workers.queues import LANE_WORKERS, QUEUES, Queue
 from workers.routing import route
 
 TASKS = (route, turn, deliver)
@@ -46,7 +46,8 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
 def test_no_task_forgot_its_queue():
     app.loader.import_default_modules()
     ours = {name for name in app.tasks if not name.startswith("celery.")}
-    assert ours == {hop.task for hop in HOPS.values()} == set(celeryconfig.task_routes)
+    assert ours == {worker.task for worker in LANE_WORKERS.values()}
+    assert ours == set(celeryconfig.task_routes)
     declared = {queue.name for queue in QUEUES}
     assert declared == {queue.value for queue in Queue}
     for name in ours:
@@ -54,7 +55,8 @@ def test_no_task_forgot_its_queue():
 
 
 def test_each_stage_has_its_task():
-    assert {task.kind: task.name for task in TASKS} == {s: h.task for s, h in HOPS.items()}
+    expected = {kind: worker.task for kind, worker in LANE_WORKERS.items()}
+    assert {task.kind: task.name for task in TASKS} == expected
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -77,9 +79,9 @@ def test_every_queue_says_what_may_live_there():
 
 
 def test_the_role_follows_from_the_queues():
-    assert role_of(["sigil.agent"]) == "agent"
-    assert role_of(["sigil.agent", "sigil.routing"]) is None
-    assert role_of(None) is None
+    assert find_role(["sigil.agent"]) == "agent"
+    assert find_role(["sigil.agent", "sigil.routing"]) is None
+    assert find_role(None) is None
 
 
 def test_a_task_runs_its_step_for_the_lane(recording: Recording):
@@ -107,7 +109,7 @@ def test_anything_but_a_lane_of_the_stage_is_refused_and_logged(recording, args,
     with capture_logs() as logs:
         turn(*args, **kwargs)
     assert recording.lanes == []
-    assert [entry["event"] for entry in logs] == ["task.refused"]
+    assert [entry["event"] for entry in logs] == ["task refused"]
     assert "hello" not in json.dumps(logs)
 
 
@@ -115,8 +117,8 @@ def test_a_store_that_is_away_is_left_to_the_sweep(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(runtime, "current", Recording(StoreError("gone")))
     with capture_logs() as logs:
         route("inbound:web:abc")
-    assert [(entry["event"], entry["error"]) for entry in logs] == [
-        ("task.put_off", "store.unavailable")
+    assert [(entry["event"], entry["reason"]) for entry in logs] == [
+        ("task put off", "store.unavailable")
     ]
 
 
@@ -129,7 +131,7 @@ def test_a_bug_reaches_celery_without_its_words(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_message_is_what_celery_would_have_written():
-    ours_body, ours = message("sigil.turn", "session:any:abc")
+    ours_body, ours = build_message("sigil.turn", "session:any:abc")
     theirs = app.amqp.as_task_v2(str(uuid.uuid4()), "sigil.turn", ("session:any:abc",))
     assert json.loads(json.dumps(theirs.body)) == ours_body
     differs = {"id", "root_id", "origin", "ignore_result"}
@@ -144,4 +146,4 @@ def test_a_message_is_what_celery_would_have_written():
 def test_only_json_is_taken():
     assert app.conf.accept_content == ["json"]
     assert app.conf.task_serializer == "json"
-    assert set(LaneKind) == HOPS.keys()
+    assert set(LaneKind) == LANE_WORKERS.keys()

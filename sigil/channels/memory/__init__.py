@@ -1,5 +1,5 @@
 """A channel without a platform, for tests and benchmarks."""
 
-from sigil.channels.memory.sender import MemoryChannel
+from sigil.channels.memory.channel import MemoryChannel
 
 __all__ = ["MemoryChannel"]

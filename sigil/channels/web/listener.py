@@ -1,18 +1,18 @@
-"""From a request of the chat API to an `InboundMessage`."""
+"""From a request to the chat API to an `InboundMessage`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigil.channels.web.payloads import SendText
 from sigil.messages import InboundMessage
 
 if TYPE_CHECKING:
+    from sigil.channels.web.payloads import SendText
     from sigil.identity import User
 
 
-def inbound(channel: str, chat_id: str, user: User, payload: SendText) -> InboundMessage:
-    """Raises `MessageInvalid` when the text is over its bound."""
+def to_inbound_message(channel: str, chat_id: str, user: User, payload: SendText) -> InboundMessage:
+    """The message as if a platform had sent it. Raises `MessageInvalid` if the text is too long."""
     return InboundMessage(
         channel_type=channel,
         channel_id=chat_id,

@@ -10,17 +10,9 @@ CHAT_ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 
 
 class SendText(BaseModel):
-    """A message that was typed. `message_id` is the client's own; a retry repeats it."""
+    """A message that a person wrote. `message_id` is the client's own; a retry repeats it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: Annotated[str, StringConstraints(min_length=1)]
     message_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
-
-
-class Login(BaseModel):
-    """The token that the person was given."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    token: Annotated[str, StringConstraints(min_length=1, max_length=1024)]

@@ -1,4 +1,4 @@
-// The gateway's HTTP API. Failures are ApiError; `transient` ones are worth another try.
+// The gateway's HTTP API. A failed call throws an ApiError; a `transient` one may work later.
 
 export class ApiError extends Error {
   constructor(message, status) {
@@ -22,7 +22,7 @@ async function call(method, path, body) {
   }
   if (response.ok) return response.status === 204 ? null : response.json();
   const answer = await response.json().catch(() => null);
-  throw new ApiError(answer?.error?.message ?? `The answer was ${response.status}.`, response.status);
+  throw new ApiError(answer?.error?.message ?? `Sigil responded with an error (${response.status}).`, response.status);
 }
 
 export const eventsPath = (chat, after) => `/api/chats/${encodeURIComponent(chat)}/events?after=${after}`;
@@ -35,7 +35,7 @@ export const api = {
   newChat: async () => (await call("POST", "/api/chats")).id,
   send: (chat, text, messageId) =>
     call("POST", `/api/chats/${encodeURIComponent(chat)}/messages`, { text, message_id: messageId }),
-  /** The status that an event stream of this chat would get; 0 if nothing answers. */
+  /** The status that opening this chat's event stream would get; 0 if nothing answers. */
   probe: async (chat) => {
     const options = { method: "HEAD", signal: AbortSignal.timeout(8_000) };
     return fetch(eventsPath(chat, "0-0"), options).then((r) => r.status, () => 0);

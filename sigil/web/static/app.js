@@ -1,4 +1,4 @@
-// The chat page: who is here, which chat is open, and what flows between them.
+// The chat page: ties the sign-in, the list of chats, the open chat and the outbox together.
 
 import { api } from "./api.js";
 import { Composer } from "./composer.js";
@@ -11,7 +11,7 @@ import { refreshTimes, setClock } from "./times.js";
 const $ = (id) => document.getElementById(id);
 const LOST_AFTER_MS = 1_200;
 
-let chat = null; // the id of the open chat; null is one that has no message yet
+let chat = null; // the id of the open chat; null: a new chat without a message
 let stream = null;
 let chats = [];
 let lostTimer;
@@ -22,9 +22,9 @@ const thread = new Thread({
   busy: (busy) => { $("stop").hidden = !busy; },
 });
 const outbox = new Outbox({
-  sent: (item) => { if (item.chat === chat) opened(); listChats(); },
+  sent: (item) => { if (item.chat === chat) openStream(); listChats(); },
   waiting: (item, reason) => { if (item.chat === chat) thread.waiting(item.id, reason); },
-  refused: (item, error) => refused(item, error),
+  refused: takeBack,
 });
 const composer = new Composer(say);
 
@@ -78,59 +78,59 @@ function open(id) {
   banner("");
   sidebar.close();
   for (const item of outbox.of(chat)) thread.own(item.id, item.text, { pending: true });
-  if (chat && (known(chat) || !outbox.of(chat).length)) opened();
+  if (chat && (findChat(chat) || !outbox.of(chat).length)) openStream();
   if (!chat) thread.ready();
-  shown();
+  render();
   composer.focus();
 }
 
-/** The chat is there, so its events can be read. */
-function opened() {
+/** Reads the events of a chat that exists on the gateway. */
+function openStream() {
   if (stream) return;
-  stream = new ChatStream(chat, { event: received, ready: caughtUp, lost, gone });
+  stream = new ChatStream(chat, { event: showEvent, ready: finishHistory, lost: reportLost, gone: leaveChat });
 }
 
-function received(kind, data) {
-  connected();
+function showEvent(kind, data) {
+  clearLost();
   if (kind === "draft") thread.draft(data);
   else if (kind === "reply") thread.reply(data);
   else {
     outbox.confirm(data.message_id);
     thread.own(data.message_id, data.text, { at: data.at });
   }
-  shown();
+  render();
 }
 
-function caughtUp() {
-  connected();
+function finishHistory() {
+  clearLost();
   if (!thread.live) thread.ready();
 }
 
-function connected() {
+function clearLost() {
   clearTimeout(lostTimer);
   lostTimer = null;
   banner("");
 }
 
-function lost() {
+function reportLost() {
   lostTimer ??= setTimeout(() => banner("Connection lost. Reconnecting…"), LOST_AFTER_MS);
 }
 
-function gone(status) {
+function leaveChat(status) {
   if (status === 401) return askToken();
   location.hash = "";
-  composer.fail("That chat is not there any more.");
+  composer.fail("That chat no longer exists.");
 }
 
 async function listChats() {
   chats = await api.chats().catch(() => chats);
-  shown();
+  render();
 }
 
-const known = (id) => chats.find((each) => each.id === id);
+const findChat = (id) => chats.find((each) => each.id === id);
 
-function shown() {
-  const title = (chat && known(chat)?.title) || "New chat";
+function render() {
+  const title = (chat && findChat(chat)?.title) || "New chat";
   $("title").textContent = title;
   document.title = chat ? `${title} · Sigil` : "Sigil";
   $("empty").hidden = chat !== null || !thread.isEmpty;
@@ -157,15 +157,15 @@ async function say(text) {
   const item = outbox.add(chat, text);
   thread.own(item.id, text, { pending: true });
   thread.toEnd();
-  shown();
+  render();
 }
 
-function refused(item, error) {
+function takeBack(item, error) {
   if (item.chat === chat) {
     thread.remove(item.id);
     composer.fail(error.message);
     if (!composer.value) composer.set(item.text);
-    shown();
+    render();
   }
   if (error.status === 401) askToken();
 }

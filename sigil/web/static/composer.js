@@ -1,4 +1,4 @@
-// The box that messages are written in. What is typed survives a reload.
+// The box that messages are written in. Its text survives a reload.
 
 const KEY = "sigil-typed";
 
@@ -9,9 +9,9 @@ export class Composer {
     this.send = document.getElementById("send");
     this.problem = document.getElementById("problem");
     this.text.value = sessionStorage.getItem(KEY) ?? "";
-    this.text.addEventListener("input", () => this.#typed());
+    this.text.addEventListener("input", () => this.#onInput());
     this.text.addEventListener("keydown", (event) => {
-      // Enter also ends a word in Japanese or Chinese input: then it does not send.
+      // While a word is being composed (Japanese, Chinese), Enter ends the word and must not send.
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
         this.form.requestSubmit();
@@ -25,7 +25,7 @@ export class Composer {
       this.fail("");
       onSend(text);
     });
-    this.#typed();
+    this.#onInput();
   }
 
   get value() {
@@ -34,21 +34,21 @@ export class Composer {
 
   set(text) {
     this.text.value = text;
-    this.#typed();
+    this.#onInput();
   }
 
-  /** Says what is wrong; an empty text takes it back. */
+  /** Shows a problem; an empty text hides it. */
   fail(message) {
     this.problem.textContent = message;
     this.problem.hidden = !message;
   }
 
   focus() {
-    // On a phone this would raise the keyboard over what is to be read.
+    // On a phone the keyboard would open and cover the messages.
     if (matchMedia("(hover: hover)").matches) this.text.focus();
   }
 
-  #typed() {
+  #onInput() {
     this.send.disabled = !this.text.value.trim();
     sessionStorage.setItem(KEY, this.text.value);
     this.text.style.height = "auto";

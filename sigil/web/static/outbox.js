@@ -1,5 +1,5 @@
-// Messages that were typed and are not yet known to be kept by the gateway. They survive a reload
-// and are sent again under the same id, which the gateway takes once.
+// Messages that the gateway has not confirmed yet. They survive a reload and are sent again under
+// the same id, which the gateway accepts only once.
 
 import { api } from "./api.js";
 
@@ -7,7 +7,7 @@ const KEY = "sigil-outbox";
 const LONGEST_WAIT_MS = 8_000;
 
 export class Outbox {
-  /** `on` has: sent(item), refused(item, message), waiting(item, message). */
+  /** `on` has: sent(item), refused(item, error), waiting(item, reason). */
   constructor(on) {
     this.on = on;
     this.items = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
@@ -26,13 +26,13 @@ export class Outbox {
     return item;
   }
 
-  /** The gateway's log has the message. */
+  /** The gateway has the message, so it leaves the outbox. */
   confirm(id) {
     this.items = this.items.filter((item) => item.id !== id);
     this.#save();
   }
 
-  /** Sends what is waiting, in order, one at a time. */
+  /** Sends the waiting messages in order, one at a time. */
   async flush() {
     if (this.busy) return;
     this.busy = true;
@@ -58,7 +58,7 @@ export class Outbox {
     this.busy = false;
   }
 
-  /** Tries again now. */
+  /** Tries again now instead of waiting. */
   retry() {
     this.hurry?.();
   }
@@ -68,7 +68,7 @@ export class Outbox {
   }
 }
 
-// randomUUID is there on https and localhost only.
+// Browsers offer randomUUID on https and localhost only.
 function fallbackId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
 }

@@ -1,4 +1,4 @@
-// The list of chats, and how it folds away.
+// The list of chats. On a narrow page it is a drawer; on a wide one it can be folded away.
 
 import { relative } from "./times.js";
 
@@ -19,8 +19,8 @@ export class Sidebar {
         this.menu.focus();
       }
     });
-    NARROW.addEventListener("change", () => this.#told());
-    this.#told();
+    NARROW.addEventListener("change", () => this.#updateMenu());
+    this.#updateMenu();
   }
 
   toggle() {
@@ -31,22 +31,22 @@ export class Sidebar {
       const folded = this.app.classList.toggle("folded");
       localStorage.setItem(FOLDED, folded ? "yes" : "no");
     }
-    this.#told();
+    this.#updateMenu();
     if (NARROW.matches && this.app.classList.contains("open")) document.getElementById("new-chat").focus();
   }
 
-  /** Only a phone's drawer closes; a wide page keeps its list. */
+  /** Closes the drawer of a narrow page; a wide page keeps its list. */
   close() {
     this.app.classList.remove("open");
     document.getElementById("shade").hidden = true;
-    this.#told();
+    this.#updateMenu();
   }
 
   show(chats, current) {
     this.list.replaceChildren(...chats.map((chat) => item(chat, chat.id === current)));
   }
 
-  #told() {
+  #updateMenu() {
     const open = NARROW.matches
       ? this.app.classList.contains("open")
       : !this.app.classList.contains("folded");

@@ -1,9 +1,9 @@
-// One chat's events, from the first to the latest, over any number of connections.
+// One chat's events, from the first to the latest. Reconnects from the last event it saw.
 
 import { api, eventsPath } from "./api.js";
 
 const SILENCE_MS = 40_000; // the gateway pings every 15 s
-const HIDDEN_MS = 60_000; // browsers open six connections to a host: a hidden page gives its one back
+const HIDDEN_MS = 60_000; // browsers allow six connections per host, so a hidden page gives up its own
 const LONGEST_WAIT_MS = 8_000;
 
 export class ChatStream {
@@ -13,7 +13,7 @@ export class ChatStream {
     this.on = on;
     this.after = "0-0";
     this.wait = 500;
-    this.visibility = () => this.#seen();
+    this.visibility = () => this.#onVisibility();
     document.addEventListener("visibilitychange", this.visibility);
     this.#open();
   }
@@ -73,7 +73,7 @@ export class ChatStream {
     else this.#retry();
   }
 
-  #seen() {
+  #onVisibility() {
     clearTimeout(this.hiding);
     if (document.hidden) {
       this.hiding = setTimeout(() => this.#drop(), HIDDEN_MS);

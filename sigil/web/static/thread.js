@@ -1,4 +1,4 @@
-// The messages of the open chat. Nothing is inserted as HTML but what the gateway rendered.
+// The messages of the open chat. Only what the gateway rendered is inserted as HTML.
 
 import { ageOf, relative } from "./times.js";
 
@@ -13,7 +13,7 @@ export class Thread {
     this.scroll = document.getElementById("scroll");
     this.latest = document.getElementById("latest");
     this.announce = document.getElementById("announce");
-    this.scroll.addEventListener("scroll", () => this.#followed(), { passive: true });
+    this.scroll.addEventListener("scroll", () => this.#updateFollow(), { passive: true });
     this.latest.addEventListener("click", () => this.toEnd());
     this.clear();
   }
@@ -23,16 +23,16 @@ export class Thread {
     this.mine = new Map(); // message id -> entry
     this.turns = new Map(); // turn -> { entry, settled }
     this.dots = null;
-    this.live = false; // whether old events are still being told again
+    this.live = false; // false while the chat's history is still coming in
     this.follow = true;
-    this.#busy();
+    this.#reportBusy();
   }
 
   get isEmpty() {
     return !this.log.childElementCount;
   }
 
-  /** The person's own message, as typed (`pending`) or as the gateway has it. */
+  /** The person's own message: still being sent (`pending`), or as the gateway has it. */
   own(id, text, { at = null, pending = false } = {}) {
     let entry = this.mine.get(id);
     if (!entry) {
@@ -51,10 +51,10 @@ export class Thread {
       this.dots = null;
       if (text !== "/stop" && ageOf(at) < TURN_MS) this.#think();
     }
-    this.#changed();
+    this.#update();
   }
 
-  /** A message that waits for the gateway to come back. */
+  /** A message that could not be sent yet. */
   waiting(id, reason) {
     const entry = this.mine.get(id);
     if (!entry) return;
@@ -65,7 +65,7 @@ export class Thread {
     entry.querySelector("footer").replaceChildren(`Not sent yet: ${reason}`, again);
   }
 
-  /** The message was refused and does not belong here. */
+  /** Removes a message that the gateway refused. */
   remove(id) {
     this.mine.get(id)?.remove();
     this.mine.delete(id);
@@ -76,8 +76,8 @@ export class Thread {
     if (shown.settled) return;
     shown.entry.classList.add("live");
     shown.entry.setAttribute("aria-busy", "true");
-    shown.body.replaceChildren(rendered(html));
-    this.#changed();
+    shown.body.replaceChildren(toElement(html));
+    this.#update();
   }
 
   reply({ turn, chunk, final, html, text, at }) {
@@ -85,16 +85,16 @@ export class Thread {
     if (!shown.settled) shown.body.replaceChildren();
     shown.settled = true;
     shown.text = (shown.text ?? "") + (shown.text ? "\n" : "") + text;
-    const part = rendered(html);
+    const part = toElement(html);
     addCopyButtons(part);
     shown.body.append(part);
     shown.entry.classList.toggle("live", !final);
     shown.entry.setAttribute("aria-busy", String(!final));
     if (final) this.#end(shown, turn, at);
-    this.#changed();
+    this.#update();
   }
 
-  /** All that was there has been told; from now on news are announced. */
+  /** The history is complete; from now on replies are announced to screen readers. */
   ready() {
     this.live = true;
     this.toEnd();
@@ -103,7 +103,7 @@ export class Thread {
   toEnd() {
     this.follow = true;
     this.scroll.scrollTop = this.scroll.scrollHeight;
-    this.#followed();
+    this.#updateFollow();
   }
 
   #end(shown, turn, at) {
@@ -113,7 +113,7 @@ export class Thread {
     shown.entry.querySelector("footer").replaceChildren(time(at), ...(navigator.clipboard ? [copy] : []));
     if (this.live) this.announce.textContent = `Sigil: ${shown.body.textContent}`;
     if (!turn) return;
-    // Turns of a chat follow each other: what an earlier one left unfinished will stay so.
+    // A chat's turns run one after another, so a draft that an earlier turn left never gets a reply.
     for (const [key, other] of this.turns) {
       if (other === shown) break;
       if (!other.settled) {
@@ -149,17 +149,17 @@ export class Thread {
     this.log.append(this.dots);
   }
 
-  #changed() {
-    this.#busy();
+  #update() {
+    this.#reportBusy();
     if (this.follow) this.scroll.scrollTop = this.scroll.scrollHeight;
     else this.latest.hidden = false;
   }
 
-  #busy() {
+  #reportBusy() {
     this.on.busy(this.dots !== null || [...this.turns.values()].some((shown) => !shown.settled));
   }
 
-  #followed() {
+  #updateFollow() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroll;
     this.follow = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
     this.latest.hidden = this.follow;
@@ -191,7 +191,7 @@ function time(at) {
   return made;
 }
 
-function rendered(html) {
+function toElement(html) {
   const made = element("div", "md");
   made.innerHTML = html;
   return made;
@@ -203,7 +203,7 @@ function addCopyButtons(part) {
     const frame = element("div", "code");
     const button = element("button", "copy", "Copy");
     button.type = "button";
-    button.setAttribute("aria-label", "Copy this code");
+    button.setAttribute("aria-label", "Copy code");
     button.addEventListener("click", () => copyText(button, pre.textContent));
     pre.replaceWith(frame);
     frame.append(pre, button);
@@ -212,6 +212,6 @@ function addCopyButtons(part) {
 
 async function copyText(button, text) {
   const done = await navigator.clipboard.writeText(text).then(() => true, () => false);
-  button.textContent = done ? "Copied" : "Not allowed";
+  button.textContent = done ? "Copied" : "Copy failed";
   setTimeout(() => { button.textContent = "Copy"; }, 1500);
 }

@@ -1,4 +1,4 @@
-// Times as people say them, by the gateway's clock.
+// Times relative to now ("5 min. ago"), by the gateway's clock.
 
 const format = new Intl.RelativeTimeFormat(undefined, { numeric: "auto", style: "short" });
 const UNITS = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000]];

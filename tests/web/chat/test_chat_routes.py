@@ -1,14 +1,14 @@
+"""The chat API: messages, chats and their owners."""
+
 import asyncio
 import json
 import re
-import uuid
 from typing import Any
 
 import pytest
 
 from sigil.errors import StoreError
-from sigil.web.answers import MAX_BODY_BYTES
-from tests.web.serving import TOKEN, Serve, Served, Sse, read_events
+from tests.web.serving import Serve, Served, Sse, read_events, typed
 
 PEOPLE = {
     "users": {
@@ -16,10 +16,6 @@ PEOPLE = {
         "bob": {"name": "Bob", "token": "bobs-own-token"},
     }
 }
-
-
-def typed(text: str, message_id: str | None = None) -> dict[str, str]:
-    return {"text": text, "message_id": message_id or uuid.uuid4().hex}
 
 
 def is_final(event: Sse) -> bool:
@@ -101,45 +97,6 @@ async def test_channels_that_need_pairing_cannot_be_written_to(serve: Serve) -> 
     assert answer.status_code == 422
 
 
-async def test_me(serve: Serve) -> None:
-    served = await serve(gateway={"token": TOKEN}, **PEOPLE)
-    me = (await served.client(Authorization=f"Bearer {TOKEN}").get("/api/me")).json()
-    assert me["user"] == {"id": "ann", "name": "Ann", "role": "owner"}
-    assert me["token_required"] is True
-    assert me["model"] == "echo/echo"
-
-
-# ---------------------------------------------------------------- bad input
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "says"),
-    [
-        (b"", 400, "not valid JSON"),
-        (b"{", 400, "not valid JSON"),
-        (b"[" * 100_000, 400, "not valid JSON"),
-        (b'{"text": "\xff\xfe", "message_id": "12345678"}', 400, "not valid UTF-8"),
-        (b'{"text": "\\ud800", "message_id": "12345678"}', 422, "text"),
-        (b'{"text": "", "message_id": "12345678"}', 422, "text"),
-        (b'{"text": 7, "message_id": "12345678"}', 422, "text"),
-        (b'{"message_id": "12345678"}', 422, "text"),
-        (b'{"text": "x"}', 422, "message_id"),
-        (b'{"text": "x", "message_id": "a b c d e f"}', 422, "message_id"),
-        (b'{"text": "x", "message_id": "12345678\\n"}', 422, "message_id"),
-        (b'{"text": "x", "message_id": "' + b"y" * 65 + b'"}', 422, "message_id"),
-        (b'{"text": "x", "message_id": "12345678", "role": "system"}', 422, "role"),
-        (b'"text"', 422, "the body"),
-        (b"null", 422, "the body"),
-    ],
-)
-async def test_a_bad_body_is_explained(served: Served, body: bytes, status: int, says: str) -> None:
-    headers = {"Content-Type": "application/json"}
-    answer = await served.http.post("/api/chats/abc/messages", content=body, headers=headers)
-    assert answer.status_code == status
-    assert says in answer.json()["error"]["message"]
-    assert (await served.http.get("/api/chats")).json() == {"chats": []}
-
-
 async def test_a_text_over_its_bound_is_explained_and_leaves_no_chat(served: Served) -> None:
     answer = await served.http.post("/api/chats/abc/messages", json=typed("x" * 70_000))
     assert answer.status_code == 422
@@ -147,34 +104,10 @@ async def test_a_text_over_its_bound_is_explained_and_leaves_no_chat(served: Ser
     assert (await served.http.get("/api/chats")).json() == {"chats": []}
 
 
-@pytest.mark.parametrize("announced", [True, False])
-async def test_a_megabyte_is_too_large(served: Served, announced: bool) -> None:
-    body = json.dumps(typed("x" * 1_000_000)).encode()
-    assert len(body) > MAX_BODY_BYTES
-
-    async def pieces() -> Any:
-        for at in range(0, len(body), 65_536):
-            yield body[at : at + 65_536]
-
-    headers = {"Content-Type": "application/json"}
-    content = body if announced else pieces()
-    answer = await served.http.post("/api/chats/abc/messages", content=content, headers=headers)
-    assert answer.status_code == 413
-    assert "smaller parts" in answer.json()["error"]["message"]
-
-
-async def test_a_form_is_not_json(served: Served) -> None:
-    answer = await served.http.post("/api/chats/abc/messages", data={"text": "x"})
-    assert answer.status_code == 415
-
-
 @pytest.mark.parametrize("chat", ["a%2Fb", "a.b", "x" * 65, "a%00b", "a%0A", "%F0%9F%98%80"])
 async def test_a_bad_chat_id_is_no_chat(served: Served, chat: str) -> None:
     answer = await served.http.post(f"/api/chats/{chat}/messages", json=typed("x"))
     assert answer.status_code == 404
-
-
-# ---------------------------------------------------------------- the store is away
 
 
 class Away:
@@ -208,60 +141,3 @@ async def test_a_store_that_is_away_is_said_and_nothing_is_lost(served: Served) 
     await served.settle()
     events = await read_events(served, chat, is_final)
     assert [event.kind for event in events].count("user") == 1
-
-
-# ---------------------------------------------------------------- health and metrics
-
-
-async def test_readiness_follows_the_store(served: Served) -> None:
-    assert (await served.http.get("/readyz")).status_code == 200
-    backend = Away(served.gateway.stores.backend)
-    app_sees = served.gateway.stores
-    object.__setattr__(app_sees, "backend", backend)
-    assert (await served.http.get("/readyz")).status_code == 503
-    assert (await served.http.get("/healthz")).status_code == 200
-    object.__setattr__(app_sees, "backend", backend._real)
-
-
-async def test_metrics_count_the_identity_and_the_stages(served: Served) -> None:
-    chat = await served.new_chat()
-    path = f"/api/chats/{chat}/messages"
-    body = typed("one")
-    for each in (body, body, typed("two")):
-        await served.http.post(path, json=each)
-
-    async def metrics() -> str:
-        await served.gateway.times.flush(served.gateway.stores.counters)
-        answer = await served.http.get("/metrics")
-        assert answer.headers["content-type"].startswith("text/plain")
-        return str(answer.text)
-
-    before = await metrics()
-    assert 'sigil_messages_total{outcome="accepted"} 2.0' in before
-    assert 'sigil_messages_total{outcome="duplicate"} 1.0' in before
-    assert 'sigil_messages_total{outcome="answered"} 0.0' in before
-    assert "sigil_messages_waiting 2.0" in before
-    assert 'sigil_stage_seconds_count{stage="receive"} 3.0' in before
-    await served.settle()
-    after = await metrics()
-    assert 'sigil_messages_total{outcome="answered"} 2.0' in after
-    assert "sigil_messages_waiting 0.0" in after
-    assert re.search(r'sigil_stage_seconds_bucket\{le="\+Inf",stage="turn"\} [1-9]', after)
-    sums = re.search(r'sigil_stage_seconds_sum\{stage="turn"\} (\S+)', after)
-    assert sums
-    assert 0 < float(sums[1]) < 60
-
-
-async def test_metrics_are_the_owners_beyond_this_machine(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served = await serve(gateway={"token": TOKEN, "allowed_hosts": ["chat.example"]}, **PEOPLE)
-    assert (await served.http.get("/metrics")).status_code == 200
-    through_proxy = {"Host": "chat.example"}
-    assert (await served.http.get("/metrics", headers=through_proxy)).status_code == 401
-    monkeypatch.setattr("sigil.web.access.client_address", lambda _: "10.1.1.1")
-    assert (await served.http.get("/metrics")).status_code == 401
-    bob = {"Authorization": "Bearer bobs-own-token"}
-    assert (await served.http.get("/metrics", headers=bob)).status_code == 403
-    owner = {"Authorization": f"Bearer {TOKEN}"}
-    assert (await served.http.get("/metrics", headers=owner)).status_code == 200

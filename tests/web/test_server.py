@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from sigil.cli.gateway import address_of, listen_on
 from sigil.errors import ConfigError
 from sigil.stores import connect
+from sigil.web.server import find_local_url, listen_on
 
 SECRET = "a-secret-in-the-url"
 
@@ -108,4 +108,4 @@ def test_an_address_that_is_not_ours_is_a_configuration_error() -> None:
 
 def test_the_address_that_is_told_can_be_opened() -> None:
     with listen_on("0.0.0.0", 0) as listening:
-        assert address_of(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        assert find_local_url(listening) == f"http://127.0.0.1:{listening.getsockname()[1]}/"

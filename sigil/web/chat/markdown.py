@@ -1,4 +1,4 @@
-"""From CommonMark, written by a model, to HTML that a page may insert."""
+"""From a model's CommonMark to HTML that is safe to insert into a page."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ _SCHEMES = frozenset({"http", "https", "mailto"})
 _LINK = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
 
 
-def render(text: str) -> str:
-    """Safe HTML: raw HTML is shown as text, links lead to http, https and mailto only and
-    open apart, images become links. Beyond `MAX_CHARS` the text is shown unformatted."""
+def render_markdown(text: str) -> str:
+    """Safe HTML: raw HTML is shown as text, links lead to http, https and mailto only and open
+    in a new tab, images become links. Text longer than `MAX_CHARS` is not formatted."""
     if len(text) > MAX_CHARS:
         return f"<pre>{html.escape(text)}</pre>"
     try:
-        return str(_renderer().render(text))
+        return str(_create_renderer().render(text))
     except RecursionError:
         return f"<pre>{html.escape(text)}</pre>"
 
 
 @cache
-def _renderer() -> MarkdownIt:
+def _create_renderer() -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True})
     markdown.enable(["table", "strikethrough"])
-    markdown.validateLink = _allowed  # type: ignore[method-assign]  # how markdown-it documents it
-    markdown.add_render_rule("link_open", _link_open)
-    markdown.add_render_rule("image", _image)
-    markdown.add_render_rule("th_open", _cell_open)
-    markdown.add_render_rule("td_open", _cell_open)
+    markdown.validateLink = _is_safe_link  # type: ignore[method-assign]  # how markdown-it documents it
+    markdown.add_render_rule("link_open", _render_link_open)
+    markdown.add_render_rule("image", _render_image)
+    markdown.add_render_rule("th_open", _render_cell_open)
+    markdown.add_render_rule("td_open", _render_cell_open)
     return markdown
 
 
-def _allowed(url: str) -> bool:
+def _is_safe_link(url: str) -> bool:
     try:
         return urlsplit(url.strip()).scheme.lower() in _SCHEMES
     except ValueError:
         return False
 
 
-def _link_open(
+def _render_link_open(
     self: RendererHTML,
     tokens: Sequence[Token],
     idx: int,
@@ -63,7 +63,7 @@ def _link_open(
     return self.renderToken(tokens, idx, options, env)
 
 
-def _image(
+def _render_image(
     self: RendererHTML,
     tokens: Sequence[Token],
     idx: int,
@@ -76,14 +76,14 @@ def _image(
     return f'<a href="{html.escape(str(token.attrGet("src")))}"{attrs}>{label}</a>'
 
 
-def _cell_open(
+def _render_cell_open(
     self: RendererHTML,
     tokens: Sequence[Token],
     idx: int,
     options: OptionsDict,
     env: MutableMapping[str, object],
 ) -> str:
-    """Alignment as a class: the page's policy allows no inline style."""
+    """Turns alignment into a class, since the page's policy forbids inline styles."""
     style = tokens[idx].attrs.pop("style", None)
     if style:
         tokens[idx].attrSet("class", str(style).rpartition(":")[2])

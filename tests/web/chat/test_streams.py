@@ -1,11 +1,12 @@
+"""Event streams: from the beginning, from where a reader left off, and to their end."""
+
 import asyncio
 import json
 
 import pytest
 
-from sigil.channels.live import ChatEventRecord
 from sigil.stores import Stores
-from sigil.web.events import STREAMS_PER_USER, latest
+from sigil.web.chat.streams import STREAMS_PER_USER
 from tests.web.serving import Serve, Served, Sse, read_events
 
 CHAT = "web:chat"
@@ -85,13 +86,6 @@ async def test_a_long_history_is_told_whole(serve: Serve, stores: Stores) -> Non
     assert texts == [str(n) for n in range(450)]
 
 
-@pytest.mark.parametrize("after", ["x", "1", "-1-1", "1-1-1", "$", "0-0\n", "1" * 40 + "-0"])
-async def test_a_bad_position_is_refused(served: Served, after: str) -> None:
-    await claim(served)
-    answer = await served.http.get("/api/chats/chat/events", params={"after": after})
-    assert answer.status_code == 400
-
-
 async def test_streams_end_at_once_when_the_gateway_stops(served: Served) -> None:
     await claim(served)
     async with served.client().stream("GET", "/api/chats/chat/events") as answer:
@@ -127,17 +121,8 @@ async def test_asking_for_the_head_opens_no_stream(served: Served) -> None:
     assert (await served.http.head("/api/chats/other/events")).status_code == 404
 
 
-def test_drafts_that_were_overtaken_are_left_out() -> None:
-    def record(id: str, kind: str, turn: str | None) -> ChatEventRecord:
-        return ChatEventRecord(id, {"type": kind, "turn": turn})
-
-    records = [
-        record("1", "user", None),
-        record("2", "draft", "a"),
-        record("3", "draft", "a"),
-        record("4", "reply", "a"),
-        record("5", "reply", "a"),
-        record("6", "draft", "b"),
-        record("7", "draft", "b"),
-    ]
-    assert [each.id for each in latest(records)] == ["1", "4", "5", "7"]
+@pytest.mark.parametrize("after", ["x", "1", "-1-1", "1-1-1", "$", "0-0\n", "1" * 40 + "-0"])
+async def test_a_bad_position_is_refused(served: Served, after: str) -> None:
+    await claim(served)
+    answer = await served.http.get("/api/chats/chat/events", params={"after": after})
+    assert answer.status_code == 400

@@ -1,5 +1,5 @@
-"""What Prometheus is told: how messages ended, how many wait, how long each stage takes, which
-models rest, how much money is spent."""
+"""What Prometheus scrapes: how messages ended, how many wait, how long each stage takes, which
+models rest, and how much money was spent."""
 
 from __future__ import annotations
 
@@ -20,30 +20,42 @@ from sigil.money.store import Limit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sigil.money.store import Spending
-    from sigil.providers.chain.health_store import Cooldown
-    from sigil.stores.base import Stores
+    from sigil.lanes import Lanes
+    from sigil.metrics import CounterStore
+    from sigil.money.store import BudgetStore, Spending
+    from sigil.providers.chain.health_store import Cooldown, HealthStore
 
 OUTCOMES = ("accepted", "duplicate", "answered", "refused", "stopped", "dead")
 _ENDS = ("answered", "refused", "stopped", "dead")
-# Names of models can come from people's choices; the metrics stay readable all the same.
-_MOST_RESTING = 100
+# People can choose models by name, so the number of models here has to be limited.
+_MAX_RESTING_MODELS = 100
 
 
-async def exposition(stores: Stores) -> tuple[bytes, str]:
-    """The body of `/metrics` and its content type. Raises `StoreError`."""
-    days = await stores.lanes.counts()
-    times = await stores.counters.read()
-    resting = await stores.health.resting()
-    money = await stores.budgets.read_spending([Limit("all")])
-    registry = CollectorRegistry(auto_describe=False)
-    families = (_messages(days), _waiting(days), _stages(times), *_health(resting), _money(money))
-    registry.register(_Snapshot(families))
-    return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
+class Metrics:
+    """What is measured, read anew for each scrape from the stores that know it."""
+
+    def __init__(
+        self, *, lanes: Lanes, counters: CounterStore, health: HealthStore, budgets: BudgetStore
+    ) -> None:
+        self._lanes = lanes
+        self._counters = counters
+        self._health = health
+        self._budgets = budgets
+
+    async def render(self) -> tuple[bytes, str]:
+        """The body of `/metrics` and its content type. Raises `StoreError`."""
+        days = await self._lanes.counts()
+        families = [_count_messages(days), _count_waiting(days)]
+        families.append(_measure_stages(await self._counters.read()))
+        families += _list_cooldowns(await self._health.resting())
+        families.append(_sum_money(await self._budgets.read_spending([Limit("all")])))
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Snapshot(families))
+        return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
 
 
 class _Snapshot:
-    """A collector of what was read just now."""
+    """A collector whose metrics were read just now."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
@@ -52,21 +64,21 @@ class _Snapshot:
         yield from self._families
 
 
-def _messages(days: Mapping[str, Mapping[str, int]]) -> Metric:
+def _count_messages(days: Mapping[str, Mapping[str, int]]) -> Metric:
     family = CounterMetricFamily(
         "sigil_messages",
         "Messages accepted and how they ended, since midnight UTC",
         labels=["outcome"],
     )
-    # Only the newest day: a sum over the days kept would fall when the oldest one expires, and
-    # Prometheus would take that for a restart from zero. A real start from zero it understands.
+    # Only the newest day: a sum over all stored days would fall when the oldest expires, and
+    # Prometheus would take that for a restart. A count that starts at zero it understands.
     newest = days[max(days)] if days else {}
     for outcome in OUTCOMES:
         family.add_metric([outcome], newest.get(outcome, 0))
     return family
 
 
-def _waiting(days: Mapping[str, Mapping[str, int]]) -> Metric:
+def _count_waiting(days: Mapping[str, Mapping[str, int]]) -> Metric:
     open_ = sum(
         day.get("accepted", 0) - sum(day.get(end, 0) for end in _ENDS) for day in days.values()
     )
@@ -75,7 +87,7 @@ def _waiting(days: Mapping[str, Mapping[str, int]]) -> Metric:
     return family
 
 
-def _stages(times: Mapping[str, int]) -> Metric:
+def _measure_stages(times: Mapping[str, int]) -> Metric:
     family = HistogramMetricFamily(
         "sigil_stage_seconds", "How long one run of a stage takes", labels=["stage"]
     )
@@ -89,13 +101,13 @@ def _stages(times: Mapping[str, int]) -> Metric:
     return family
 
 
-def _health(resting: Iterable[Cooldown]) -> Iterator[Metric]:
-    """Keys are not told apart: of those that rest for one reason, the longest."""
+def _list_cooldowns(resting: Iterable[Cooldown]) -> Iterator[Metric]:
+    """Per model and reason, the longest cooldown of any key; keys are not told apart."""
     seconds: dict[tuple[str, str, str], float] = {}
     keys: Counter[tuple[str, str]] = Counter()
     for cooldown in resting:
         model = (cooldown.provider, cooldown.model)
-        if model not in keys and len(keys) == _MOST_RESTING:
+        if model not in keys and len(keys) == _MAX_RESTING_MODELS:
             continue
         keys[model] += 1
         labels = (*model, cooldown.reason)
@@ -118,7 +130,7 @@ def _health(resting: Iterable[Cooldown]) -> Iterator[Metric]:
     yield count
 
 
-def _money(windows: Iterable[Spending]) -> Metric:
+def _sum_money(windows: Iterable[Spending]) -> Metric:
     family = GaugeMetricFamily(
         "sigil_budget_dollars",
         "US dollars spent and reserved in the running hour and day (UTC), over everything",

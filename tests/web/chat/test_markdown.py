@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.web.markdown import MAX_CHARS, render
+from sigil.web.chat.markdown import MAX_CHARS, render_markdown
 
 TAGS = {
     *("p", "br", "strong", "em", "s", "code", "pre", "a", "ul", "ol", "li", "blockquote", "hr"),
@@ -91,30 +91,30 @@ def check(html: str) -> list[str]:
 
 @pytest.mark.parametrize("text", NASTY)
 def test_nothing_active_comes_through(text: str) -> None:
-    check(render(text))
+    check(render_markdown(text))
 
 
 @given(st.text(alphabet="<>&\"'`[]()!*_~|-#:/\\ \n\tabjscript=x", max_size=400))
 def test_nothing_active_comes_through_whatever_is_written(text: str) -> None:
-    check(render(text))
+    check(render_markdown(text))
 
 
 def test_images_are_links_that_load_nothing() -> None:
-    html = render("![a cat](https://pics.example/cat.png)")
+    html = render_markdown("![a cat](https://pics.example/cat.png)")
     assert check(html) == ["p", "a"]
     assert ">a cat</a>" in html
 
 
 def test_what_models_write_is_rendered() -> None:
     text = "# Hi\n\n- *a*\n- **b**\n\n| x | y |\n|--:|---|\n| 1 | ~~2~~ |\n\n```py\nprint('<')\n```"
-    html = render(text)
+    html = render_markdown(text)
     expected = "h1 ul li em li strong table thead tr th th tbody tr td td s pre code"
     assert " ".join(check(html)) == expected
     assert 'class="right"' in html
     assert "print('&lt;')" in html
-    assert render("one\ntwo") == "<p>one<br />\ntwo</p>\n"
+    assert render_markdown("one\ntwo") == "<p>one<br />\ntwo</p>\n"
 
 
 def test_a_very_long_text_is_shown_plainly() -> None:
-    html = render("<b>" * MAX_CHARS)
+    html = render_markdown("<b>" * MAX_CHARS)
     assert check(html) == ["pre"]

@@ -2,7 +2,7 @@
 
 from sigil.money.store import Limit
 from sigil.testing import end_cooldowns
-from sigil.web.prometheus import exposition
+from sigil.web.ops.metrics import Metrics
 
 
 async def rest(stores, provider, model, key, reason, seconds):
@@ -10,9 +10,16 @@ async def rest(stores, provider, model, key, reason, seconds):
     await stores.health.failed(admission, reason, (seconds,))
 
 
+async def render(stores):
+    metrics = Metrics(
+        lanes=stores.lanes, counters=stores.counters, health=stores.health, budgets=stores.budgets
+    )
+    return (await metrics.render())[0].decode()
+
+
 async def lines(stores):
-    body, _ = await exposition(stores)
-    found = [line for line in body.decode().splitlines() if line.startswith("sigil_provider")]
+    body = await render(stores)
+    found = [line for line in body.splitlines() if line.startswith("sigil_provider")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in found)}
 
 
@@ -45,7 +52,7 @@ async def test_the_money_of_the_running_windows_is_told(stores):
     await stores.budgets.reserve("a", [Limit("all")], 500_000, 1, ttl=60)
     await stores.budgets.reserve("b", [Limit("all")], 250_000, 1, ttl=60)
     await stores.budgets.settle("b", 125_000)
-    text = (await exposition(stores))[0].decode()
+    text = await render(stores)
     for window in ("hour", "day"):
         assert f'sigil_budget_dollars{{state="spent",window="{window}"}} 0.125' in text
         assert f'sigil_budget_dollars{{state="reserved",window="{window}"}} 0.5' in text

@@ -1,4 +1,4 @@
-"""Keeps what was sent, and fails when told to."""
+"""Keeps what it was given, and fails on demand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MemoryChannel:
-    """`chunks` holds every chunk that was taken, in order; `sent` their messages."""
+    """`chunks` holds every chunk that arrived, in order; `sent` holds their messages."""
 
     def __init__(
         self,
@@ -32,25 +32,25 @@ class MemoryChannel:
 
     @property
     def sent(self) -> list[OutboundMessage]:
-        """The messages that were taken, one for each chunk."""
+        """The messages that arrived, one for each chunk."""
         return [chunk.message for chunk in self.chunks]
 
     def fail_next(self, error: ChannelError, *, times: int = 1, taken: bool = False) -> None:
-        """Makes the next `times` sends raise `error`; with `taken` the chunk arrived all the
-        same, as when a platform's answer is lost."""
+        """Makes the next `times` sends raise `error`. With `taken` the chunk arrives all the
+        same, as when a platform's response is lost."""
         self._failures.extend([(error, taken)] * times)
 
     async def send(self, chunk: Chunk) -> str | None:
-        """Keeps the chunk. The platform's id is the number of chunks taken so far."""
-        error, taken = self._failures.popleft() if self._failures else (None, True)
-        if taken:
+        """Keeps the chunk. The platform's id is the number of chunks that have arrived."""
+        error, arrives = self._failures.popleft() if self._failures else (None, True)
+        if arrives:
             self.chunks.append(chunk)
         if error is not None:
             raise error
         return str(len(self.chunks))
 
     async def listen(self, receive: Receive) -> None:
-        """Nothing arrives by itself: tests call `gateway.receive`."""
+        """Returns at once: nothing arrives by itself, tests call `gateway.receive`."""
 
     async def close(self) -> None:
-        """Holds no connection."""
+        """Does nothing: there is no connection."""

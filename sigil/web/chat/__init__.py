@@ -1,0 +1,1 @@
+"""The chat API: messages in, the event log of a chat out."""

@@ -1,0 +1,102 @@
+"""How the HTTP API refuses a request, and how it reads a body of limited size."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.responses import JSONResponse
+
+from sigil.errors import MessageInvalid, SigilError, StoreError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+MAX_BODY_BYTES = 256 * 1024
+RETRY_AFTER_S = 2
+# A client that is still sending may not see our response, so this much of a body that is too
+# large is read and thrown away.
+_DISCARD_BYTES = 16 * MAX_BODY_BYTES
+
+Payload = TypeVar("Payload", bound=BaseModel)
+
+
+class RequestRefused(Exception):  # a response, not a fault
+    """Ends a request with `status` and a message that tells the client what to do."""
+
+    def __init__(
+        self, status: int, code: str, message: str, *, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers or {}
+
+
+def render_refusal(refused: RequestRefused) -> JSONResponse:
+    """`{"error": {"code", "message"}}`, not to be cached."""
+    body = {"error": {"code": refused.code, "message": refused.message}}
+    return JSONResponse(body, refused.status, {"Cache-Control": "no-store", **refused.headers})
+
+
+async def handle_refusal(request: Request, error: Exception) -> JSONResponse:
+    """Starlette's handler for `RequestRefused`."""
+    assert isinstance(error, RequestRefused)
+    return render_refusal(error)
+
+
+async def handle_sigil_error(request: Request, error: Exception) -> JSONResponse:
+    """Starlette's handler for what the core raises: 503 if a second try can help, 422 for a
+    message that is not valid, else 500."""
+    assert isinstance(error, SigilError)
+    if isinstance(error, StoreError):
+        # The error names the store's address, which is not the client's business.
+        message = "The message store is not responding. Try again in a moment."
+        retry = {"Retry-After": str(RETRY_AFTER_S)}
+        return render_refusal(RequestRefused(503, error.code, message, headers=retry))
+    status = 422 if isinstance(error, MessageInvalid) else 500
+    return render_refusal(RequestRefused(status, error.code, str(error)))
+
+
+async def read_json(request: Request, model: type[Payload]) -> Payload:
+    """The request's body as `model`.
+
+    Refuses with 400 (not JSON), 413 (too large), 415 (not declared as JSON) or 422 (not valid).
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise RequestRefused(
+            415, "http.media_type", "Send JSON with Content-Type: application/json."
+        )
+    body = await _read_body(request)
+    try:
+        raw = json.loads(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise RequestRefused(400, "http.not_utf8", "The body is not valid UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise RequestRefused(400, "http.not_json", "The body is not valid JSON.") from None
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise RequestRefused(422, "http.invalid", f"{where}: {first['msg']}") from None
+
+
+async def _read_body(request: Request) -> bytes:
+    body, size = bytearray(), 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size <= MAX_BODY_BYTES:
+            body += piece
+        elif size > _DISCARD_BYTES:
+            break
+    if size > MAX_BODY_BYTES:
+        raise RequestRefused(
+            413,
+            "http.too_large",
+            f"The body is larger than {MAX_BODY_BYTES // 1024} KiB. Send it in smaller parts.",
+            headers={"Connection": "close"},
+        )
+    return bytes(body)

@@ -1,0 +1,122 @@
+"""The gateway process: the HTTP server, and beside it the listeners of all channels."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+import uvloop
+
+from sigil.bootstrap import build
+from sigil.errors import ConfigError
+from sigil.inbound.listening import keep_listening
+from sigil.process import Process
+from sigil.web.app import create_app
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from sigil.config import Settings
+    from sigil.lanes import Wakeups
+
+log = structlog.get_logger(__name__)
+
+# Shorter than a worker's: this is the process that somebody starts and waits for in a terminal.
+STORE_WITHIN_S = 5.0
+SHUTDOWN_WITHIN_S = 3
+
+
+def run(settings: Settings, wakeups: Wakeups) -> None:
+    """Runs until SIGTERM or SIGINT, then returns within 5 s.
+
+    Raises `ConfigError` if the address is not available, and `StoreError` if Redis does not
+    answer at the start.
+    """
+    with (
+        listen_on(settings.gateway.host, settings.gateway.port) as listening,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        runner.run(serve(settings, listening, wakeups))
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A socket that is bound and listening. Raises `ConfigError` that says why there is none."""
+    try:
+        candidates = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except OSError as error:
+        raise ConfigError(f"gateway.host: {host!r} is not an address of this machine.") from error
+    family, kind, protocol, _, address = candidates[0]
+    listening = socket.socket(family, kind, protocol)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(1024)
+    except OSError as error:
+        listening.close()
+        raise ConfigError(
+            f"port {port} is taken: {host}:{port} cannot be listened on ({error.strerror}).",
+            hint="Stop the program that uses it, or choose another port: --port or gateway.port.",
+        ) from error
+    return listening
+
+
+async def serve(settings: Settings, listening: socket.socket, wakeups: Wakeups) -> None:
+    """Does what `run` does, on a socket that is listening already."""
+    gateway = build(settings, wakeups=wakeups)
+    channels = [gateway.channels.get(name) for name in gateway.channels.names]
+    listeners = [partial(keep_listening, channel, gateway.receive) for channel in channels]
+    process = Process(gateway, settings)
+    async with process.run(*listeners, store_within=STORE_WITHIN_S):
+        for warning in await gateway.stores.backend.list_warnings():
+            log.warning("the server may lose messages", reason=warning)
+        app = create_app(settings, gateway.stores, gateway.channels, gateway.receive)
+        server = _create_server(app)
+
+        def stop() -> None:
+            server.should_exit = True
+            app.state.streams.close()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        log.info("gateway listens", url=find_local_url(listening))
+        await server.serve(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to `serve`: uvicorn would raise them again before everything is closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _create_server(app: Starlette) -> uvicorn.Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            access_log=False,  # it would log queries; the app logs a line of its own
+            date_header=False,
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,  # with them, any client could claim to be this machine
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
+        )
+    )
+
+
+def find_local_url(listening: socket.socket) -> str:
+    """The URL under which this machine reaches the socket."""
+    host, port = listening.getsockname()[:2]
+    if host in {"0.0.0.0", "::"}:  # noqa: S104  # recognised, not bound to
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -1,0 +1,107 @@
+"""Where a request may come from.
+
+Without `gateway.token` only this machine is served: both the client's address and the Host
+header must be loopback. With a token any client is served, but Host must still be a known name.
+Checking Host stops DNS rebinding (a foreign site that resolves its own name to 127.0.0.1);
+checking Origin stops a foreign page from acting through its visitor's browser (CSRF).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from sigil.web.responses import RequestRefused
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from sigil.config.schema import GatewaySettings
+
+_WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # recognised, not bound to
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+
+class SourcePolicy:
+    """The rules above, for one configuration."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._local_only = settings.token is None
+        self._allowed_hosts = {host.lower() for host in settings.allowed_hosts}
+        self._own_host = settings.host.lower().strip("[]")
+
+    def check_request(self, request: Request) -> None:
+        """Refuses clients, hosts and origins that are not allowed, with 403."""
+        if self._local_only and not is_loopback(get_client_address(request)):
+            raise RequestRefused(
+                403,
+                "http.not_local",
+                "Only this machine may connect. Set gateway.token to allow others.",
+            )
+        host = request.headers.get("host", "").lower()
+        name = parse_host_name(host)
+        if not is_loopback(name) and (
+            self._local_only or not self._is_known_host(host, name, request)
+        ):
+            raise RequestRefused(
+                403,
+                "http.foreign_host",
+                "This host name is not allowed. Add it to gateway.allowed_hosts.",
+            )
+        if not _is_own_origin(request, host):
+            raise RequestRefused(
+                403, "http.foreign_origin", "The request came from another site and was refused."
+            )
+
+    def _is_known_host(self, host: str, name: str, request: Request) -> bool:
+        if name in self._allowed_hosts or host in self._allowed_hosts:
+            return True
+        if self._own_host in _WILDCARDS:
+            # We listen on every address, so the one that the client reached is ours.
+            server = request.scope.get("server")
+            return server is not None and name == server[0]
+        return name == self._own_host
+
+
+def _is_own_origin(request: Request, host: str) -> bool:
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site")
+    if origin is not None:
+        scheme, _, netloc = origin.partition("://")
+        return scheme in {"http", "https"} and netloc.lower() == host
+    if request.method in _SAFE_METHODS:
+        is_navigation = request.headers.get("sec-fetch-mode") == "navigate"
+        return site in {None, "same-origin", "none"} or is_navigation
+    # Browsers send Origin with every unsafe method; without it, only other programs are allowed.
+    return site is None
+
+
+def parse_host_name(host: str) -> str:
+    """The name in a Host header: lower case, without port and brackets."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0] if host.count(":") <= 1 else host
+
+
+def get_client_address(request: Request) -> str:
+    """The address at the other end of the connection. Headers that claim another are ignored."""
+    return request.client.host if request.client else ""
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if name == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
+
+
+def is_local_request(request: Request) -> bool:
+    """Whether both the client and the name that it used are this machine's own."""
+    name = parse_host_name(request.headers.get("host", ""))
+    return is_loopback(get_client_address(request)) and is_loopback(name)
