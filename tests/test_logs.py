@@ -217,9 +217,9 @@ def test_a_short_secret_does_not_blot_out_words(setup):
 def test_a_registered_secret_is_found_however_it_is_wrapped(secret, around):
     secret = secret.strip()
     redactor = logs.Redactor({secret})
-    assert redactor.line(f"{around}{secret}") != f"{around}{secret}"
-    assert secret not in redactor.line(secret)
-    assert json.dumps(secret) not in redactor.line(json.dumps({"a": secret}))
+    assert redactor.redact_line(f"{around}{secret}") != f"{around}{secret}"
+    assert secret not in redactor.redact_line(secret)
+    assert json.dumps(secret) not in redactor.redact_line(json.dumps({"a": secret}))
 
 
 @pytest.mark.parametrize(

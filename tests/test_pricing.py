@@ -14,7 +14,7 @@ from genai_prices.types import StartDateConstraint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.config.models import ModelOverride, PriceSettings, ProviderSettings
+from sigil.config.schema import ModelOverride, PriceSettings, ProviderSettings
 from sigil.conversation import Usage
 from sigil.money.pricing import MOST_TOKENS, Price, PriceBook, Rates, usd
 from sigil.providers.openai.servers import COMPATIBLE

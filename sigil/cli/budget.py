@@ -1,105 +1,131 @@
-"""`sigil budget`: what may be spent, what was, and when that resets."""
+"""`sigil budget`: what may be spent, what was spent, and when that resets."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
-from sigil.cli import backend, output
-from sigil.config import Settings
-from sigil.config.schema import PERSONAL
+import typer
+
+from sigil.cli.backend import open_stores
+from sigil.cli.frame import Json, make_app
+from sigil.cli.output import print_json, print_table
 from sigil.errors import SigilError, UserNotFound, WorkspaceNotFound
-from sigil.money.budgets import MICRO, Standing, known_scopes, limit_of, overview, reset_text
-from sigil.money.pricing import usd
-from sigil.money.store import Limit
-from sigil.stores.base import Stores
+from sigil.scope import PERSONAL
+
+if TYPE_CHECKING:
+    from sigil.config import Settings
+    from sigil.money.budgets import Standing
+    from sigil.stores.base import Stores
+
+COLUMNS = ("scope", "name", "window", "limit", "spent", "reserved", "left", "resets")
+_MAX_SUBJECTS = 10_000
+
+app = make_app()
 
 
-def run(
-    settings: Settings,
-    *,
-    user: str | None,
-    workspace: str | None,
-    session: str | None,
-    as_json: bool,
-) -> int:
-    """Prints the running hour and day (UTC) of what was asked for, or of all together and every
-    workspace and user that is configured or has spent something today. Raises `UserNotFound` or
-    `WorkspaceNotFound`."""
-    asked = [
-        (scope, subject)
-        for scope, subject in (("workspace", workspace), ("user", user), ("session", session))
-        if subject is not None
-    ]
-    standings = asyncio.run(_read(settings, asked))
+@app.command()
+def budget(
+    ctx: typer.Context,
+    user: Annotated[
+        str | None, typer.Option("--user", metavar="ID", help="Budget of this user.")
+    ] = None,
+    workspace: Annotated[
+        str | None, typer.Option("--workspace", metavar="ID", help="Budget of this workspace.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="KEY", help="Budget of this session.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what may be spent, what was spent and what is left."""
+    given = {"workspace": workspace, "user": user, "session": session}
+    scopes = [(scope, subject) for scope, subject in given.items() if subject is not None]
+    raise typer.Exit(run(ctx.obj.load_settings("routing"), scopes, as_json=as_json))
+
+
+def run(settings: Settings, scopes: Sequence[tuple[str, str]], *, as_json: bool) -> int:
+    """Prints the current hour and day (UTC) of each scope, a pair such as ("user", "alice").
+
+    No scopes mean all together, and every workspace and user that is configured or has spent
+    something today. Raises `UserNotFound` or `WorkspaceNotFound`.
+    """
+    standings = asyncio.run(_read_standings(settings, scopes))
     if as_json:
-        output.as_json({"budgets": [described(standing) for standing in standings]})
+        print_json({"budgets": [_describe_standing(standing) for standing in standings]})
     else:
-        columns = ("scope", "name", "window", "limit", "spent", "reserved", "left", "resets")
-        output.table(columns, [_row(standing) for standing in standings])
+        print_table(COLUMNS, [_make_row(standing) for standing in standings])
     return 0
 
 
-def described(standing: Standing) -> dict[str, Any]:
-    """A standing for programs, in US dollars and seconds; no limit is null."""
-    return {
-        "scope": standing.scope,
-        "subject": standing.subject,
-        "window": standing.window,
-        "limit_usd": _dollars(standing.limit),
-        "spent_usd": _dollars(standing.spent),
-        "reserved_usd": _dollars(standing.reserved),
-        "left_usd": _dollars(standing.left),
-        "resets_in": standing.resets_in,
-    }
+async def _read_standings(settings: Settings, scopes: Sequence[tuple[str, str]]) -> list[Standing]:
+    from sigil.money.budgets import known_scopes, limit_of, overview
+
+    async with open_stores(settings) as stores:
+        for scope, subject in scopes:
+            await _check_subject(settings, stores, scope, subject)
+        limits = [limit_of(settings, *scope) for scope in scopes]
+        return await overview(
+            stores.budgets, limits or await known_scopes(stores.budgets, settings)
+        )
 
 
-async def _read(settings: Settings, asked: Sequence[tuple[str, str]]) -> list[Standing]:
-    async with backend.stores(settings) as stores:
-        for scope, subject in asked:
-            await _known(settings, stores, scope, subject)
-        limits: list[Limit] = [limit_of(settings, *scope) for scope in asked]
-        if not limits:
-            limits = await known_scopes(stores.budgets, settings)
-        return await overview(stores.budgets, limits)
-
-
-async def _known(settings: Settings, stores: Stores, scope: str, subject: str) -> None:
-    """A name that was mistyped has spent nothing, which would be a misleading answer."""
-    if scope == "session" or subject in await stores.budgets.subjects(scope, 10_000):
+async def _check_subject(settings: Settings, stores: Stores, scope: str, subject: str) -> None:
+    """Raises an error for a name that nobody knows. Otherwise a mistyped name would look like
+    one that has spent nothing."""
+    if scope == "session" or subject in await stores.budgets.subjects(scope, _MAX_SUBJECTS):
         return
     if scope == "user" and subject not in settings.users:
         try:
             await stores.users.get(subject)
         except UserNotFound:
-            raise _unknown(UserNotFound, "user", subject, settings.users) from None
+            raise _make_error(UserNotFound, "user", subject, settings.users) from None
     personal = subject.startswith(f"{PERSONAL}:")
     if scope == "workspace" and not personal and subject not in settings.workspaces:
-        raise _unknown(WorkspaceNotFound, "workspace", subject, settings.workspaces)
+        raise _make_error(WorkspaceNotFound, "workspace", subject, settings.workspaces)
 
 
-def _unknown(kind: type[SigilError], what: str, name: str, known: Any) -> SigilError:
-    there_are = ", ".join(known) or "none"
-    return kind(f"there is no {what} {name!r}.", hint=f"Configured are: {there_are}.")
+def _make_error(
+    kind: type[SigilError], what: str, name: str, configured: Iterable[str]
+) -> SigilError:
+    names = ", ".join(configured) or "none"
+    return kind(f"there is no {what} {name!r}.", hint=f"Configured are: {names}.")
 
 
-def _row(standing: Standing) -> tuple[object, ...]:
+def _describe_standing(standing: Standing) -> dict[str, Any]:
+    """A standing for programs, in US dollars and seconds; null means no limit."""
+    return {
+        "scope": standing.scope,
+        "subject": standing.subject,
+        "window": standing.window,
+        "limit_usd": _to_dollars(standing.limit),
+        "spent_usd": _to_dollars(standing.spent),
+        "reserved_usd": _to_dollars(standing.reserved),
+        "left_usd": _to_dollars(standing.left),
+        "resets_in": standing.resets_in,
+    }
+
+
+def _make_row(standing: Standing) -> tuple[object, ...]:
+    from sigil.money.budgets import reset_text
+
     return (
         standing.scope,
         standing.subject or "-",
         standing.window,
-        _shown(standing.limit),
-        _shown(standing.spent),
-        _shown(standing.reserved),
-        _shown(standing.left),
+        *map(_format_amount, (standing.limit, standing.spent, standing.reserved, standing.left)),
         reset_text(standing.window, standing.resets_in),
     )
 
 
-def _shown(micro: int | None) -> str:
+def _format_amount(micro: int | None) -> str:
+    from sigil.money.pricing import usd
+
     return "-" if micro is None else usd(micro)
 
 
-def _dollars(micro: int | None) -> float | None:
+def _to_dollars(micro: int | None) -> float | None:
+    from sigil.money.budgets import MICRO
+
     return None if micro is None else micro / MICRO

@@ -2,114 +2,48 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import sys
-from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.live import Live
-from rich.markdown import Markdown
-from rich.text import Text
+import typer
 
-from sigil.cli.client import Chat, Event
-from sigil.errors import SigilError
+from sigil.addresses import local_url
+from sigil.cli.frame import make_app
 
-ANSWER_WITHIN_S = 960.0  # a little more than the longest turn
-DEFAULT_URL = "http://127.0.0.1:8787"
-_PROMPT = "\x01\x1b[1;36m\x02you>\x01\x1b[0m\x02 "  # the marks tell readline what has no width
+if TYPE_CHECKING:
+    from sigil.config import Settings
+
+app = make_app()
 
 
-def run(
-    url: str = DEFAULT_URL,
-    token: str | None = None,
-    as_user: str | None = None,
-    text: str | None = None,
+@app.command()
+def chat(
+    ctx: typer.Context,
+    text: Annotated[
+        str | None, typer.Argument(help="Send this, print the answer and exit.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Address of the gateway (default: the configuration's).")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="SIGIL_GATEWAY__TOKEN", show_envvar=True, help="Token to show to the gateway."
+        ),
+    ] = None,
+    as_user: Annotated[str | None, typer.Option("--as", help="User to act as.")] = None,
 ) -> None:
-    """Talks to the gateway at `url`: once with a `text`, else until Ctrl-D.
+    """Talk to the agent in this terminal."""
+    from sigil.cli.conversation import run_chat
 
-    Raises `SigilError` if the gateway is not there or refuses.
-    """
-    console = Console(highlight=False)
-    with asyncio.Runner() as runner:
-        chat = Chat(url, token=token, as_user=as_user)
-        try:
-            me = runner.run(chat.open())
-            if text is not None:
-                runner.run(_exchange(chat, console, text))
-            else:
-                _converse(runner, chat, console, f"{me['user']['name']}, {me['model']}")
-        finally:
-            runner.run(chat.__aexit__())
+    if url is None:  # the configured token is for the configured gateway alone
+        settings: Settings = ctx.obj.load_settings("client")
+        url = local_url(settings.gateway.host, settings.gateway.port)
+        token = token or _find_token(settings, as_user)
+    run_chat(url, token, as_user, text)
 
 
-def _converse(runner: asyncio.Runner, chat: Chat, console: Console, who: str) -> None:
-    asked = sys.stdin.isatty()
-    if asked:
-        _edit_lines()
-        console.print(Text(f"Sigil ({who}). /help helps, Ctrl-C stops an answer, Ctrl-D leaves."))
-    while True:
-        try:
-            text = input(_PROMPT if asked else "").strip()
-        except (EOFError, KeyboardInterrupt):
-            if asked:
-                console.print()
-            return
-        if not text:
-            continue
-        try:
-            runner.run(_exchange(chat, console, text))
-        except KeyboardInterrupt:
-            runner.run(_exchange(chat, console, "/stop"))
-
-
-def _edit_lines() -> None:
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  # gives input() a history
-
-
-async def _exchange(chat: Chat, console: Console, text: str) -> None:
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN_S):
-            await chat.say(text)
-            async with contextlib.aclosing(chat.events()) as events:
-                await _show(events, console)
-    except TimeoutError:
-        raise SigilError("no answer came in time.", hint="`sigil status` shows why.") from None
-
-
-async def _show(events: AsyncIterator[Event], console: Console) -> None:
-    """Shows drafts while they grow, on a terminal, and then the whole answer."""
-    live = Live(console=console, transient=True, auto_refresh=False)
-    with live if console.is_terminal else contextlib.nullcontext():
-        async for event in events:
-            if event.kind == "draft" and console.is_terminal:
-                live.update(_tail(_clean(event.data["text"]), console), refresh=True)
-            elif event.kind == "reply":
-                if console.is_terminal:
-                    live.update(Text(""), refresh=True)
-                _print(_clean(event.data["text"]), console)
-                if event.data.get("final", True):
-                    return
-
-
-def _tail(text: str, console: Console) -> Text:
-    """The last lines that fit the screen: what scrolls away could not be taken back."""
-    lines = Text(text).wrap(console, console.width)
-    return Text("\n").join(lines[-max(3, console.height - 2) :])
-
-
-def _print(text: str, console: Console) -> None:
-    if console.is_terminal:
-        console.print(Markdown(text, hyperlinks=False))
-    else:
-        console.print(text, markup=False, soft_wrap=True)
-
-
-def _clean(text: str) -> str:
-    """Without control characters: what a model writes must not command the terminal."""
-    return "".join(char for char in text if char in "\n\t" or not _is_control(char))
-
-
-def _is_control(char: str) -> bool:
-    return char < " " or "\x7f" <= char <= "\x9f"
+def _find_token(settings: Settings, user: str | None) -> str | None:
+    """The user's own token, else the gateway's."""
+    own = settings.users[user].token if user in settings.users else None
+    token = own or settings.gateway.token
+    return token.get_secret_value() if token is not None else None

@@ -3,126 +3,116 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from sigil.cli import backend, output
-from sigil.config import Settings
-from sigil.config.models import ProviderSettings
+import typer
+
+from sigil.cli.backend import open_stores
+from sigil.cli.cooldowns import print_cooldowns
+from sigil.cli.frame import Json, make_app
+from sigil.cli.output import print_json, print_line, print_table
 from sigil.errors import ConfigError
-from sigil.providers.chain.health import fingerprint
-from sigil.providers.chain.health_store import Cooldown
+
+if TYPE_CHECKING:
+    from sigil.config import Settings
+    from sigil.config.schema import ProviderSettings
+    from sigil.providers.chain.health_store import Cooldown
+
+app = make_app(help="Show the model vendors, and which models rest.")
+
+
+@app.callback(invoke_without_command=True)
+def providers(ctx: typer.Context, as_json: Json = False) -> None:
+    """Shows the vendors unless a subcommand is called."""
+    if ctx.invoked_subcommand is None:
+        raise typer.Exit(show(ctx.obj.load_settings("agent"), as_json=as_json))
+
+
+@app.command("reset")
+def providers_reset(
+    ctx: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="[PROVIDER[/MODEL]]", help="Provider or model (default: all)."),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Forget cooldowns, so that resting models are called again at once."""
+    raise typer.Exit(reset(ctx.obj.load_settings("routing"), name, as_json=as_json))
 
 
 def show(settings: Settings, *, as_json: bool) -> int:
-    """Prints what is configured and what rests. Never a key, nor what an URL has of one."""
-    configured = [_described(name, entry) for name, entry in sorted(settings.providers.items())]
-    resting = asyncio.run(_resting(settings))
+    """Prints the configured vendors and the models that rest. Shows no key and no login."""
+    vendors = [_describe_vendor(name, entry) for name, entry in sorted(settings.providers.items())]
+    resting = asyncio.run(_read_cooldowns(settings))
     if as_json:
-        output.as_json({"providers": configured, "resting": [asdict(each) for each in resting]})
+        print_json({"providers": vendors, "resting": [asdict(each) for each in resting]})
         return 0
     models = [cooldown.provider for cooldown in resting]
     rows = [
         (
-            entry["name"],
-            entry["type"],
-            entry["host"] or "its own",
-            _keys(entry["keys"]),
-            models.count(entry["name"]),
+            vendor["name"],
+            vendor["type"],
+            vendor["host"] or "its own",
+            f"{len(vendor['keys'])}: {', '.join(vendor['keys'])}" if vendor["keys"] else "none",
+            models.count(vendor["name"]),
         )
-        for entry in configured
+        for vendor in vendors
     ]
-    output.table(("provider", "type", "host", "keys", "resting"), rows)
+    print_table(("provider", "type", "host", "keys", "resting"), rows)
     if resting:
-        output.line("")
-        show_resting(resting)
+        print_line("")
+        print_cooldowns(resting)
     return 0
 
 
-def show_resting(resting: Sequence[Cooldown]) -> None:
-    """A table of what rests, the longest last."""
-    rows = [
-        (
-            f"{each.provider}/{each.model}",
-            each.key or "-",
-            each.reason,
-            _state(each),
-            each.failures,
-        )
-        for each in sorted(resting, key=lambda each: each.seconds)
-    ]
-    output.table(("model", "key", "reason", "state", "failures"), rows)
-
-
 def reset(settings: Settings, name: str, *, as_json: bool) -> int:
-    """Forgets the cooldowns of all, of a provider or of `provider/model`, and says how many.
+    """Forgets the cooldowns of all, of a provider or of `provider/model`, and prints how many.
 
-    Raises `ConfigError` for a provider that is neither configured nor remembered.
+    Raises `ConfigError` for a provider that is neither configured nor has cooldowns.
     """
     provider, _, model = name.partition("/")
-    forgotten = asyncio.run(_reset(settings, provider or None, model or None))
+    forgotten = asyncio.run(_forget_cooldowns(settings, provider or None, model or None))
     if not forgotten and provider and provider not in settings.providers:
         raise ConfigError(
             f"no provider named {provider!r} is configured "
             f"(there are: {', '.join(sorted(settings.providers))})."
         )
     if as_json:
-        output.as_json({"forgotten": forgotten})
+        print_json({"forgotten": forgotten})
         return 0
     whose = f" of {name}" if name else ""
     if forgotten:
         cooldowns = "1 cooldown" if forgotten == 1 else f"{forgotten} cooldowns"
-        output.line(f"Forgot {cooldowns}{whose}.")
+        print_line(f"Forgot {cooldowns}{whose}.")
     else:
-        output.line(f"No model{whose} was resting." if not model else f"{name} was not resting.")
+        print_line(f"No model{whose} was resting." if not model else f"{name} was not resting.")
     return 0
 
 
-async def _resting(settings: Settings) -> list[Cooldown]:
-    async with backend.stores(settings) as stores:
+async def _read_cooldowns(settings: Settings) -> list[Cooldown]:
+    async with open_stores(settings) as stores:
         return await stores.health.resting()
 
 
-async def _reset(settings: Settings, provider: str | None, model: str | None) -> int:
-    async with backend.stores(settings) as stores:
+async def _forget_cooldowns(settings: Settings, provider: str | None, model: str | None) -> int:
+    async with open_stores(settings) as stores:
         return await stores.health.reset(provider, model)
 
 
-def _described(name: str, settings: ProviderSettings) -> dict[str, Any]:
+def _describe_vendor(name: str, settings: ProviderSettings) -> dict[str, Any]:
+    """A vendor as JSON has it. `host` is the base URL's host and port alone: a user name, a
+    password, the path or the query may be secret."""
+    from sigil.providers.chain.health import fingerprint
+
     secrets = [settings.api_key] if settings.api_key is not None else []
     prints = [fingerprint(name, key.get_secret_value()) for key in (*secrets, *settings.api_keys)]
+    url = settings.base_url
     return {
         "name": name,
         "type": settings.type or name,
-        "host": _host(settings.base_url),
+        "host": None if url is None else urlsplit(url).netloc.rpartition("@")[2],
         "keys": [each for each in dict.fromkeys(prints) if each],
     }
-
-
-def _host(base_url: str | None) -> str | None:
-    """Host and port of an URL, without what may be secret: user, password, path, query."""
-    if base_url is None:
-        return None
-    return urlsplit(base_url).netloc.rpartition("@")[2]
-
-
-def _keys(prints: Sequence[str]) -> str:
-    return f"{len(prints)}: {', '.join(prints)}" if prints else "none"
-
-
-def _state(cooldown: Cooldown) -> str:
-    if cooldown.probing:
-        return "being probed"
-    if cooldown.seconds == 0:
-        return "waits for a probe"
-    return f"{_span(cooldown.seconds)} left"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.0f} h"

@@ -1,69 +1,69 @@
-"""`sigil send` and `sigil notify`: a message in, a message out, without a platform."""
+"""`sigil send`: a message in, as if a person had written it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
-import sys
 import uuid
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from sigil import logs
-from sigil.cli import backend, output
-from sigil.config import Settings
-from sigil.config.problems import suggestion
+import typer
+
+from sigil.cli.frame import Json, make_app
+from sigil.cli.local_gateway import describe_unknown, open_gateway, read_text
+from sigil.cli.output import print_json, print_line
 from sigil.errors import ConfigError, UserNotFound
-from sigil.messages import MAX_CONTENT_BYTES, MAX_REPLY_BYTES, InboundMessage, OutboundMessage
+from sigil.messages import MAX_CONTENT_BYTES, InboundMessage
 
 if TYPE_CHECKING:
+    from sigil.config import Settings
     from sigil.gateway import Gateway
 
-OWN_CHANNELS = frozenset({"terminal", "web"})  # there the sender is a user's id
+# In these channels the sender is a user's id.
+OWN_CHANNELS = frozenset({"terminal", "web"})
+
+app = make_app()
 
 
+@app.command()
 def send(
+    ctx: typer.Context,
+    text: Annotated[str, typer.Argument(help="The message, or - to read standard input.")],
+    as_user: Annotated[str, typer.Option("--as", help="User who writes.")],
+    channel: Annotated[str, typer.Option(help="Channel that it comes from.")] = "terminal",
+    chat_id: Annotated[
+        str | None, typer.Option("--chat", help="Chat (default: the user's own).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Accept a message as if a person had written it."""
+    settings = ctx.obj.load_settings("routing")
+    raise typer.Exit(run(settings, as_user, text, channel, chat_id, as_json=as_json))
+
+
+def run(
     settings: Settings, user: str, text: str, channel: str, chat: str | None, *, as_json: bool
 ) -> int:
     """Has the gateway accept the message, and prints the item's id."""
-    sender = _sender(settings, user, channel)
+    sender = _find_sender(settings, user, channel)
     message = InboundMessage(
         channel_type=channel,
-        channel_id=chat or re.sub(r"[^A-Za-z0-9_-]", "-", sender),  # what a live chat may be named
+        channel_id=chat or re.sub(r"[^A-Za-z0-9_-]", "-", sender),  # what a live chat's id may hold
         message_id=uuid.uuid4().hex,
         sender_id=sender,
         sender_name=settings.users[user].name,
-        content=_text(text, MAX_CONTENT_BYTES),
+        content=read_text(text, MAX_CONTENT_BYTES),
     )
-    item_id = asyncio.run(_receive(settings, user, message))
-    output.as_json({"id": item_id}) if as_json else output.line(item_id)
+    item_id = asyncio.run(_receive_message(settings, user, message))
+    print_json({"id": item_id}) if as_json else print_line(item_id)
     return 0
 
 
-def notify(settings: Settings, channel: str, chat: str, text: str, *, as_json: bool) -> int:
-    """Puts the message on its way out, and prints the item's id."""
-    if channel not in settings.channels:
-        near = suggestion(channel, settings.channels)
-        known = ", ".join(sorted(settings.channels))
-        raise ConfigError(
-            f"no channel '{channel}' is configured{near or '.'}", hint=f"There are: {known}."
-        )
-    content = _text(text, MAX_REPLY_BYTES)
-    message = OutboundMessage(channel_type=channel, channel_id=chat, content=content)
-    item_id = asyncio.run(_notify(settings, message))
-    output.as_json({"id": item_id}) if as_json else output.line(item_id)
-    return 0
-
-
-def _sender(settings: Settings, user: str, channel: str) -> str:
-    """Who the platform would say this user is. Raises `UserNotFound` or `ConfigError`."""
+def _find_sender(settings: Settings, user: str, channel: str) -> str:
+    """The id by which the channel knows this user. Raises `UserNotFound` or `ConfigError`."""
     if user not in settings.users:
-        near = suggestion(user, settings.users)
-        known = ", ".join(sorted(settings.users))
-        raise UserNotFound(
-            f"no user '{user}' is configured{near or '.'}", hint=f"There are: {known}."
-        )
+        text, hint = describe_unknown("user", user, settings.users)
+        raise UserNotFound(text, hint=hint)
     if channel in OWN_CHANNELS:
         return user
     for identity in settings.users[user].identities:
@@ -76,48 +76,19 @@ def _sender(settings: Settings, user: str, channel: str) -> str:
     )
 
 
-def _text(given: str, limit: int) -> str:
-    if given != "-":
-        return given
-    # One byte more than is taken, so that the message's own check can refuse it.
-    raw = sys.stdin.buffer.read(limit + 1)
-    return raw.decode("utf-8", "surrogateescape").removesuffix("\n")
-
-
-@contextlib.asynccontextmanager
-async def _gateway(settings: Settings) -> AsyncIterator[Gateway]:
-    from sigil import bootstrap
-    from workers.publisher import wakeups
-
-    logs.setup(settings, level="WARNING")
-    async with backend.stores(settings) as stores:
-        publisher = wakeups(settings)
-        gateway = bootstrap.build(settings, stores=stores, wakeups=publisher)
-        try:
-            yield gateway
-        finally:
-            await gateway.close()
-            await asyncio.to_thread(publisher.close)
-
-
-async def _receive(settings: Settings, user: str, message: InboundMessage) -> str:
-    async with _gateway(settings) as gateway:
+async def _receive_message(settings: Settings, user: str, message: InboundMessage) -> str:
+    async with open_gateway(settings) as gateway:
         if message.channel_type in OWN_CHANNELS:
             await _list_chat(gateway, user, message)
         return (await gateway.receive(message)).id
 
 
 async def _list_chat(gateway: Gateway, user: str, message: InboundMessage) -> None:
-    """Lets the chat be opened on the page and in `sigil chat`."""
+    """Puts the chat on the user's list, so that the page and `sigil chat` can open it."""
     from sigil.channels.web.listener import title
 
     chats = gateway.stores.chats
     channel, chat = message.channel_type, message.channel_id
     if await chats.owner(channel, chat) not in {None, user}:
-        raise ConfigError(f"the chat '{chat}' is another user's.")
+        raise ConfigError(f"the chat '{chat}' belongs to another user.")
     await chats.touch(user, channel, chat, title(message.content))
-
-
-async def _notify(settings: Settings, message: OutboundMessage) -> str:
-    async with _gateway(settings) as gateway:
-        return await gateway.notify(message)

@@ -5,62 +5,86 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from sigil.cli import backend, output, providers
-from sigil.config import Settings
+import typer
+
+from sigil.cli.backend import open_stores
+from sigil.cli.cooldowns import print_cooldowns
+from sigil.cli.frame import Json, make_app
+from sigil.cli.output import print_json, print_line, print_table
 from sigil.effects import Outcome
-from sigil.providers.chain.health_store import Cooldown
 
-ENDED = tuple(outcome.value for outcome in Outcome)
+if TYPE_CHECKING:
+    from sigil.config import Settings
+    from sigil.providers.chain.health_store import Cooldown
+
+OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+app = make_app()
+
+
+@app.command()
+def status(
+    ctx: typer.Context,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify", help="Recount from the records; exit with 1 if it does not add up."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show per day what was accepted and how it ended."""
+    raise typer.Exit(run(ctx.obj.load_settings("routing"), verify=verify, as_json=as_json))
 
 
 def run(settings: Settings, *, verify: bool, as_json: bool) -> int:
-    """Prints the counts per day (UTC). 1 if a recount was asked for and does not balance."""
-    days, resting, recount = asyncio.run(_read(settings, verify=verify))
+    """Prints the counts per day (UTC). Returns 1 if a recount does not balance."""
+    days, resting, recount = asyncio.run(_read_counts(settings, verify=verify))
     if as_json:
         data = {"days": days, "resting": [asdict(cooldown) for cooldown in resting]}
-        output.as_json(data | ({} if recount is None else {"verify": recount}))
+        print_json(data | ({} if recount is None else {"verify": recount}))
     else:
-        _show(days)
+        _print_days(days)
         if resting:
-            output.line("")
-            providers.show_resting(resting)
+            print_line("")
+            print_cooldowns(resting)
         if recount is not None:
-            _show_recount(recount)
+            _print_recount(recount)
     return 0 if recount is None or recount["balanced"] else 1
 
 
-async def _read(
+async def _read_counts(
     settings: Settings, *, verify: bool
 ) -> tuple[dict[str, dict[str, int]], Sequence[Cooldown], Mapping[str, Any] | None]:
-    async with backend.stores(settings) as stores:
+    async with open_stores(settings) as stores:
         counts = await stores.lanes.counts()
         resting = await stores.health.resting()
         recount = await stores.lanes.verify() if verify else None
-    days = {day: with_open(counts[day]) for day in sorted(counts, reverse=True)}
+    days = {day: add_open(counts[day]) for day in sorted(counts, reverse=True)}
     return days, resting, recount
 
 
-def with_open(counts: Mapping[str, int]) -> dict[str, int]:
-    """The day's counts, and as `open` what is still waiting or running of it."""
-    ended = sum(counts.get(name, 0) for name in ENDED)
+def add_open(counts: Mapping[str, int]) -> dict[str, int]:
+    """The day's counts and, as `open`, how many of its messages still wait or run."""
+    ended = sum(counts.get(name, 0) for name in OUTCOMES)
     return {**counts, "open": counts.get("accepted", 0) - ended}
 
 
-def _show(days: Mapping[str, Mapping[str, int]]) -> None:
+def _print_days(days: Mapping[str, Mapping[str, int]]) -> None:
     if not days:
-        output.line("Nothing was accepted yet.")
+        print_line("Nothing was accepted yet.")
         return
-    columns = ("accepted", *ENDED, "open", "duplicate")
+    columns = ("accepted", *OUTCOMES, "open", "duplicate")
     rows = [[day, *(counts.get(name, 0) for name in columns)] for day, counts in days.items()]
-    output.table(("day", *columns), rows)
+    print_table(("day", *columns), rows)
 
 
-def _show_recount(recount: Mapping[str, Any]) -> None:
+def _print_recount(recount: Mapping[str, Any]) -> None:
     if recount["balanced"]:
-        output.line("Recounted: it balances.")
+        print_line("Recounted: it balances.")
         return
-    output.line("Recounted: it does NOT balance.")
+    print_line("Recounted: it does NOT balance.")
     for problem in recount.get("problems", ()):
-        output.line(f"  {problem}")
+        print_line(f"  {problem}")

@@ -3,78 +3,67 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
-from rich.console import Console
-from rich.text import Text
+import typer
 
-from sigil import bootstrap
-from sigil.config import Settings
+from sigil.addresses import find_free_port, local_url
+from sigil.cli.frame import Host, Port, make_app, prepare_process
 from sigil.errors import ConfigError
-from sigil.host.processes import FolderLock, private_folder
-from sigil.host.supervisor import FLOWER_AT, Supervisor
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sigil.config import Settings
+
+app = make_app()
+
+
+@app.command()
+def up(
+    ctx: typer.Context,
+    host: Host = None,
+    port: Port = None,
+    flower: Annotated[
+        bool, typer.Option("--flower", help="Also run Flower, a page about the workers.")
+    ] = False,
+) -> None:
+    """Run all of Sigil on this machine."""
+    settings = prepare_process(ctx, None, GATEWAY__HOST=host, GATEWAY__PORT=port)
+    raise typer.Exit(run(settings, flower=flower))
 
 
 def run(settings: Settings, *, flower: bool = False) -> int:
     """Runs until Ctrl-C or SIGTERM; returns the exit code.
 
-    Raises `ConfigError` if Sigil runs on this folder already, the port is taken or the
-    embedded Valkey does not start, and `StartFailed` if another process does not.
+    Raises `ConfigError` if Sigil already runs on this folder, the port is taken or the embedded
+    Valkey does not start, and `StartFailed` if another process does not start.
     """
+    from sigil import bootstrap
+    from sigil.host.folders import FolderLock, private_folder
+    from sigil.host.supervisor import FLOWER_AT
+
     bootstrap.check(settings)
     lock = FolderLock(private_folder(settings.data_dir) / "lock", "Sigil")
     try:
-        port = _free_port(
+        port = _choose_port(
             settings.gateway.host,
             settings.gateway.port,
             otherwise="choose another one: --port, or gateway.port",
         )
         if flower:
-            _free_port(*FLOWER_AT, otherwise="leave out --flower")
+            _choose_port(*FLOWER_AT, otherwise="leave out --flower")
         return _supervise(settings, port, flower)
     finally:
         lock.release()
 
 
-def _supervise(settings: Settings, port: int, flower: bool) -> int:
-    console = Console(highlight=False, soft_wrap=True)
-
-    def say(text: str) -> None:
-        console.print(Text(text, style="yellow"))
-
-    supervisor = Supervisor(settings, port=port, flower=flower, say=say)
-    _on_signals(supervisor.ask_to_stop)
+def _choose_port(host: str, port: int, *, otherwise: str) -> int:
+    """The port, or a free one for 0. Raises `ConfigError` if no server can listen on it."""
     try:
-        console.print(Text("Starting Sigil …", style="dim"))
-        if supervisor.start():
-            _welcome(console, settings, port, flower)
-            supervisor.watch()
-        console.print(Text("Stopping …", style="dim"))
-    finally:
-        supervisor.stop()
-    return 0
-
-
-def _on_signals(stop: Callable[[], None]) -> None:
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop()
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handle)
-
-
-def _free_port(host: str, port: int, *, otherwise: str) -> int:
-    """The port, or a free one for 0. Raises `ConfigError` if it cannot be listened on."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return int(probe.getsockname()[1])
+        return find_free_port(host, port)
     except OSError as error:
         raise ConfigError(
             f"port {port} of {host} cannot be listened on ({error.strerror}).",
@@ -82,21 +71,53 @@ def _free_port(host: str, port: int, *, otherwise: str) -> int:
         ) from None
 
 
-def _welcome(console: Console, settings: Settings, port: int, flower: bool) -> None:
-    host = settings.gateway.host
-    if host in ("0.0.0.0", "::"):  # noqa: S104  # compared, not bound
-        host = "127.0.0.1"
-    page = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+def _supervise(settings: Settings, port: int, flower: bool) -> int:
+    from rich.console import Console
+    from rich.text import Text
+
+    from sigil.host.supervisor import Supervisor
+
+    console = Console(highlight=False, soft_wrap=True)
+
+    def say(text: str) -> None:
+        console.print(Text(text, style="yellow"))
+
+    supervisor = Supervisor(settings, port=port, flower=flower, say=say)
+    _handle_signals(supervisor.ask_to_stop)
+    try:
+        console.print(Text("Starting Sigil …", style="dim"))
+        if supervisor.start():
+            _print_welcome(console, settings, port, flower)
+            supervisor.watch()
+        console.print(Text("Stopping …", style="dim"))
+    finally:
+        supervisor.stop()
+    return 0
+
+
+def _handle_signals(stop: Callable[[], None]) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handle)
+
+
+def _print_welcome(console: Console, settings: Settings, port: int, flower: bool) -> None:
+    from rich.text import Text
+
+    from sigil.host.supervisor import FLOWER_AT
+
     model = settings.models.default
     lines = [
-        ("Page", page),
+        ("Page", f"{local_url(settings.gateway.host, port)}/"),
         ("Channels", ", ".join(sorted(settings.channels))),
         ("Model", model),
         ("Data", str(settings.data_dir)),
         ("Logs", str(settings.data_dir / "logs")),
     ]
     if flower:
-        lines.insert(1, ("Flower", "http://{}:{}/".format(*FLOWER_AT)))
+        lines.insert(1, ("Flower", f"{local_url(*FLOWER_AT)}/"))
     console.print()
     console.print(Text("  Sigil is running. Ctrl-C stops it.", style="bold green"))
     console.print()

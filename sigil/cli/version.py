@@ -5,27 +5,38 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 
-import sigil
-from sigil.cli import output
+import typer
 
-_SHOWN = ("celery", "redis", "pydantic", "starlette", "anthropic", "openai", "google-genai")
+import sigil
+from sigil.cli.frame import Json, make_app
+from sigil.cli.output import print_json, print_line
+
+_DEPENDENCIES = ("celery", "redis", "pydantic", "starlette", "anthropic", "openai", "google-genai")
+
+app = make_app()
+
+
+@app.command()
+def version(as_json: Json = False) -> None:
+    """Print the version."""
+    raise typer.Exit(run(as_json=as_json))
 
 
 def run(*, as_json: bool) -> int:
-    """Prints Sigil's version; as JSON, those of what it stands on too."""
+    """Prints Sigil's version; as JSON, also those of Python and the main dependencies."""
     if as_json:
-        output.as_json(versions())
+        print_json(list_versions())
     else:
-        output.line(f"sigil {sigil.__version__}")
+        print_line(f"sigil {sigil.__version__}")
     return 0
 
 
-def versions() -> dict[str, str]:
-    """Versions by package; one that is not installed is not in it."""
-    found = {"sigil": sigil.__version__, "python": platform.python_version()}
-    for name in _SHOWN:
+def list_versions() -> dict[str, str]:
+    """Versions by package, without those that are not installed."""
+    versions = {"sigil": sigil.__version__, "python": platform.python_version()}
+    for name in _DEPENDENCIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -25,7 +25,7 @@ from sigil.waiting import insist
 
 if TYPE_CHECKING:
     from sigil.config import Settings
-    from sigil.config.models import DollarLimits
+    from sigil.config.schema import DollarLimits
     from sigil.money.pricing import Price, PriceBook
     from sigil.money.store import BudgetStore
     from sigil.providers.base import ChatRequest

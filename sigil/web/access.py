@@ -12,11 +12,11 @@ import base64
 import binascii
 import hashlib
 import hmac
-import ipaddress
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sigil.addresses import is_loopback, is_wildcard
 from sigil.identity import User
 from sigil.web.answers import Refused
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 COOKIE = "sigil_session"
 SESSION_S = 30 * 24 * 3600
-_WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # recognised, not bound to
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -84,7 +83,7 @@ class Access:
     def _knows_host(self, host: str, name: str, request: Request) -> bool:
         if is_loopback(name) or name in self._hosts or host in self._hosts:
             return True
-        if self._own_host in _WILDCARDS:
+        if is_wildcard(self._own_host):
             server = request.scope.get("server")
             return server is not None and name == server[0]
         return name == self._own_host
@@ -182,15 +181,3 @@ def host_name(host: str) -> str:
 def client_address(request: Request) -> str:
     """The address at the other end of the connection; headers about it are not believed."""
     return request.client.host if request.client else ""
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    if name == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)

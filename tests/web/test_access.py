@@ -1,6 +1,7 @@
 import pytest
 
-from sigil.web.access import COOKIE, host_name, is_loopback
+from sigil.addresses import is_loopback
+from sigil.web.access import COOKIE, host_name
 from tests.web.serving import TOKEN, Serve, Served
 
 GUARDED = {"gateway": {"token": TOKEN, "allowed_hosts": ["chat.example", "alt.example:8443"]}}

@@ -1,16 +1,23 @@
-"""The settings of models and money: providers, which model answers, prices and budgets."""
+"""The settings of model vendors and their models: keys, abilities, prices, who answers."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from sigil.config.section import Section
-from sigil.config.types import Count, HttpUrl, ModelName, Number, Seconds, Secret, TypeName
-
-Usd = Annotated[float, Field(ge=0, le=1e6), Number]
-Tokens = Annotated[int, Field(ge=1, le=100_000_000), Number]
+from sigil.config.schema.section import Section
+from sigil.config.schema.values import (
+    Count,
+    HttpUrl,
+    ModelName,
+    Number,
+    Seconds,
+    Secret,
+    Tokens,
+    TypeName,
+    Usd,
+)
 
 
 class PriceSettings(Section):
@@ -19,7 +26,7 @@ class PriceSettings(Section):
     input: Usd = Field(description="Tokens in.")
     output: Usd = Field(description="Tokens out, thoughts included.")
     cached_input: Usd | None = Field(
-        None, description="Tokens in that the vendor's prompt cache had. Default: as input."
+        None, description="Tokens in that came from the vendor's prompt cache. Default: as input."
     )
     cache_write: Usd | None = Field(
         None, description="Tokens in that are written to the prompt cache. Default: as input."
@@ -27,7 +34,7 @@ class PriceSettings(Section):
 
 
 class ModelOverride(Section):
-    """What is known of a model better than the catalogue knows it; what is not given stays."""
+    """Corrects what the catalogue says about a model; what is not given stays."""
 
     tools: bool | None = Field(None, description="It can call tools.")
     vision: bool | None = Field(None, description="It can see pictures.")
@@ -49,7 +56,7 @@ class ProviderSettings(Section):
     api_keys: list[Secret] = Field(
         default_factory=list,
         max_length=100,
-        description="Several keys, used in turn; one that is limited rests alone.",
+        description="Several keys, used in turn; a key that is rate-limited rests alone.",
     )
     base_url: HttpUrl | None = Field(
         None,
@@ -58,8 +65,8 @@ class ProviderSettings(Section):
     models: dict[str, ModelOverride] = Field(
         default_factory=dict,
         max_length=1000,
-        description="What its models can do and cost, by the model's name; what its entry does "
-        "not say, that of `*` says.",
+        description="What its models can do and cost, by the model's name; the entry `*` fills "
+        "in what a model's own entry does not say.",
     )
     options: dict[str, Any] = Field(
         default_factory=dict, repr=False, description="Further options of this type of provider."
@@ -83,29 +90,6 @@ class ModelSettings(Section):
         default_factory=lambda: [30.0, 60.0, 300.0],
         min_length=1,
         max_length=10,
-        description="How long a model that failed is left alone by all workers: after the first "
+        description="How long all workers leave a model alone that failed: after the first "
         "failure, the second in a row, and so on; the last one for all further.",
-    )
-
-
-class DollarLimits(Section):
-    """US dollars per hour and per day (UTC)."""
-
-    max_hour_usd: Usd | None = Field(None, description="US dollars per hour.")
-    max_day_usd: Usd | None = Field(None, description="US dollars per day (UTC).")
-
-
-class BudgetSettings(DollarLimits):
-    """Limits; one that is not given is no limit. Those in dollars are for everything."""
-
-    max_session_tokens: Annotated[int, Field(ge=0), Number] | None = Field(
-        None, description="Tokens of one session; /new starts with a fresh budget."
-    )
-    session: DollarLimits = Field(default_factory=DollarLimits, description="For each session.")
-    user: DollarLimits = Field(default_factory=DollarLimits, description="For each person.")
-    workspace: DollarLimits = Field(default_factory=DollarLimits, description="For each workspace.")
-    unknown_price: Literal["refuse", "allow"] = Field(
-        "refuse",
-        description="A model whose price is unknown, where dollars are limited: refuse it, or "
-        "allow it and count nothing.",
     )
