@@ -12,6 +12,7 @@ options stay quick.
 
 from __future__ import annotations
 
+import copy
 import importlib
 from typing import Any, NamedTuple
 
@@ -76,8 +77,11 @@ class CommandTable(TyperGroup):
         self._listing.format_commands(ctx, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> Any:
-        """Completes the names of commands."""
-        return self._listing.shell_complete(ctx, incomplete)
+        """Completes the names of commands and the options before them."""
+        # Click asks the context's command for the commands, and `self` would load each.
+        listing = copy.copy(ctx)
+        listing.command = self._listing
+        return self._listing.shell_complete(listing, incomplete)
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command. An error of Sigil's is explained and ends with exit code 1."""

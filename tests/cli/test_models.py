@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sigil.cli import models as command
+from sigil.cli import model_list
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.base import ModelInfo
 
@@ -206,7 +206,7 @@ def test_refresh_asks_and_without_it_nobody_is(call):
 
 
 def test_a_vendor_that_fails_is_one_line_and_what_is_built_in_is_shown(call, monkeypatch):
-    monkeypatch.setattr(command, "_TIMEOUT", 0.05)
+    monkeypatch.setattr(model_list, "REFRESH_WITHIN_S", 0.05)
     configure(
         """
 providers:

@@ -14,18 +14,9 @@ import redis
 
 from sigil.errors import ConfigError
 from sigil.host import embedded
+from sigil.host.valkey_address import find_running_url
 
 pytestmark = pytest.mark.valkey
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    import shutil
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(prefix="sg-"))
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -44,7 +35,7 @@ def mode(path: Path) -> int:
 def test_it_serves_with_nothing_to_lose_and_for_its_owner_only(folder, started, name):
     data = folder / name
     started.append(embedded.start(data))
-    with redis.Redis.from_url(embedded.url(data)) as client:
+    with redis.Redis.from_url(find_running_url(data)) as client:
         for key, value in (
             ("appendonly", "yes"),
             ("appendfsync", "always"),
@@ -136,14 +127,6 @@ def test_a_second_server_on_the_folder_is_refused(folder, started):
     assert started[0].process.poll() is None
 
 
-def test_without_a_server_other_commands_are_told_what_to_do(folder):
-    with pytest.raises(ConfigError, match="sigil up"):
-        embedded.url(folder / "data")
-    embedded.start(folder / "data").stop()
-    with pytest.raises(ConfigError, match=r"redis\.url"):
-        embedded.url(folder / "data")
-
-
 def test_an_unsupported_platform_is_told_to_set_redis_url(folder, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"redis\.url"):
@@ -159,7 +142,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(folder):
 @pytest.mark.skipif(sys.platform != "linux", reason="the system tells children on Linux only")
 def test_it_ends_with_the_process_that_started_it(folder):
     script = (
-        "import sys, time; from pathlib import Path; from sigil import embedded;"
+        "import sys, time; from pathlib import Path; from sigil.host import embedded;"
         "print(embedded.start(Path(sys.argv[1])).process.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen(
@@ -180,25 +163,3 @@ def test_it_ends_with_the_process_that_started_it(folder):
         ended.wait(0.05)
     else:
         pytest.fail("the server outlived its parent")
-
-
-@pytest.mark.parametrize(
-    ("url", "broker"),
-    [
-        ("unix:///a/b.sock", "redis+socket:///a/b.sock?virtual_host=0"),
-        ("unix:///a/b.sock?db=3", "redis+socket:///a/b.sock?virtual_host=3"),
-        ("unix://:pw@/a%20b", "redis+socket://:pw@/a%20b?virtual_host=0"),
-        ("redis://h:6379/2", "redis://h:6379/2"),
-        ("redis://:p%40w@h/0?socket_timeout=3", "redis://:p%40w@h/0"),
-        ("redis://h?db=4", "redis://h/4"),
-        ("rediss://h:6380/0", "rediss://h:6380/0?ssl_cert_reqs=required"),
-        ("rediss://h/0?ssl_cert_reqs=none", "rediss://h/0?ssl_cert_reqs=none"),
-        ("sentinel://h/main", "sentinel://h:26379/0"),
-        (
-            "sentinel://u:p%40w%3B@a:1;[::1]:2/main/3",
-            "sentinel://u:p%40w%3B@a:1/3;sentinel://u:p%40w%3B@[::1]:2/3",
-        ),
-    ],
-)
-def test_the_broker_is_the_same_server_in_other_words(url, broker):
-    assert embedded.broker_url(url) == broker

@@ -51,7 +51,7 @@ def call_after(call, spoken, monkeypatch):
         return await (await spoken()).audit.recent()
 
     kept = asyncio.run(entries())
-    monkeypatch.setattr(turns.backend, "stores", lambda settings: Opened(kept))
+    monkeypatch.setattr(turns, "open_stores", lambda settings: Opened(kept))
     return call
 
 
@@ -80,7 +80,7 @@ def test_failed_ones_alone_and_as_json(call_after):
 
 
 def test_nothing_yet_is_said(call, monkeypatch):
-    monkeypatch.setattr(turns.backend, "stores", lambda settings: Opened([]))
+    monkeypatch.setattr(turns, "open_stores", lambda settings: Opened([]))
     assert "No turn" in call("turns")[1]
     assert "No call has failed" in call("turns", "--failed")[1]
 
@@ -93,7 +93,7 @@ def test_a_call_that_was_stopped_was_not_answered(call, monkeypatch):
         json.dumps({**turn, "attempts": [attempt | answered]})
         for answered in ({"answered": False}, {"answered": True}, {})
     ]
-    monkeypatch.setattr(turns.backend, "stores", lambda settings: Opened(entries))
+    monkeypatch.setattr(turns, "open_stores", lambda settings: Opened(entries))
     _, *rows = [line.split("\t") for line in call("turns")[1].splitlines()]
     results = [row[turns.COLUMNS.index("result")] for row in rows]
     assert results == ["stopped", "answered", "answered"]
