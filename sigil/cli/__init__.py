@@ -1,7 +1,7 @@
 """The command line.
 
-`table.py` lists the commands. Each has a module of its own, with its typer declarations, which is
-imported when the command is called: `sigil --help` imports none of them and answers at once.
+`table.py` lists the commands. Each has a module in `commands/`, with its typer declarations, which
+is imported when the command is called: `sigil --help` imports none of them and answers at once.
 
 An error that Sigil knows is one line on stderr and exit code 1. Wrong usage is 2, Ctrl-C is 130.
 """
@@ -38,7 +38,7 @@ def main() -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from sigil.cli import version
+        from sigil.cli.commands import version
 
         raise typer.Exit(version.run(as_json=False))
 
@@ -49,8 +49,8 @@ def read_frame(
     config: Annotated[
         Path | None,
         typer.Option(
-            help="Configuration file (default: ./sigil.yaml, then sigil/sigil.yaml in the user's "
-            "configuration folder, then /etc/sigil/sigil.yaml)."
+            help="Configuration file (default: ./sigil.yaml, then the user's, then the one in "
+            "/etc/sigil)."
         ),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,

@@ -12,9 +12,8 @@ from typing import Literal
 from sigil import bootstrap
 from sigil.addresses import is_loopback
 from sigil.cli import probes
-from sigil.cli.config import find_source
-from sigil.cli.version import list_versions
-from sigil.config import Settings, load_settings
+from sigil.cli.versions import list_versions
+from sigil.config import Settings, find_source, load_settings
 from sigil.config.masking import find_secrets
 from sigil.errors import ConfigError, SigilError
 
@@ -56,9 +55,9 @@ def examine_installation(path: Path | None, role: str | None = None) -> Iterator
         yield from _check_providers(settings)
 
 
-def _check_configuration(settings: Settings, file: str | None) -> Iterator[Finding]:
-    yield Finding("configuration", "ok", file or "no file; all defaults")
-    if file is not None and _exposes_secrets(Path(file), settings):
+def _check_configuration(settings: Settings, file: Path | None) -> Iterator[Finding]:
+    yield Finding("configuration", "ok", str(file or "no file; all defaults"))
+    if file is not None and _exposes_secrets(file, settings):
         yield Finding(
             "configuration",
             "warn",

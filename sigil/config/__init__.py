@@ -7,7 +7,7 @@ It fails loudly: every problem names the path of the bad key and where it stands
 are reported at once, and no message repeats a value, since that may be a secret.
 """
 
-from sigil.config.load import find_config, load_settings
+from sigil.config.load import find_config, find_source, load_settings
 from sigil.config.schema import Settings
 
-__all__ = ["Settings", "find_config", "load_settings"]
+__all__ = ["Settings", "find_config", "find_source", "load_settings"]

@@ -48,13 +48,23 @@ def find_config(environ: Mapping[str, str] | None = None) -> Path | None:
     return None
 
 
+def find_source(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The file that is read: `path`, else SIGIL_CONFIG, else the search path; None if there is
+    none."""
+    environ = os.environ if environ is None else environ
+    if path is not None:
+        return path
+    named = environ.get("SIGIL_CONFIG")
+    return Path(named).expanduser() if named else find_config(environ)
+
+
 def load_settings(
     path: Path | None = None,
     *,
     role: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Reads the configuration: `path`, else SIGIL_CONFIG, else the search path, else defaults.
+    """Reads the configuration from `find_source(path)`; defaults if there is no file.
 
     `role` is what this process runs as: gateway, routing, agent, outbound, `client` for one
     that talks to the gateway, None for everything. References to variables are expanded only
@@ -65,11 +75,9 @@ def load_settings(
     environ = os.environ if environ is None else environ
     if role is not None and role not in _ROLES:
         raise ConfigError(f"there is no role '{role}'; the roles are {', '.join(_ROLES)}.")
-    if path is None:
-        named = environ.get("SIGIL_CONFIG")
-        path = Path(named).expanduser() if named else find_config(environ)
-    document = _read_file(path) if path is not None else Document()
-    return _Loading(path, document, role, environ).load()
+    source = find_source(path, environ)
+    document = _read_file(source) if source is not None else Document()
+    return _Loading(source, document, role, environ).load()
 
 
 def _read_file(path: Path) -> Document:

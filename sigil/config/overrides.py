@@ -14,10 +14,10 @@ from typing import Any, Literal, get_origin
 from pydantic import SecretStr
 
 from sigil.config.document import parse_scalar
-from sigil.config.lookup import find_child_type, list_fields, split_type
 from sigil.config.paths import KeyPath, format_path, put_value
 from sigil.config.problems import Problem, suggest
 from sigil.config.schema import Section, Settings
+from sigil.config.schema.lookup import find_child_type, list_fields, split_type
 from sigil.errors import ConfigError
 
 PREFIX = "SIGIL_"

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sigil.config.lookup import list_fields
 from sigil.config.paths import KeyPath, format_path
 from sigil.config.schema import PATTERNS
+from sigil.config.schema.lookup import list_fields
 
 # By pydantic's type of error (https://docs.pydantic.dev/latest/errors/validation_errors/).
 _WORDS = {

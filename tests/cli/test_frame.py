@@ -27,14 +27,14 @@ def test_ctrl_c_is_130(monkeypatch, call):
     def interrupted(*_args, **_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("sigil.cli.version.run", interrupted)
+    monkeypatch.setattr("sigil.cli.commands.version.run", interrupted)
     assert call("version")[0] == 130
 
 
 def test_ctrl_c_ends_a_waiting_command_without_a_traceback():
     script = (
         "import signal\n"
-        "from sigil.cli import main, version\n"
+        "from sigil.cli import main\nfrom sigil.cli.commands import version\n"
         "def wait(**_): print('waiting', flush=True); signal.pause()\n"
         "version.run = wait\n"
         "main()"
@@ -63,7 +63,7 @@ def test_what_is_said_to_a_process_that_stays_reaches_its_children(call, monkeyp
     (tmp_path / "mine.yaml").write_text("models: {default: echo/mine}\ngateway: {port: 1}")
     monkeypatch.setenv("SIGIL_CONFIG", "")
     monkeypatch.setenv("SIGIL_GATEWAY__PORT", "")
-    monkeypatch.setattr("sigil.cli.up.run", run)
+    monkeypatch.setattr("sigil.cli.commands.up.run", run)
     monkeypatch.setattr("sigil.logs.setup", lambda *_args, **_options: None)
     assert call("--config", "mine.yaml", "up", "--port", "9000", "--flower")[0] == 0
     assert seen == {

@@ -72,10 +72,10 @@ def test_the_app_is_what_other_tools_inspect():
 def test_a_row_says_what_the_command_says_of_itself():
     group = typer.main.get_command(app)
     context = group.make_context("sigil", [], resilient_parsing=True)
-    for row in TABLE:
-        command = group.get_command(context, row.name)
-        assert command.name == row.name
-        assert command.get_short_help_str(1000).startswith(row.help.removesuffix("."))
+    for name, text in TABLE.items():
+        command = group.get_command(context, name)
+        assert command.name == name
+        assert command.get_short_help_str(1000).startswith(text.removesuffix("."))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,8 @@ def test_help_and_completion_of_names_import_no_command(environ):
         check=True,
     )
     assert "providers" in done.stdout
-    assert {row.module for row in TABLE}.isdisjoint(re.findall(r"'([^']+)'", done.stderr))
+    assert "'sigil.cli.table'" in done.stderr
+    assert "sigil.cli.commands" not in done.stderr
 
 
 def test_a_mistyped_command_is_told_which_one_is_near(call):

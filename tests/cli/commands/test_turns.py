@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sigil.cli import turns
+from sigil.cli.commands import turns
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from tests.talking import talk

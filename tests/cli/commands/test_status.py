@@ -2,7 +2,7 @@
 
 import json
 
-from sigil.cli.status import add_open
+from sigil.cli.commands.status import add_open
 
 
 def test_status_shows_the_days_newest_first(call, fake_redis):

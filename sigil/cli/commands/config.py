@@ -21,7 +21,7 @@ app = make_app(help="Check, show or create a configuration.", no_args_is_help=Tr
 
 @app.command("check")
 def config_check(ctx: typer.Context, role: SeenAs = None, as_json: Json = False) -> None:
-    """Check the configuration and report everything that is wrong with it."""
+    """Check the configuration and report every problem."""
     raise typer.Exit(check(ctx.obj.config, role, as_json=as_json))
 
 
@@ -51,7 +51,7 @@ def config_init(
 def check(path: Path | None, role: str | None, *, as_json: bool) -> int:
     """Prints ok and a summary, or raises `ConfigError` with everything that is wrong."""
     from sigil import bootstrap
-    from sigil.config import load_settings
+    from sigil.config import find_source, load_settings
 
     try:
         settings = load_settings(path, role=role)
@@ -61,21 +61,14 @@ def check(path: Path | None, role: str | None, *, as_json: bool) -> int:
             raise
         print_json({"ok": False, "error": str(error)})
         return 1
-    summary = {"file": find_source(path), **_summarize_settings(settings)}
+    source = find_source(path)
+    summary = {"file": source and str(source), **_summarize_settings(settings)}
     if as_json:
         print_json({"ok": True, **summary})
     else:
         print_line("ok")
         print_pairs({name: _format_value(value) for name, value in summary.items()})
     return 0
-
-
-def find_source(path: Path | None) -> str | None:
-    """The file that `load_settings(path)` reads; None if there is none."""
-    from sigil.config import find_config
-
-    named = path or os.environ.get("SIGIL_CONFIG") or find_config()
-    return None if named is None else str(named)
 
 
 def _summarize_settings(settings: Settings) -> dict[str, Any]:

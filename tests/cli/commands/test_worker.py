@@ -8,7 +8,7 @@ def test_a_worker_is_started_with_its_role(call, monkeypatch, role):
     seen = []
     monkeypatch.setattr("sigil.logs.setup", lambda *_args, **_options: None)
     monkeypatch.setattr(
-        "sigil.cli.worker.run",
+        "sigil.cli.commands.worker.run",
         lambda settings, role, *, check, concurrency: seen.append((role, check, concurrency)) or 3,
     )
     assert call("worker", role, "--check", "--concurrency", "7")[0] == 3

@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from sigil.config.paths import KeyPath
-from sigil.config.schema import Settings
+from sigil.config.schema.settings import Settings
 
 
 def split_type(annotation: Any) -> Iterator[Any]:
