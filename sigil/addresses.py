@@ -1,7 +1,7 @@
 """Network addresses: what is loopback, how this machine reaches a server, which port is free.
 
-A server may listen on a *wildcard* address, which means "every interface of this machine". Nobody
-can connect to a wildcard, so whoever calls such a server uses the loopback address instead:
+A server may listen on a *wildcard* address, which means "every interface of this machine". A
+client cannot connect to a wildcard, so clients on this machine use the loopback address instead:
 
     gateway.host: 0.0.0.0  →  http://127.0.0.1:8787
     gateway.host: "::"     →  http://[::1]:8787

@@ -8,8 +8,8 @@ Starting takes these steps, so that no two servers ever write to one folder:
     lock the folder → end an orphan → choose an address → spawn → wait for PONG → write the URL
 
 An *orphan* is a server whose parent was killed before it could stop it. It holds no lock, since
-the lock was its parent's, but it still serves and writes. So whoever takes the lock next first
-shuts the orphan down.
+the lock was its parent's, but it still serves and writes. The next holder of the lock
+therefore shuts the orphan down first.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Folders and files that belong to one user, and to one process at a time.
 
 Two Valkeys that write the same append-only file would destroy it, and two `sigil up` on one
-folder would start two of them. So whoever uses a folder first takes its lock:
+folder would start two of them. So a process takes the lock of a folder before it uses it:
 
     lock = FolderLock(private_folder(data_dir) / "lock", "Sigil")
     …

@@ -16,7 +16,7 @@ class AgentSettings(Section):
     system_prompt: Prompt = Field(
         "You are Sigil, a helpful assistant that people talk to through chat apps. Answer in the "
         "language you are spoken to, briefly and plainly. Say so when you do not know.",
-        description="Told to the model first in every conversation.",
+        description="Instructions for the model, first in every conversation.",
     )
     window: Annotated[int, Field(ge=2, le=1000), Number] = Field(
         40, description="Messages of the conversation's history that the model sees."

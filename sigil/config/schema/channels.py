@@ -26,7 +26,7 @@ class ChannelSettings(Section):
         default_factory=list, description="Platform user ids let in by pairing: allowlist."
     )
     refusal: str | None = Field(
-        None, max_length=4000, description="Told to people who are refused; not given: silence."
+        None, max_length=4000, description="Reply to people who are refused. Not given: no reply."
     )
     on_unknown: Literal["resend", "hold"] = Field(
         "resend",
@@ -37,7 +37,7 @@ class ChannelSettings(Section):
         None,
         description="Answer messages sent in quick succession together. Default: the channel's.",
     )
-    prompt: Prompt = Field("", description="Told to the model in this channel.")
+    prompt: Prompt = Field("", description="Further instructions for the model in this channel.")
     options: dict[str, Any] = Field(
         default_factory=dict,
         repr=False,  # credentials are in here

@@ -36,10 +36,10 @@ class UserSettings(Section):
         "unified", description="One conversation across all direct chats, or one per channel."
     )
     token: Secret | None = Field(
-        None, description="With it the person uses the web page and the terminal."
+        None, description="Lets the person use the web page and the terminal."
     )
     budget: DollarLimits = Field(
-        default_factory=DollarLimits, description="Instead of budgets.user, for this person."
+        default_factory=DollarLimits, description="For this person, instead of budgets.user."
     )
 
 
@@ -74,7 +74,8 @@ class WorkspaceSettings(Section):
         description="Chats that belong to it; a chat belongs to one workspace at most.",
     )
     model: ModelName | None = Field(None, description="provider/model, instead of models.default.")
-    prompt: Prompt = Field("", description="Told to the model here, after the system prompt.")
+    prompt: Prompt = Field("", description="Further instructions for the model in this workspace.")
     budget: DollarLimits = Field(
-        default_factory=DollarLimits, description="Instead of budgets.workspace, for this one."
+        default_factory=DollarLimits,
+        description="For this workspace, instead of budgets.workspace.",
     )

@@ -36,7 +36,7 @@ class GatewaySettings(Section):
         8787, description="Port to listen on; 0 takes any free one."
     )
     token: Secret | None = Field(
-        None, description="Whoever presents it is the owner. Needed beyond loopback."
+        None, description="A client that presents it acts as the owner. Needed beyond loopback."
     )
     allowed_hosts: list[HostName] = Field(
         default_factory=list,
