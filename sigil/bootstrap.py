@@ -23,7 +23,7 @@ from sigil.workspace import WorkspaceManager
 if TYPE_CHECKING:
     from sigil.agent.loop import Agent
     from sigil.config import Settings
-    from sigil.config.models import ProviderSettings
+    from sigil.config.schema import ProviderSettings
     from sigil.providers.base import Provider
     from sigil.providers.registry import ProviderRegistry
     from sigil.stores.base import Stores
@@ -147,12 +147,11 @@ def make_registry(
 
 
 def _connect_stores(settings: Settings) -> Stores:
-    from sigil.host import embedded
+    from sigil.host.valkey_address import find_store_url
     from sigil.stores import connect
 
-    url = settings.redis.url
     return connect(
-        url.get_secret_value() if url is not None else embedded.url(settings.data_dir),
+        find_store_url(settings),
         prefix=settings.redis.prefix,
         retention_days=settings.retention_days,
     )

@@ -28,8 +28,14 @@ from sigil.workspace import Binding, ToolPolicy, WorkspaceConfig, WorkspaceTable
 if TYPE_CHECKING:
     from sigil.channels.base import Capabilities
     from sigil.config import Settings
-    from sigil.config.models import BudgetSettings, ModelSettings
-    from sigil.config.schema import AgentSettings, ChannelSettings, LaneSettings, TimeoutSettings
+    from sigil.config.schema import (
+        AgentSettings,
+        BudgetSettings,
+        ChannelSettings,
+        LaneSettings,
+        ModelSettings,
+        TimeoutSettings,
+    )
     from sigil.money.store import Limit
 
 

@@ -1,10 +1,16 @@
 """Structured logs on standard error, as JSON or for a console, and never with a secret.
 
-Lines of the standard library's logging (Celery, uvicorn) go the same way. Which message,
-session and turn a line belongs to comes from `context`, which follows the running task.
+    log = structlog.get_logger(__name__)
+    with logs.context(message=item.id, turn=turn_id):
+        log.info("message accepted", channel="web")
 
-Two nets hold secrets back: values under names that look like a secret's, and every value that
-`setup` found to be a secret in the settings, wherever in the finished line it stands.
+An event is a short lower-case sentence. The cause of what went wrong is the field `reason`, the
+class of an exception is `error_type`. The ids of `context` are on every line that is logged
+inside, also by the tasks that are started there. Lines of the standard library's logging
+(Celery, uvicorn) come out in the same form.
+
+Two nets hold secrets back. One hides the values of fields whose names look secret. The other
+hides every secret of the settings, wherever it stands in the finished line.
 """
 
 from __future__ import annotations
@@ -22,10 +28,10 @@ import structlog
 from structlog.contextvars import bound_contextvars, merge_contextvars
 
 from sigil.config import Settings
-from sigil.config.masking import looks_secret, mask_url, secret_values
+from sigil.config.masking import find_secrets, looks_secret, mask_urls
 
 REDACTED = "[redacted]"
-# A shorter secret would blot out every other word; it is hidden only where it stands alone.
+# A shorter secret may be part of ordinary words. It is hidden only where it is the whole value.
 MIN_SUBSTRING = 6
 MAX_TEXT = 16_384
 _MAX_DEPTH = 6
@@ -33,8 +39,9 @@ _MAX_DEPTH = 6
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _LINE_BREAK = re.compile(r"[\t\n]")
 _MULTILINE = frozenset({"exception", "stack"})
-# They bring handlers of their own, or say on INFO what contains credentials (URLs).
+# These bring handlers of their own, which are removed.
 _ROUTED = ("celery", "uvicorn", "uvicorn.access", "uvicorn.error")
+# These log URLs on INFO, and a URL may contain credentials.
 _QUIET = ("anthropic", "asyncio", "httpcore", "httpx", "httpx2", "kombu", "openai")
 
 Event = MutableMapping[str, Any]
@@ -49,10 +56,10 @@ def setup(
 ) -> None:
     """Sends all logging of this process to `stream` (default: stderr); may be called again.
 
-    `role` is put on every line. `level` overrides the settings'.
+    `role` is put on every line. `level` overrides the level in the settings.
     """
     stream = sys.stderr if stream is None else stream
-    redactor = Redactor(secret_values(settings))
+    redactor = Redactor(find_secrets(settings))
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter(settings.logging.format, stream, redactor, role))
     root = logging.getLogger()
@@ -62,7 +69,12 @@ def setup(
     root.addHandler(handler)
     root.setLevel(level or settings.logging.level)
     logging.captureWarnings(capture=True)
-    _route_libraries()
+    for name in _ROUTED:
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -72,7 +84,7 @@ def setup(
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=False,  # else a logger made before `setup` would stay as it was
+        cache_logger_on_first_use=False,  # a logger made before `setup` must change too
     )
 
 
@@ -84,54 +96,49 @@ def context(
     return bound_contextvars(**{name: value for name, value in ids.items() if value is not None})
 
 
-def _route_libraries() -> None:
-    for name in _ROUTED:
-        library = logging.getLogger(name)
-        library.handlers.clear()
-        library.propagate = True
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
 class Redactor:
     """Takes secrets out of log events and finished lines."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._exact = frozenset(secrets)
-        forms = {form for s in self._exact if len(s.strip()) >= MIN_SUBSTRING for form in _forms(s)}
+        long = [secret for secret in self._exact if len(secret.strip()) >= MIN_SUBSTRING]
+        forms = {form for secret in long for form in _list_spellings(secret)}
+        # Longest first, or a secret that begins with another one would be hidden only in part.
         longest_first = sorted(forms, key=len, reverse=True)
         self._anywhere = re.compile("|".join(map(re.escape, longest_first))) if forms else None
 
-    def event(self, _logger: Any, _method: str, event: Event) -> Event:
-        """A structlog processor: names that look like a secret's, and short secrets."""
+    def redact_event(self, _logger: Any, _method: str, event: Event) -> Event:
+        """A structlog processor: hides values by their names, and short secrets."""
         for name, value in event.items():
-            event[name] = self._clean(name, value)
+            event[name] = self._redact_value(name, value)
         return event
 
-    def line(self, text: str) -> str:
-        """A finished line, or any other text, without the secrets in it."""
-        text = mask_url(text)
+    def redact_line(self, text: str) -> str:
+        """Hides the secrets in a finished line, or in any other text."""
+        text = mask_urls(text)
         return text if self._anywhere is None else self._anywhere.sub(REDACTED, text)
 
-    def _clean(self, name: str, value: Any, depth: int = 0) -> Any:
+    def _redact_value(self, name: str, value: Any, depth: int = 0) -> Any:
         if isinstance(value, (str, bytes)):
             text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
             if looks_secret(name) or text in self._exact:
                 return REDACTED
-            if len(text) > MAX_TEXT:  # before it is cut, since half a secret is not recognised
-                text = self.line(text)[:MAX_TEXT] + "…"
-            return _printable(text, keep_lines=name in _MULTILINE)
+            if len(text) > MAX_TEXT:  # hide first: the cut could leave half a secret
+                text = self.redact_line(text)[:MAX_TEXT] + "…"
+            return _escape_controls(text, keep_lines=name in _MULTILINE)
         if depth >= _MAX_DEPTH or value is None or isinstance(value, (bool, int, float)):
             return value if depth < _MAX_DEPTH else "…"
         if isinstance(value, Mapping):
-            return {str(k): self._clean(str(k), item, depth + 1) for k, item in value.items()}
+            return {
+                str(k): self._redact_value(str(k), item, depth + 1) for k, item in value.items()
+            }
         if isinstance(value, (list, tuple, set, frozenset)):
-            return [self._clean(name, item, depth + 1) for item in value]
-        return self._clean(name, str(value), depth)
+            return [self._redact_value(name, item, depth + 1) for item in value]
+        return self._redact_value(name, str(value), depth)
 
 
-def _forms(secret: str) -> set[str]:
-    """How a secret may be spelled in a line: as it is, in JSON, in Python, in a URL."""
+def _list_spellings(secret: str) -> set[str]:
+    """The ways to write a secret in a line: plain, in JSON, in Python, in a URL."""
     secret = secret.strip()
     return {
         secret,
@@ -143,19 +150,19 @@ def _forms(secret: str) -> set[str]:
     }
 
 
-def _printable(text: str, *, keep_lines: bool) -> str:
-    """Without what could forge a line or drive a terminal."""
+def _escape_controls(text: str, *, keep_lines: bool) -> str:
+    """Escapes the characters that could forge a line or control a terminal."""
     text = text.encode("utf-8", "backslashreplace").decode()
-    text = _CONTROL.sub(_escaped, text)
-    return text if keep_lines else _LINE_BREAK.sub(_escaped, text)
+    text = _CONTROL.sub(_escape_match, text)
+    return text if keep_lines else _LINE_BREAK.sub(_escape_match, text)
 
 
-def _escaped(match: re.Match[str]) -> str:
+def _escape_match(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Our own lines and the libraries' in one form."""
+    """Gives our own lines and those of libraries one form."""
 
     def __init__(self, form: str, stream: TextIO, redactor: Redactor, role: str | None) -> None:
         self._redactor = redactor
@@ -171,8 +178,8 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.StackInfoRenderer(),
                 structlog.processors.format_exc_info,
-                redactor.event,
-                _json if as_json else _console(colors=stream.isatty()),
+                redactor.redact_event,
+                _render_json if as_json else _make_console_renderer(colors=stream.isatty()),
             ],
         )
 
@@ -181,14 +188,14 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
         return event
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redactor.line(super().format(record))
+        return self._redactor.redact_line(super().format(record))
 
 
-def _json(_logger: Any, _method: str, event: Event) -> str:
+def _render_json(_logger: Any, _method: str, event: Event) -> str:
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
-def _console(*, colors: bool) -> Any:
+def _make_console_renderer(*, colors: bool) -> Any:
     return structlog.dev.ConsoleRenderer(
         colors=colors, exception_formatter=structlog.dev.plain_traceback
     )

@@ -45,8 +45,8 @@ def _escape(value: Any) -> Any:
 
 def missing_peer(what: str) -> None:
     """Skips, saying why; where peers are required, fails."""
-    if os.environ.get("SIGIL_REQUIRE_PEERS"):
-        pytest.fail(f"{what} is missing, and SIGIL_REQUIRE_PEERS is set")
+    if os.environ.get("TEST_REQUIRE_PEERS"):
+        pytest.fail(f"{what} is missing, and TEST_REQUIRE_PEERS is set")
     pytest.skip(f"{what} is missing")
 
 

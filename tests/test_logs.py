@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from sigil import logs
 from sigil.config import load_settings
-from sigil.config.masking import looks_secret
 
 
 class Terminal(io.StringIO):
@@ -217,18 +216,6 @@ def test_a_short_secret_does_not_blot_out_words(setup):
 def test_a_registered_secret_is_found_however_it_is_wrapped(secret, around):
     secret = secret.strip()
     redactor = logs.Redactor({secret})
-    assert redactor.line(f"{around}{secret}") != f"{around}{secret}"
-    assert secret not in redactor.line(secret)
-    assert json.dumps(secret) not in redactor.line(json.dumps({"a": secret}))
-
-
-@pytest.mark.parametrize(
-    "name", ["token", "bot_token", "botToken", "API_KEY", "apiKey", "password", "x-auth-key"]
-)
-def test_secret_names(name):
-    assert looks_secret(name)
-
-
-@pytest.mark.parametrize("name", ["tokens", "max_tokens", "lane_key", "key", "monkey", "passage"])
-def test_harmless_names(name):
-    assert not looks_secret(name)
+    assert redactor.redact_line(f"{around}{secret}") != f"{around}{secret}"
+    assert secret not in redactor.redact_line(secret)
+    assert json.dumps(secret) not in redactor.redact_line(json.dumps({"a": secret}))

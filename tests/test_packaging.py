@@ -95,7 +95,7 @@ def wheel(tmp_path_factory):
     try:
         importlib.metadata.version("hatchling")
     except importlib.metadata.PackageNotFoundError:
-        if os.environ.get("SIGIL_REQUIRE_PEERS"):
+        if os.environ.get("TEST_REQUIRE_PEERS"):
             raise
         pytest.skip("hatchling is not installed (requirements-build.lock)")
     folder = tmp_path_factory.mktemp("wheel")

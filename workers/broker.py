@@ -8,8 +8,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sigil.config import Settings
-from sigil.host import embedded
-from sigil.redis_urls import SCHEME, SentinelUrl
+from sigil.host.valkey_address import find_store_url
+from sigil.redis_urls import SCHEME, SentinelUrl, to_broker_url
 
 # Found by trial against servers that were killed, frozen and cut off (docs/decisions/0003).
 _TRANSPORT_OPTIONS: dict[str, Any] = {
@@ -31,16 +31,9 @@ _SENTINEL_OPTIONS = {
 }
 
 
-def redis_url(settings: Settings) -> str:
-    """The configured server, or the private one that runs on data_dir. Raises `ConfigError`."""
-    if settings.redis.url is not None:
-        return settings.redis.url.get_secret_value()
-    return embedded.url(settings.data_dir)
-
-
 def url(settings: Settings) -> str:
-    """The same server, in the form that kombu takes. Raises `ConfigError`."""
-    return embedded.broker_url(redis_url(settings))
+    """The same server as kombu names it."""
+    return to_broker_url(find_store_url(settings))
 
 
 def transport_options(settings: Settings) -> dict[str, Any]:
@@ -48,7 +41,7 @@ def transport_options(settings: Settings) -> dict[str, Any]:
     options: dict[str, Any] = _TRANSPORT_OPTIONS | {
         "global_keyprefix": f"{settings.redis.prefix}broker:"
     }
-    server = redis_url(settings)
+    server = find_store_url(settings)
     if server.startswith(SCHEME):
         options["master_name"] = SentinelUrl.parse(server).master
         options["sentinel_kwargs"] = _SENTINEL_OPTIONS

@@ -5,40 +5,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from sigil.config import Settings
 from sigil.errors import StoreError
-from sigil.stores.base import Stores
 
-PATIENCE_S = 10.0
+if TYPE_CHECKING:
+    from sigil.config import Settings
+    from sigil.stores.base import Stores
 
-
-def redis_url(settings: Settings) -> str:
-    """The configured server's URL, or that of the private one of a running `sigil up`.
-
-    Raises `ConfigError` if neither is there.
-    """
-    if settings.redis.url is not None:
-        return settings.redis.url.get_secret_value()
-    from sigil.host import embedded
-
-    return embedded.url(settings.data_dir)
+ANSWER_WITHIN_S = 10.0
 
 
 @asynccontextmanager
-async def stores(settings: Settings) -> AsyncIterator[Stores]:
-    """The stores of a server that answers. Raises `ConfigError` or `StoreError`."""
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """The stores of the configured server, or of the private one of a running `sigil up`.
+
+    Raises `ConfigError` if there is neither, and `StoreError` if it does not answer.
+    """
+    from sigil.host.valkey_address import find_store_url
     from sigil.stores import connect
 
-    opened = connect(
-        redis_url(settings), prefix=settings.redis.prefix, retention_days=settings.retention_days
+    stores = connect(
+        find_store_url(settings),
+        prefix=settings.redis.prefix,
+        retention_days=settings.retention_days,
     )
     try:
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                await opened.backend.ping()
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await stores.backend.ping()
         except TimeoutError:
-            raise StoreError(f"Redis did not answer within {PATIENCE_S:g} s.") from None
-        yield opened
+            raise StoreError(f"Redis did not answer within {ANSWER_WITHIN_S:g} s.") from None
+        yield stores
     finally:
-        await opened.backend.close()
+        await stores.backend.close()

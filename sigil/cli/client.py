@@ -1,4 +1,13 @@
-"""A client of the gateway's HTTP API, as `sigil chat` uses it."""
+"""A client of the gateway's HTTP API, for `sigil chat`.
+
+    async with Chat("http://127.0.0.1:8787") as chat:
+        await chat.open()
+        await chat.say("hello")
+        async for event in chat.events(): …
+
+The events of a chat are a log with ids. After a lost connection the client asks for what came
+after the last id that it saw, so that nothing is shown twice or missed.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +34,7 @@ _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of the chat's log: `user`, `draft` (all of the answer so far) or `reply`."""
+    """An event of the chat's log. `kind` is `user`, `draft` (the answer so far) or `reply`."""
 
     kind: str
     data: dict[str, Any]
@@ -33,11 +42,11 @@ class Event:
 
 
 class _Interrupted(Exception):
-    """The gateway went away; it may come back."""
+    """The gateway is away; it may come back."""
 
 
 class Chat:
-    """One chat with the gateway. Not to be shared between tasks."""
+    """One chat with the gateway. Use it from one task only."""
 
     def __init__(self, url: str, *, token: str | None = None, as_user: str | None = None) -> None:
         self.url = url.rstrip("/")
@@ -51,7 +60,7 @@ class Chat:
             headers=headers,
             params={"channel": CHANNEL},
             timeout=httpx2.Timeout(10.0, read=_SILENCE_S),
-            trust_env=False,  # a proxy has no business between this and the gateway
+            trust_env=False,  # no proxy between this and the gateway
         )
         self._id = ""
         self._after = "0-0"
@@ -63,56 +72,60 @@ class Chat:
         await self._http.aclose()
 
     async def open(self) -> dict[str, Any]:
-        """Begins a chat and returns what `/api/me` says. Raises `SigilError`."""
+        """Begins a chat and returns the answer of `/api/me`. Raises `SigilError`."""
         try:
-            me = await self._json("GET", "/api/me")
-            self._id = (await self._json("POST", "/api/chats"))["id"]
+            me = await self._request_json("GET", "/api/me")
+            self._id = (await self._request_json("POST", "/api/chats"))["id"]
         except _Interrupted as error:
-            raise self._away() from error
+            raise self._make_away_error() from error
         return me
 
     async def say(self, text: str) -> None:
-        """Sends a message, again for a while if the gateway is away. Raises `SigilError`."""
+        """Sends a message. While the gateway is away it tries again, for `RETRY_FOR_S`.
+
+        The message keeps its id, so that the gateway recognises a repeat. Raises `SigilError`.
+        """
         body = {"text": text, "message_id": uuid.uuid4().hex}
         deadline = time.monotonic() + RETRY_FOR_S
         while True:
             try:
-                await self._json("POST", f"/api/chats/{self._id}/messages", body)
+                await self._request_json("POST", f"/api/chats/{self._id}/messages", body)
                 return
             except _Interrupted as error:
                 if time.monotonic() > deadline:
-                    raise self._away() from error
+                    raise self._make_away_error() from error
             await asyncio.sleep(_PAUSE_S)
 
     async def events(self) -> AsyncGenerator[Event]:
-        """The chat's events from where the last call ended, over lost connections.
+        """The chat's events from where the last call ended. Reconnects when the connection is
+        lost.
 
-        Raises `SigilError` once the gateway was away for `RETRY_FOR_S`.
+        Raises `SigilError` when the gateway has been away for `RETRY_FOR_S`.
         """
-        heard = time.monotonic()
+        last_seen = time.monotonic()
         while True:
             try:
-                async with self._stream() as lines:
-                    async for event in _events(lines):
-                        heard = time.monotonic()
+                async with self._open_stream() as lines:
+                    async for event in _parse_events(lines):
+                        last_seen = time.monotonic()
                         self._after = event.id or self._after
                         yield event
             except (_Interrupted, httpx2.TransportError) as error:
-                if time.monotonic() - heard > RETRY_FOR_S:
-                    raise self._away() from error
+                if time.monotonic() - last_seen > RETRY_FOR_S:
+                    raise self._make_away_error() from error
             await asyncio.sleep(_PAUSE_S)
 
     @asynccontextmanager
-    async def _stream(self) -> AsyncIterator[AsyncIterator[str]]:
+    async def _open_stream(self) -> AsyncIterator[AsyncIterator[str]]:
         path = f"/api/chats/{self._id}/events"
         headers = {"Last-Event-ID": self._after, "Accept": "text/event-stream"}
         async with self._http.stream("GET", path, headers=headers) as response:
             if response.status_code != 200:
                 await response.aread()
-                raise _problem(response)
-            yield _lines(response.aiter_text())
+                raise _make_error(response)
+            yield _split_lines(response.aiter_text())
 
-    async def _json(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+    async def _request_json(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         try:
             response = await self._http.request(method, path, json=body)
         except httpx2.TransportError as error:
@@ -121,15 +134,15 @@ class Chat:
             answer = response.json()
             assert isinstance(answer, dict)
             return answer
-        raise _problem(response)
+        raise _make_error(response)
 
-    def _away(self) -> SigilError:
+    def _make_away_error(self) -> SigilError:
         return SigilError(
             f"the gateway at {self.url} does not answer.", hint="Start it with `sigil up`."
         )
 
 
-def _problem(response: httpx2.Response) -> Exception:
+def _make_error(response: httpx2.Response) -> Exception:
     if response.status_code in _TRANSIENT:
         return _Interrupted()
     try:
@@ -140,8 +153,9 @@ def _problem(response: httpx2.Response) -> Exception:
     return SigilError(message, hint=hint)
 
 
-async def _lines(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-    """Ends lines at LF or CRLF alone; text may contain what else Python takes for an end."""
+async def _split_lines(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    """Ends lines at LF or CRLF only. `str.splitlines` would also split at characters, such as
+    U+2028, that may stand in a message."""
     rest = ""
     async for piece in pieces:
         *whole, rest = (rest + piece).split("\n")
@@ -149,7 +163,8 @@ async def _lines(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
             yield line.removesuffix("\r")
 
 
-async def _events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+async def _parse_events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+    """Puts the fields of server-sent events together; an empty line ends an event."""
     fields: dict[str, str] = {}
     async for line in lines:
         name, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""How commands speak: tables on a terminal, tab-separated lines in a pipe, JSON on request."""
+"""Prints what commands say: tables on a terminal, tab-separated lines in a pipe, JSON."""
 
 from __future__ import annotations
 
@@ -11,57 +11,57 @@ from typing import Any
 from sigil.errors import SigilError, StoreError
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-# On a terminal, by the word in a cell.
+# How a cell with this word looks on a terminal.
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
-def line(text: str) -> None:
-    """One line on stdout, as it is."""
+def print_line(text: str) -> None:
+    """Prints one line on stdout, as it is."""
     sys.stdout.write(f"{text}\n")
 
 
-def as_json(data: Any) -> None:
-    """The data as JSON: indented for people, on one line for programs."""
+def print_json(data: Any) -> None:
+    """Prints the data as JSON: indented on a terminal, on one line in a pipe."""
     indent = 2 if sys.stdout.isatty() else None
-    line(json.dumps(data, indent=indent, ensure_ascii=False, default=str))
+    print_line(json.dumps(data, indent=indent, ensure_ascii=False, default=str))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Rows under their columns' names. Control characters are shown, not obeyed."""
-    cells = [[_plain(str(cell)) for cell in row] for row in rows]
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Prints rows under the names of their columns. Control characters come out escaped."""
+    cells = [[_escape_controls(str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in [list(columns), *cells]:
-            line("\t".join(row))
+            print_line("\t".join(row))
         return
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column, sample in zip(columns, cells[0] if cells else columns, strict=True):
         numeric = sample.isdecimal()
-        shown.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in cells:
-        # Text, so that brackets in a cell are no markup.
-        shown.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    Console().print(shown)
+        # As Text, so that rich does not read brackets in a cell as markup.
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    Console().print(table)
 
 
-def pairs(data: Mapping[str, object]) -> None:
-    """Names and values, one to a line."""
+def print_pairs(data: Mapping[str, object]) -> None:
+    """Prints names and values, one pair to a line."""
     width = max(map(len, data), default=0)
     for name, value in data.items():
-        line(f"{name:<{width}}  {_plain(str(value))}")
+        print_line(f"{name:<{width}}  {_escape_controls(str(value))}")
 
 
-def explain(error: SigilError) -> None:
-    """The error on stderr, with what to do next where somebody knows."""
+def print_error(error: SigilError) -> None:
+    """Prints the error on stderr, with its hint on what to do next."""
     text = str(error)
     if isinstance(error, StoreError) and error.hint is None:
         text += " `sigil doctor` looks into it."
     sys.stderr.write(f"error: {text}\n")
 
 
-def _plain(text: str) -> str:
+def _escape_controls(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator
 
-from sigil.config.document import KeyPath
-from sigil.config.expand import is_for
-from sigil.config.problems import Problem, dotted, suggestion
-from sigil.config.schema import OWNER_ID, PERSONAL, Settings
+from sigil.addresses import is_loopback
+from sigil.config.expand import is_needed_by
+from sigil.config.paths import KeyPath, format_path
+from sigil.config.problems import Problem, suggest
+from sigil.config.schema import OWNER_ID, Settings
+from sigil.scope import PERSONAL
 
 
-def check(settings: Settings, role: str | None) -> Iterator[Problem]:
-    """Everything that is wrong although each setting by itself is right."""
-    yield from _users(settings)
-    yield from _workspaces(settings)
-    yield from _models(settings)
-    yield from _numbers(settings)
-    if is_for(("gateway", "token"), role):
-        yield from _exposure(settings)
-        yield from _tokens(settings)
+def check_settings(settings: Settings, role: str | None) -> Iterator[Problem]:
+    """What is wrong although each setting by itself is right, as far as it concerns the role
+    (None: all roles)."""
+    yield from _check_users(settings)
+    yield from _check_workspaces(settings)
+    yield from _check_models(settings)
+    yield from _check_lanes(settings)
+    if is_needed_by(("gateway", "token"), role):
+        yield from _check_exposure(settings)
+        yield from _check_tokens(settings)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens on this address."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _first_holders(claims: Iterable[tuple[object, KeyPath]]) -> Iterator[tuple[KeyPath, KeyPath]]:
-    """Pairs (later, first) of the paths that claim what another has claimed."""
+def _find_repeats(claims: Iterable[tuple[object, KeyPath]]) -> Iterator[tuple[KeyPath, KeyPath]]:
+    """Yields (later, first): the path of a claim that was made before, and the path where."""
     first: dict[object, KeyPath] = {}
     for claim, path in claims:
         if first.setdefault(claim, path) != path:
             yield path, first[claim]
 
 
-def _users(settings: Settings) -> Iterator[Problem]:
+def _check_users(settings: Settings) -> Iterator[Problem]:
     if not any(user.role == "owner" for user in settings.users.values()):
         yield Problem(
             ("users", OWNER_ID),
@@ -51,32 +43,39 @@ def _users(settings: Settings) -> Iterator[Problem]:
         for id, user in settings.users.items()
         for i, identity in enumerate(user.identities)
     ]
-    for later, first in _first_holders(claims):
-        yield Problem(later, f"this identity is already at {dotted(first)}; it belongs to one user")
+    for later, first in _find_repeats(claims):
+        yield Problem(
+            later,
+            f"this identity is already at {format_path(first)}; an identity belongs to one user",
+        )
 
 
-def _workspaces(settings: Settings) -> Iterator[Problem]:
+def _check_workspaces(settings: Settings) -> Iterator[Problem]:
     if PERSONAL in settings.workspaces:
-        yield Problem(("workspaces", PERSONAL), "this id is reserved for what unbound chats use")
+        yield Problem(
+            ("workspaces", PERSONAL), "this id is reserved for the workspace of unbound chats"
+        )
     claims = [
         ((binding.channel, binding.channel_id), ("workspaces", id, "bindings", i))
         for id, workspace in settings.workspaces.items()
         for i, binding in enumerate(workspace.bindings)
     ]
-    for later, first in _first_holders(claims):
-        yield Problem(later, f"this chat is already bound at {dotted(first)}; it can be bound once")
+    for later, first in _find_repeats(claims):
+        yield Problem(
+            later,
+            f"this chat is already bound at {format_path(first)}; it can be bound only once",
+        )
     for id, workspace in settings.workspaces.items():
         for i, member in enumerate(workspace.members):
             channel, colon, platform_id = member.partition(":")
             if member not in settings.users and not (channel and colon and platform_id):
-                near = suggestion(member, settings.users)
                 yield Problem(
                     ("workspaces", id, "members", i),
-                    f"neither a user's id nor channel:platform_id{near}",
+                    f"neither a user's id nor channel:platform_id{suggest(member, settings.users)}",
                 )
 
 
-def _models(settings: Settings) -> Iterator[Problem]:
+def _check_models(settings: Settings) -> Iterator[Problem]:
     names: list[tuple[KeyPath, str]] = [(("models", "default"), settings.models.default)]
     names += [(("models", "failover", i), name) for i, name in enumerate(settings.models.failover)]
     names += [
@@ -87,11 +86,11 @@ def _models(settings: Settings) -> Iterator[Problem]:
     for path, name in names:
         provider = name.partition("/")[0]
         if provider not in settings.providers:
-            near = suggestion(provider, settings.providers)
+            near = suggest(provider, settings.providers)
             yield Problem(path, f"provider '{provider}' is not configured under providers{near}")
 
 
-def _numbers(settings: Settings) -> Iterator[Problem]:
+def _check_lanes(settings: Settings) -> Iterator[Problem]:
     lanes = settings.lanes
     if lanes.lease <= 2 * lanes.renew:
         yield Problem(("lanes", "lease"), "must be more than twice lanes.renew")
@@ -99,7 +98,7 @@ def _numbers(settings: Settings) -> Iterator[Problem]:
         yield Problem(("lanes", "coalesce_max"), "must be at least lanes.coalesce_quiet")
 
 
-def _exposure(settings: Settings) -> Iterator[Problem]:
+def _check_exposure(settings: Settings) -> Iterator[Problem]:
     if settings.gateway.token is None and not is_loopback(settings.gateway.host):
         yield Problem(
             ("gateway", "host"),
@@ -108,7 +107,7 @@ def _exposure(settings: Settings) -> Iterator[Problem]:
         )
 
 
-def _tokens(settings: Settings) -> Iterator[Problem]:
+def _check_tokens(settings: Settings) -> Iterator[Problem]:
     claims: list[tuple[str, KeyPath]] = [
         (user.token.get_secret_value(), ("users", id, "token"))
         for id, user in settings.users.items()
@@ -116,5 +115,5 @@ def _tokens(settings: Settings) -> Iterator[Problem]:
     ]
     if settings.gateway.token is not None:
         claims.insert(0, (settings.gateway.token.get_secret_value(), ("gateway", "token")))
-    for later, first in _first_holders(claims):
-        yield Problem(later, f"is the same as {dotted(first)}; each needs its own")
+    for later, first in _find_repeats(claims):
+        yield Problem(later, f"is the same as {format_path(first)}; each needs its own")

@@ -1,25 +1,24 @@
-"""A YAML file as plain data, with the line of each value.
+"""Reads a YAML file as plain data, with the line of each value.
 
-Only YAML's JSON-like core is read. Scalars become numbers only where nothing is lost by it:
-`+15551234567`, `0123`, `1_000` and `12:30`, which YAML 1.1 turns into other numbers, stay text.
+It reads only the JSON-like core of YAML. A scalar becomes a number only if that loses nothing:
+YAML 1.1 would turn `+15551234567`, `0123`, `1_000` and `12:30` into other numbers, and here they
+stay text. Ids of chats and people often look like this.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from sigil.config.paths import KeyPath, format_path
 from sigil.errors import ConfigError
 
 MAX_BYTES = 256 * 1024
 MAX_VALUES = 20_000
 MAX_DEPTH = 24
-
-KeyPath = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
 _BOOL, _NULL, _INT, _FLOAT, _STR = (_TAG + t for t in ("bool", "null", "int", "float", "str"))
@@ -28,14 +27,14 @@ _TAGS = frozenset({_BOOL, _NULL, _INT, _FLOAT, _STR, f"{_TAG}map", f"{_TAG}seq"}
 
 @dataclass(frozen=True)
 class Document:
-    """What a file says: `data` and, for each path in it, the line (from 1) where it starts."""
+    """The data of a file and, for each path in it, the line (from 1) where it starts."""
 
     data: dict[str, Any] = field(default_factory=dict)
     lines: dict[KeyPath, int] = field(default_factory=dict)
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes with the scalars of YAML 1.2's core, less what would not round-trip."""
+    """Knows the scalars of YAML 1.2's core, except those that would not come out as written."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # yaml declares it so
 
@@ -49,17 +48,17 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(_tag, re.compile(_pattern), list(_first))
 
 
-def parse(raw: bytes, name: str) -> Document:
-    """Reads a configuration file's bytes. `name` is the file's, for messages.
+def parse_document(raw: bytes, name: str) -> Document:
+    """Reads the bytes of a configuration file called `name`.
 
-    Raises `ConfigError`, which says where: too large, not UTF-8, not YAML, a key given twice,
-    not a mapping, or too much nested. No message repeats a value.
+    Raises `ConfigError` with the line: too large, not UTF-8, not YAML, a key given twice, not a
+    mapping, or nested too deeply. No message repeats a value.
     """
-    text = _decoded(raw, name)
+    text = _decode(raw, name)
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
-        raise _syntax(error, name) from None
+        raise _translate_syntax_error(error, name) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(f"{name}:{line}: contains a control character.") from None
@@ -70,23 +69,23 @@ def parse(raw: bytes, name: str) -> Document:
         return document
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(
-            f"{name}:{_line(node)}: the file must be a mapping of sections.",
+            f"{name}:{_line_of(node)}: the file must be a mapping of sections.",
             hint="Write `section:` lines, such as `gateway:`; `sigil config init` shows how.",
         )
-    document.data.update(_Converter(name, document.lines).mapping(node, ()))
+    document.data.update(_Converter(name, document.lines).convert_mapping(node, ()))
     return document
 
 
-def scalar(text: str) -> Any:
-    """One value in YAML's flow style, as given in a variable. Raises `ConfigError`."""
+def parse_scalar(text: str) -> Any:
+    """Reads one value in YAML's flow style, as given in a variable. Raises `ConfigError`."""
     try:
         node = yaml.compose(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError):
         raise ConfigError("is not a YAML value.") from None
-    return None if node is None else _Converter("", {}).value(node, ())
+    return None if node is None else _Converter("", {}).convert(node, ())
 
 
-def _decoded(raw: bytes, name: str) -> str:
+def _decode(raw: bytes, name: str) -> str:
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"{name}: has more than {MAX_BYTES // 1024} KiB; is it the right file?")
     try:
@@ -96,7 +95,7 @@ def _decoded(raw: bytes, name: str) -> str:
         raise ConfigError(f"{name}:{line}: is not valid UTF-8.") from None
 
 
-def _syntax(error: yaml.MarkedYAMLError, name: str) -> ConfigError:
+def _translate_syntax_error(error: yaml.MarkedYAMLError, name: str) -> ConfigError:
     mark = error.problem_mark or error.context_mark
     where = f"{name}:{mark.line + 1}" if mark is not None else name
     problem = error.problem or "cannot be read"
@@ -107,48 +106,51 @@ def _syntax(error: yaml.MarkedYAMLError, name: str) -> ConfigError:
     return ConfigError(f"{where}: is not valid YAML: {problem}.")
 
 
-def _line(node: yaml.Node) -> int:
+def _line_of(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
 
 
 class _Converter:
-    """From nodes to data. Counts values, so that aliases cannot blow a small file up."""
+    """Turns YAML nodes into plain data and notes their lines in `lines`.
+
+    It counts the values, because aliases can make a small file huge: ten lines of ten aliases
+    each, every one to the line before, stand for ten billion values.
+    """
 
     def __init__(self, name: str, lines: dict[KeyPath, int]) -> None:
         self.name = name
         self.lines = lines
-        self.seen = 0
+        self.count = 0
 
-    def value(self, node: yaml.Node, path: KeyPath) -> Any:
-        self.seen += 1
-        if self.seen > MAX_VALUES or len(path) > MAX_DEPTH:
-            raise self.error(node, "holds too many or too deeply nested values")
-        self.lines.setdefault(path, _line(node))
+    def convert(self, node: yaml.Node, path: KeyPath) -> Any:
+        self.count += 1
+        if self.count > MAX_VALUES or len(path) > MAX_DEPTH:
+            raise self.make_error(node, "holds too many or too deeply nested values")
+        self.lines.setdefault(path, _line_of(node))
         if node.tag not in _TAGS:
-            raise self.error(node, "has a YAML tag, which is not supported here")
+            raise self.make_error(node, "has a YAML tag, which is not supported here")
         if isinstance(node, yaml.MappingNode):
-            return self.mapping(node, path)
+            return self.convert_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
-        return self.plain(node)
+            return [self.convert(item, (*path, i)) for i, item in enumerate(node.value)]
+        return self.convert_scalar(node)
 
-    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
-        return dict(self.pairs(node, path))
-
-    def pairs(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, Any]]:
+    def convert_mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        data: dict[str, Any] = {}
         first: dict[str, int] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise self.error(key_node, "a key must be plain text")
+                raise self.make_error(key_node, "a key must be plain text")
             key = str(key_node.value)
             if key in first:
-                dotted = ".".join(map(str, (*path, key)))
-                raise self.error(key_node, f"{dotted}: given twice, first in line {first[key]}")
-            first[key] = _line(key_node)
+                where = format_path((*path, key))
+                raise self.make_error(key_node, f"{where}: given twice, first in line {first[key]}")
+            first[key] = _line_of(key_node)
             self.lines[(*path, key)] = first[key]
-            yield key, self.value(value_node, (*path, key))
+            data[key] = self.convert(value_node, (*path, key))
+        return data
 
-    def plain(self, node: yaml.Node) -> Any:
+    def convert_scalar(self, node: yaml.Node) -> Any:
         text = str(node.value)
         try:
             if node.tag == _INT:
@@ -156,10 +158,10 @@ class _Converter:
             if node.tag == _FLOAT:
                 return float(text)
         except ValueError:
-            raise self.error(node, "is tagged as a number but is none") from None
+            raise self.make_error(node, "is tagged as a number but is not one") from None
         if node.tag == _BOOL:
             return text.lower() == "true"
         return None if node.tag == _NULL else text
 
-    def error(self, node: yaml.Node, text: str) -> ConfigError:
-        return ConfigError(f"{self.name}:{_line(node)}: {text}." if self.name else f"{text}.")
+    def make_error(self, node: yaml.Node, text: str) -> ConfigError:
+        return ConfigError(f"{self.name}:{_line_of(node)}: {text}." if self.name else f"{text}.")

@@ -1,7 +1,10 @@
 """`${NAME}` and `${NAME:-default}` in the strings of the configuration.
 
-`$${` stands for a literal `${`. What a variable holds is never expanded again. The default is
+`$${` stands for a literal `${`. The value of a variable is never expanded again. The default is
 used where the variable is unset or empty, as in a shell.
+
+A role holds only the secrets that it needs. A worker that sends messages has no model key in its
+environment, so a reference to one must not be an error there: it becomes None instead.
 """
 
 from __future__ import annotations
@@ -11,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sigil.config.document import KeyPath
+from sigil.config.paths import KeyPath
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 
-# Who needs the secrets below a path; `*` stands for any name. Elsewhere nothing is expanded there.
-_USERS_OF_SECRETS: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = (
+# Which roles need the secrets below a path; `*` stands for any name. `client` is a command that
+# talks to the gateway. Other roles do not expand references there.
+_ROLES_THAT_NEED: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = (
     (("channels", "*", "options"), frozenset({"gateway", "outbound"})),
     (("providers", "*"), frozenset({"agent"})),
     (("gateway", "token"), frozenset({"gateway", "client"})),
@@ -26,11 +30,11 @@ _USERS_OF_SECRETS: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = (
 
 
 class BadReference(ValueError):
-    """The reason why a string could not be expanded; contains no value."""
+    """Why a string could not be expanded. Contains no value."""
 
 
 def expand(text: str, environ: Mapping[str, str]) -> str:
-    """The text with every reference replaced. Raises `BadReference`."""
+    """Replaces every reference in the text. Raises `BadReference`."""
 
     def replace(match: re.Match[str]) -> str:
         if match.group(1) is None:
@@ -48,13 +52,9 @@ def expand(text: str, environ: Mapping[str, str]) -> str:
     return _REFERENCE.sub(replace, text)
 
 
-def _has_reference(text: str) -> bool:
-    return any(match.group(1) is not None for match in _REFERENCE.finditer(text))
-
-
-def is_for(path: KeyPath, role: str | None) -> bool:
-    """Whether a process of this role (None: all of them) reads what is below this path."""
-    for pattern, roles in _USERS_OF_SECRETS:
+def is_needed_by(path: KeyPath, role: str | None) -> bool:
+    """Whether a process of this role (None: all roles) reads the settings below this path."""
+    for pattern, roles in _ROLES_THAT_NEED:
         head = path[: len(pattern)]
         if len(head) == len(pattern) and all(
             p in ("*", h) for p, h in zip(pattern, head, strict=True)
@@ -65,24 +65,30 @@ def is_for(path: KeyPath, role: str | None) -> bool:
 
 @dataclass
 class Expansion:
-    """Expands a tree for one role; `problems` collects every path that could not be."""
+    """Expands nested data for one role. `problems` collects the paths that it could not expand,
+    and why."""
 
     environ: Mapping[str, str]
     role: str | None = None
     problems: dict[KeyPath, str] = field(default_factory=dict)
 
-    def tree(self, value: Any, path: KeyPath = ()) -> Any:
-        """A copy of the value, in which strings that are not for this role, or that have a
-        problem, are None. A list has no place for the former: they are left out."""
-        if isinstance(value, dict):
-            return {key: self.tree(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list):
-            items = [self.tree(item, (*path, i)) for i, item in enumerate(value)]
-            return items if is_for(path, self.role) else [i for i in items if i is not None]
-        return self._text(value, path) if isinstance(value, str) else value
+    def expand_tree(self, value: Any, path: KeyPath = ()) -> Any:
+        """Returns a copy of the value with every reference replaced.
 
-    def _text(self, text: str, path: KeyPath) -> str | None:
-        if not is_for(path, self.role) and _has_reference(text):
+        A string with a problem becomes None, and so does a reference that the role does not
+        need. In a list, the references that the role does not need are left out.
+        """
+        if isinstance(value, dict):
+            return {key: self.expand_tree(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            items = [self.expand_tree(item, (*path, i)) for i, item in enumerate(value)]
+            needed = is_needed_by(path, self.role)
+            return items if needed else [item for item in items if item is not None]
+        return self._expand_text(value, path) if isinstance(value, str) else value
+
+    def _expand_text(self, text: str, path: KeyPath) -> str | None:
+        has_reference = any(match.group(1) is not None for match in _REFERENCE.finditer(text))
+        if has_reference and not is_needed_by(path, self.role):
             return None
         try:
             return expand(text, self.environ)

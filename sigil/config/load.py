@@ -1,28 +1,33 @@
-"""From files and variables to `Settings`."""
+"""Turns files and variables into `Settings`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from sigil.config import overrides
-from sigil.config.checks import check
-from sigil.config.document import MAX_BYTES, Document, KeyPath, parse
+from sigil.config.checks import check_settings
+from sigil.config.document import MAX_BYTES, Document, parse_document
 from sigil.config.expand import Expansion
-from sigil.config.problems import Problem, from_validation
-from sigil.config.schema import Role, Settings, data_home
+from sigil.config.overrides import apply_variables
+from sigil.config.paths import KeyPath, is_below, remove_value, sort_key
+from sigil.config.problems import Problem, translate_errors
+from sigil.config.schema import ProcessRole, Settings, find_data_home
 from sigil.errors import ConfigError
 
 FILE_NAME = "sigil.yaml"
-_ROLES = (*get_args(Role), "client")
+# `client` is a command that talks to the gateway.
+_ROLES = (*get_args(ProcessRole), "client")
+# A value that is wrong is removed and the rest is validated again. Removing it may make another
+# value wrong; so many rounds find all of that.
+_MAX_ROUNDS = 8
 
 
-def search_path(environ: Mapping[str, str] | None = None) -> list[Path]:
+def list_search_path(environ: Mapping[str, str] | None = None) -> list[Path]:
     """Where a configuration is looked for, in order."""
     environ = os.environ if environ is None else environ
     home = Path(environ.get("XDG_CONFIG_HOME", ""))
@@ -31,15 +36,26 @@ def search_path(environ: Mapping[str, str] | None = None) -> list[Path]:
 
 
 def find_config(environ: Mapping[str, str] | None = None) -> Path | None:
-    """The first file of the search path that is there."""
-    return next((path for path in search_path(environ) if _is_there(path)), None)
+    """The first file of the search path that exists; None if there is none."""
+    for path in list_search_path(environ):
+        try:
+            if path.exists():
+                return path
+        except PermissionError:
+            # Somebody put a file here that we cannot see. Passing over it would be worse than
+            # the error that reading it will raise.
+            return path
+    return None
 
 
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except PermissionError:
-        return True  # passing over a file that somebody meant to be read would be worse
+def find_source(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """The file that is read: `path`, else SIGIL_CONFIG, else the search path; None if there is
+    none."""
+    environ = os.environ if environ is None else environ
+    if path is not None:
+        return path
+    named = environ.get("SIGIL_CONFIG")
+    return Path(named).expanduser() if named else find_config(environ)
 
 
 def load_settings(
@@ -48,25 +64,23 @@ def load_settings(
     role: str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Reads the configuration: `path`, else SIGIL_CONFIG, else the search path, else defaults.
+    """Reads the configuration from `find_source(path)`; defaults if there is no file.
 
     `role` is what this process runs as: gateway, routing, agent, outbound, `client` for one
     that talks to the gateway, None for everything. References to variables are expanded only
-    where that role needs them; what others need is left out.
+    where that role needs them; the secrets that only others need are left out.
 
-    Raises `ConfigError` that lists every problem with its path, file and line.
+    Raises `ConfigError`, which lists every problem with its path, file and line.
     """
     environ = os.environ if environ is None else environ
     if role is not None and role not in _ROLES:
         raise ConfigError(f"there is no role '{role}'; the roles are {', '.join(_ROLES)}.")
-    if path is None:
-        named = environ.get("SIGIL_CONFIG")
-        path = Path(named).expanduser() if named else find_config(environ)
-    document = _read(path) if path is not None else Document()
-    return _Loading(path, document, role, environ).settings()
+    source = find_source(path, environ)
+    document = _read_file(source) if source is not None else Document()
+    return _Loading(source, document, role, environ).load()
 
 
-def _read(path: Path) -> Document:
+def _read_file(path: Path) -> Document:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
@@ -76,11 +90,13 @@ def _read(path: Path) -> Document:
         ) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from None
-    return parse(raw, str(path))
+    return parse_document(raw, str(path))
 
 
 @dataclass
 class _Loading:
+    """One reading of a configuration. `origins` says which variable set which path."""
+
     path: Path | None
     document: Document
     role: str | None
@@ -88,101 +104,70 @@ class _Loading:
     problems: list[Problem] = field(default_factory=list)
     origins: dict[KeyPath, str] = field(default_factory=dict)
 
-    def settings(self) -> Settings:
+    def load(self) -> Settings:
         expansion = Expansion(self.environ, self.role)
-        data = expansion.tree(self.document.data)
-        self.origins, unknown = overrides.apply(data, self.environ)
+        data = expansion.expand_tree(self.document.data)
+        self.origins, unknown = apply_variables(data, self.environ)
         self.problems += unknown
-        # A variable that replaces a value also replaces the reference in it.
+        # A variable that replaces a value also replaces a reference in it.
         self.problems += [
             Problem(path, text)
             for path, text in expansion.problems.items()
-            if not _within(path, self.origins)
+            if not is_below(path, self.origins)
         ]
-        self._place_data(data)
-        settings = self._validated(data)
+        self._resolve_data_dir(data)
+        settings = self._validate(data)
         if settings is not None:
-            self.problems += check(settings, self.role)
+            self.problems += check_settings(settings, self.role)
         if settings is None or self.problems:
-            raise self._error()
+            raise self._make_error()
         return settings
 
-    def _place_data(self, data: dict[str, Any]) -> None:
-        """Relative to the file that names it, not to where the process happens to start."""
+    def _resolve_data_dir(self, data: dict[str, Any]) -> None:
+        """Makes the folder absolute. It is relative to the file that names it, not to where the
+        process happens to start."""
         given = data.get("data_dir")
         if given is None:
-            data["data_dir"] = data_home(self.environ)
+            data["data_dir"] = find_data_home(self.environ)
         elif isinstance(given, str):
-            place = Path(given).expanduser()
+            folder = Path(given).expanduser()
             if self.path is not None and ("data_dir",) not in self.origins:
-                place = self.path.parent / place
-            data["data_dir"] = place.absolute()
+                folder = self.path.parent / folder
+            data["data_dir"] = folder.absolute()
 
-    def _validated(self, data: dict[str, Any]) -> Settings | None:
-        """The settings; what is wrong is noted and left out, so that the rest is checked too."""
+    def _validate(self, data: dict[str, Any]) -> Settings | None:
+        """The settings. Notes what is wrong and removes it, so that the rest is checked too."""
         known = {problem.path for problem in self.problems if problem.path}
-        for _ in range(8):
+        for _ in range(_MAX_ROUNDS):
             try:
                 return Settings.model_validate(data)
             except ValidationError as error:
-                found = list(from_validation(error))
-            self.problems += [each for each in found if not _within(each.path, known)]
-            for each in sorted(found, key=lambda problem: _order(problem.path), reverse=True):
-                _remove(data, each.path)
+                found = list(translate_errors(error))
+            self.problems += [each for each in found if not is_below(each.path, known)]
+            # From the end of a list, so that removing an item does not move the others.
+            for each in sorted(found, key=lambda problem: sort_key(problem.path), reverse=True):
+                remove_value(data, each.path)
         return None
 
-    def _error(self) -> ConfigError:
-        lines = list(dict.fromkeys(self._line(each) for each in self._ordered()))
+    def _make_error(self) -> ConfigError:
+        ordered = sorted(
+            self.problems, key=lambda each: (self._find_line(each.path), sort_key(each.path))
+        )
+        lines = list(dict.fromkeys(self._format_problem(each) for each in ordered))
         if len(lines) == 1:
             return ConfigError(lines[0])
         return ConfigError(f"{len(lines)} problems in the configuration:\n  " + "\n  ".join(lines))
 
-    def _ordered(self) -> list[Problem]:
-        return sorted(self.problems, key=lambda each: (self._number(each.path), _order(each.path)))
-
-    def _number(self, path: KeyPath) -> int:
+    def _find_line(self, path: KeyPath) -> int:
+        """The line of the nearest thing around the path that is in the file, else 0."""
         while path and path not in self.document.lines:
             path = path[:-1]
         return self.document.lines.get(path, 0)
 
-    def _line(self, problem: Problem) -> str:
-        origin = next(
-            (name for p, name in self.origins.items() if _within(problem.path, {p})), None
-        )
-        if origin is not None:
-            return f"{origin}: {problem}"
-        number = self._number(problem.path)
+    def _format_problem(self, problem: Problem) -> str:
+        """The problem, after the variable or the file and line that it comes from."""
+        for path, variable in self.origins.items():
+            if is_below(problem.path, {path}):
+                return f"{variable}: {problem}"
+        number = self._find_line(problem.path)
         return f"{self.path}:{number}: {problem}" if number else str(problem)
-
-
-def _within(path: KeyPath, roots: Iterable[KeyPath]) -> bool:
-    """Whether the path is one of the roots or below one."""
-    return any(path[: len(root)] == root for root in roots)
-
-
-def _order(path: KeyPath) -> tuple[tuple[bool, str | int], ...]:
-    """Sorts paths although they mix names and positions."""
-    return tuple((isinstance(part, str), part) for part in path)
-
-
-def _remove(data: Any, path: KeyPath) -> None:
-    """Takes away what is at the path, or the nearest thing around it that is there."""
-    for depth, key in enumerate(path):
-        last = depth == len(path) - 1
-        below = _get(data, key)
-        following = None if last else _get(below, path[depth + 1])
-        if last or following is None:
-            if isinstance(data, dict):
-                data.pop(key, None)
-            elif isinstance(data, list) and isinstance(key, int) and key < len(data):
-                del data[key]
-            return
-        data = below
-
-
-def _get(data: Any, key: str | int) -> Any:
-    if isinstance(data, dict):
-        return data.get(key)
-    if isinstance(data, list) and isinstance(key, int) and key < len(data):
-        return data[key]
-    return None

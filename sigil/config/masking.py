@@ -1,4 +1,8 @@
-"""What must not be shown: finding secrets in the settings, and showing settings without them."""
+"""Finds the secrets in the settings, and shows the settings without them.
+
+A secret is known in one of three ways: by its type (`SecretStr`), by the name of an option of a
+channel or provider (`bot_token`), or by its place in a URL (`redis://user:password@host`).
+"""
 
 from __future__ import annotations
 
@@ -20,9 +24,9 @@ _SECRET_WORDS = frozenset(
         *("pass", "passphrase", "passwd", "password", "pin", "pwd", "secret", "secrets", "token"),
     }
 )
-# A bare `key` names many harmless things; with one of these beside it, it opens something.
+# A bare `key` names many harmless things. Beside one of these words it is a secret.
 _KEY_WORDS = frozenset({"access", "api", "auth", "encryption", "master", "private", "signing"})
-# Quotes end a URL, so that in a line of JSON nothing beyond it is taken for a part of it.
+# A quote ends a URL, so that in a line of JSON the match does not run into the next value.
 _USER_INFO = re.compile(r"""(://)[^\s/?#@"']*:[^\s/?#"']*@""")
 _QUERY = re.compile(
     r"""([?&][^=&\s"']*(?:key|pass|secret|token)[^=&\s"']*=)[^&\s#"'\\]+""", re.IGNORECASE
@@ -30,71 +34,73 @@ _QUERY = re.compile(
 
 
 def looks_secret(name: str) -> bool:
-    """Whether what goes by this name is to be kept out of sight: `bot_token`, `apiKey`."""
+    """Whether a value of this name must not be shown: `bot_token`, `apiKey`."""
     words = {word.lower() for word in _WORDS.findall(name)}
     return bool(words & _SECRET_WORDS) or ("key" in words and bool(words & _KEY_WORDS))
 
 
-def mask_url(text: str) -> str:
-    """The text with the passwords of any URLs in it masked."""
+def mask_urls(text: str) -> str:
+    """Masks the passwords and tokens of all URLs in the text."""
     return _QUERY.sub(rf"\g<1>{MASK}", _USER_INFO.sub(rf"\g<1>{MASK}@", text))
 
 
-def masked(settings: Settings) -> dict[str, Any]:
+def mask_settings(settings: Settings) -> dict[str, Any]:
     """The settings as plain data for people to see, with `MASK` in place of every secret."""
-    shown: dict[str, Any] = _masked(settings.model_dump())
+    shown: dict[str, Any] = _mask(settings.model_dump())
     if settings.redis.url is not None:
-        shown["redis"]["url"] = _masked_redis(settings.redis.url.get_secret_value())
+        # The user name goes too: for Redis it may be a part of the credentials.
+        scheme, _, rest = settings.redis.url.get_secret_value().partition("://")
+        _, at, place = rest.rpartition("@")
+        shown["redis"]["url"] = mask_urls(f"{scheme}://{MASK if at else ''}{at}{place}")
     return shown
 
 
-def secret_values(settings: Settings) -> set[str]:
-    """Every secret in the settings, also those in URLs and in options that look like one."""
-    return {value for value in _secrets(settings.model_dump()) if value}
+def find_secrets(settings: Settings) -> set[str]:
+    """Every secret in the settings, including those in URLs and in options that look secret."""
+    return {value for value in _find_secrets(settings.model_dump()) if value}
 
 
-def _hidden(path: tuple[str, ...]) -> bool:
-    """Whether this path leads into an option of a channel or provider that is a secret by its
-    name. Other secrets are known by their type; ids may be anything."""
+def _is_secret_option(path: tuple[str, ...]) -> bool:
+    """Whether this path leads into an option of a channel or provider whose name is secret.
+
+    Other names say nothing: ids may be any word, and other secrets are known by their type.
+    """
     if len(path) < 4 or path[0] not in {"channels", "providers"} or path[2] != "options":
         return False
     return any(looks_secret(name) or "key" in name.lower() for name in path[3:])
 
 
-def _masked(value: Any, path: tuple[str, ...] = ()) -> Any:
+def _mask(value: Any, path: tuple[str, ...] = ()) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Mapping):
-        return {key: _masked(item, (*path, str(key))) for key, item in value.items()}
+        return {key: _mask(item, (*path, str(key))) for key, item in value.items()}
     if isinstance(value, list):
-        return [_masked(item, path) for item in value]
-    if isinstance(value, SecretStr) or _hidden(path):
+        return [_mask(item, path) for item in value]
+    if isinstance(value, SecretStr) or _is_secret_option(path):
         return MASK
-    return value if isinstance(value, (int, float)) else mask_url(str(value))
+    return value if isinstance(value, (int, float)) else mask_urls(str(value))
 
 
-def _masked_redis(url: str) -> str:
-    scheme, _, rest = url.partition("://")
-    _, at, place = rest.rpartition("@")
-    return mask_url(f"{scheme}://{MASK}@{place}" if at else url)
-
-
-def _secrets(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+def _find_secrets(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _secrets(item, (*path, str(key)))
+            yield from _find_secrets(item, (*path, str(key)))
     elif isinstance(value, list):
         for item in value:
-            yield from _secrets(item, path)
+            yield from _find_secrets(item, path)
     elif isinstance(value, SecretStr):
-        yield from _with_password(value.get_secret_value(), secret=True)
-    elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
-        yield from _with_password(str(value), secret=_hidden(path))
-
-
-def _with_password(text: str, *, secret: bool) -> Iterator[str]:
-    if secret:
+        text = value.get_secret_value()
         yield text
+        yield from _find_passwords(text)
+    elif isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        if _is_secret_option(path):
+            yield str(value)
+        yield from _find_passwords(str(value))
+
+
+def _find_passwords(text: str) -> Iterator[str]:
+    """The password in a URL, as it stands there and percent-decoded."""
     _, scheme, rest = text.partition("://")
     user_info, at, _ = rest.rpartition("@")
     password = user_info.partition(":")[2]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from sigil.config.document import KeyPath
-from sigil.config.schema import Settings
-from sigil.config.types import PATTERNS
+from sigil.config.paths import KeyPath, format_path
+from sigil.config.schema import PATTERNS
+from sigil.config.schema.lookup import list_fields
 
+# By pydantic's type of error (https://docs.pydantic.dev/latest/errors/validation_errors/).
 _WORDS = {
     "missing": "is missing",
     "string_type": "must be text",
@@ -38,8 +38,8 @@ _WORDS = {
     "too_long": "has more than {max_length} entries",
     "path_type": "must be a path",
 }
+# These come from `sigil.config.schema.values`, whose messages are fit to be shown.
 _OWN = frozenset({"not_a_flag", "secret_empty", "redis_url", "redis_url_parts"})
-_UNIONS = (Union, UnionType)
 
 
 @dataclass(frozen=True)
@@ -50,75 +50,29 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        return f"{dotted(self.path)}: {self.text}" if self.path else self.text
+        return f"{format_path(self.path)}: {self.text}" if self.path else self.text
 
 
-def dotted(path: Iterable[str | int]) -> str:
-    """`("bindings", 0, "channel")` as people write it: `bindings[0].channel`."""
-    out = ""
-    for part in path:
-        if isinstance(part, int):
-            out += f"[{part}]"
-        else:
-            out += f".{part}" if out else part
-    return out
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'pairing'?`, or nothing if no known word is close."""
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'pairing'?`, or "" if no known word is close."""
     close = difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
-def parts(annotation: Any) -> Iterator[Any]:
-    """The alternatives of a type with `Annotated` and unions taken apart, without None."""
-    if hasattr(annotation, "__metadata__"):
-        yield from parts(annotation.__origin__)
-    elif get_origin(annotation) in _UNIONS:
-        for each in get_args(annotation):
-            yield from parts(each)
-    elif annotation is not type(None):
-        yield annotation
-
-
-def child(annotation: Any, key: str | int) -> Any:
-    """The type found under a key of this type; None where no such key can be."""
-    for each in parts(annotation):
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            if isinstance(key, str) and key in each.model_fields:
-                return each.model_fields[key].annotation
-        elif get_origin(each) in (dict, list):
-            return get_args(each)[-1]
-        elif each is Any:
-            return Any
-    return None
-
-
-def fields_at(path: KeyPath) -> list[str]:
-    """The names of the settings in the section at this path; none if it is no section."""
-    annotation: Any = Settings
-    for key in path:
-        annotation = child(annotation, key)
-    for each in parts(annotation):
-        if isinstance(each, type) and issubclass(each, BaseModel):
-            return list(each.model_fields)
-    return []
-
-
-def from_validation(error: ValidationError) -> Iterator[Problem]:
-    """Pydantic's findings in words of our own, since its messages repeat the input."""
+def translate_errors(error: ValidationError) -> Iterator[Problem]:
+    """Says pydantic's findings in words of our own, since its messages repeat the input."""
     for item in error.errors(include_url=False, include_input=False):
         path = tuple(item["loc"])
         if path and path[-1] == "[key]":
             path = path[:-1]
-        yield Problem(path, _text(item["type"], item["msg"], item.get("ctx", {}), path))
+        yield Problem(path, _describe_error(item["type"], item["msg"], item.get("ctx", {}), path))
 
 
-def _text(kind: str, message: str, context: Mapping[str, Any], path: KeyPath) -> str:
+def _describe_error(kind: str, message: str, context: Mapping[str, Any], path: KeyPath) -> str:
     if kind in _OWN:
         return message
     if kind == "extra_forbidden":
-        return f"unknown key{suggestion(str(path[-1]), fields_at(path[:-1]))}"
+        return f"unknown key{suggest(str(path[-1]), list_fields(path[:-1]))}"
     if kind == "string_pattern_mismatch":
         return PATTERNS[context["pattern"]]
     words = _WORDS.get(kind)

@@ -1,7 +1,7 @@
-"""Signs of life of the worker processes on this machine, one small file per process.
+"""Signs of life of the worker processes on this machine: one small file for each process.
 
-`sigil worker ROLE --check` and `sigil up` read them. They say that the process's event loop
-turns, not that Redis answers: starting a worker anew does not bring Redis back.
+`sigil worker ROLE --check` and `sigil up` read them. A sign shows that the process's event loop
+runs, not that Redis is up: restarting a worker would not bring Redis back.
 """
 
 from __future__ import annotations
@@ -20,20 +20,24 @@ EVERY_S = 2.0
 FRESH_S = 15.0
 
 
-def _folder(settings: Settings) -> Path:
-    """Not in data_dir, which a container may not be able to write to."""
+def _find_folder(settings: Settings) -> Path:
+    """The folder for this installation's signs, below the system's folder for temporary files.
+
+    Its name is a digest of what tells two Sigils on one machine apart. It is not in data_dir,
+    which a container may not be able to write to.
+    """
     url = settings.redis.url.get_secret_value() if settings.redis.url else ""
-    which = "\0".join((str(settings.data_dir), settings.redis.prefix, url))
-    digest = hashlib.sha256(which.encode()).hexdigest()[:16]
+    installation = "\0".join((str(settings.data_dir), settings.redis.prefix, url))
+    digest = hashlib.sha256(installation.encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"sigil-{os.getuid()}" / digest
 
 
 class Heartbeat:
-    """This process's sign of life. `beat` it every `EVERY_S` seconds, `end` it on a clean exit."""
+    """This process's sign of life. `beat` every `EVERY_S` seconds, `end` on a clean exit."""
 
     def __init__(self, settings: Settings, role: str) -> None:
-        """Raises `ConfigError` if the folder belongs to somebody else."""
-        folder = _folder(settings)
+        """Raises `ConfigError` if the folder belongs to another user."""
+        folder = _find_folder(settings)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.parent.chmod(0o700)  # fails for a folder that another user put there
@@ -42,26 +46,28 @@ class Heartbeat:
         self._path = folder / f"{role}-{os.getpid()}"
 
     def beat(self) -> None:
-        """Renews the sign; a full disk is not worth an error."""
+        """Renews the sign. A full disk is not worth an error."""
         with contextlib.suppress(OSError):
             self._path.touch(mode=0o600)
 
     def end(self) -> None:
-        """Takes the sign away."""
+        """Removes the sign."""
         self._path.unlink(missing_ok=True)
 
 
-def alive(settings: Settings, role: str) -> set[int]:
-    """The pids of this machine's worker processes of a role that showed life lately."""
+def find_live_workers(settings: Settings, role: str) -> set[int]:
+    """The process ids of this machine's workers of a role whose sign is fresh.
+
+    Removes the signs of processes that no longer exist.
+    """
     oldest = time.time() - FRESH_S
-    found = set()
-    for path in _folder(settings).glob(f"{role}-*"):
+    live = set()
+    for path in _find_folder(settings).glob(f"{role}-*"):
         pid = int(path.name.rpartition("-")[2])
-        with contextlib.suppress(OSError):
-            os.kill(pid, 0)
+        try:
+            os.kill(pid, 0)  # signal 0 only asks whether the process exists
             if path.stat().st_mtime >= oldest:
-                found.add(pid)
-                continue
-            continue
-        path.unlink(missing_ok=True)
-    return found
+                live.add(pid)
+        except OSError:
+            path.unlink(missing_ok=True)
+    return live

@@ -1,38 +1,43 @@
 """Runs every role of Sigil on this machine as child processes, and keeps them running.
 
-Synchronous and light: it waits, and starts again what ends. It imports neither Celery nor a
-Redis client. Its children do not outlive it.
+    start:  Valkey → gateway and workers → wait until all are ready
+    watch:  start again what ends, keep the logs small
+    stop:   gateway and workers → Valkey
+
+It is synchronous and light: it waits and imports neither Celery nor a Redis client. Its children
+do not outlive it.
 """
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from sigil.addresses import local_host
 from sigil.config import Settings
-from sigil.errors import SigilError
-from sigil.host import embedded, heartbeat
+from sigil.config.schema import WORKER_ROLES, WorkerRole
+from sigil.host import embedded
+from sigil.host.child import Child, StartFailed
 from sigil.host.embedded import EmbeddedValkey
-from sigil.host.processes import private_folder, spawn, stop, tail
+from sigil.host.folders import private_folder
+from sigil.host.heartbeat import find_live_workers
+from sigil.host.pages import fetch_page
+from sigil.host.processes import stop
 
-READY_S = 60.0
+READY_WITHIN_S = 60.0
 # Nothing may be left 8 s after Ctrl-C: turns get 3 s, a process 6 s in all, Valkey 1.5 s.
 GRACE_S = 3.0
-STOP_S = 6.0
-STOP_VALKEY_S = 1.5
-FIRST_PAUSE_S, LAST_PAUSE_S = 0.5, 8.0  # before a process that ended is started again
-STEADY_S = 30.0  # after so long the first pause applies again
+STOP_WITHIN_S = 6.0
+STOP_VALKEY_WITHIN_S = 1.5
 MAX_LOG_BYTES = 8 * 1024 * 1024
-_LOOK_S = 0.1
-_ROTATE_S = 5.0
+_LOOK_EVERY_S = 0.1
+_ROTATE_EVERY_S = 5.0
+_PAGE_WITHIN_S = 2.0
 
 FLOWER_AT = ("127.0.0.1", 5555)
 _FLOWER = (
@@ -45,140 +50,100 @@ _FLOWER = (
 )
 
 
-class StartFailed(SigilError):
-    """A process ended, or did not become ready, while everything was being started."""
-
-    code = "up.start_failed"
-
-
-@dataclass
-class Child:
-    """One process to keep running; `worker` is the role whose sign of life it shows."""
-
-    name: str
-    argv: Sequence[str]
-    log: Path
-    worker: str | None = None
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    pause: float = FIRST_PAUSE_S
-    due: float = 0.0
-
-
 class Supervisor:
-    """`say` is told in sentences what happens; `port` is the gateway's."""
+    """The processes of one `sigil up`. It is synchronous; `ask_to_stop` may come from a signal."""
 
     def __init__(
         self, settings: Settings, *, port: int, flower: bool, say: Callable[[str], None]
     ) -> None:
+        """`port` is the gateway's. `say` shows a sentence to the person who started it."""
         self._settings = settings
         self._say = say
         self._logs = private_folder(private_folder(settings.data_dir) / "logs")
         self._stopping = threading.Event()
         self._valkey: EmbeddedValkey | None = None
-        host = settings.gateway.host
-        self._address = ("127.0.0.1" if host in ("0.0.0.0", "::") else host, port)  # noqa: S104  # compared, not bound
         self._env = os.environ | {
             "SIGIL_DATA_DIR": str(settings.data_dir),
             "SIGIL_GATEWAY__PORT": str(port),
             "SIGIL_TIMEOUTS__GRACE": str(min(GRACE_S, settings.timeouts.grace)),
         }
-        self._pages = [(self._address, "/readyz")] + [(FLOWER_AT, "/healthcheck")] * flower
-        self.children = list(self._all(flower))
+        self._pages = [(local_host(settings.gateway.host), port, "/readyz")]
+        if flower:
+            self._pages.append((*FLOWER_AT, "/healthcheck"))
+        self.children = list(self._make_children(flower))
 
-    def _all(self, flower: bool) -> Iterator[Child]:
-        yield self._child("gateway", "sigil", "gateway")
-        for role in ("routing", "agent", "outbound"):
+    def _make_children(self, flower: bool) -> Iterator[Child]:
+        def child(name: str, *module: str, worker: WorkerRole | None = None) -> Child:
+            argv = [sys.executable, "-m", *module]
+            return Child(name, argv, self._env, self._logs / f"{name}.log", worker)
+
+        yield child("gateway", "sigil", "gateway")
+        for role in WORKER_ROLES:
             for number in range(1, getattr(self._settings.workers, role).processes + 1):
                 name = role if number == 1 else f"{role}-{number}"
-                yield self._child(name, "sigil", "worker", role, worker=role)
+                yield child(name, "sigil", "worker", role, worker=role)
         if flower:
-            yield self._child("flower", *_FLOWER)
-
-    def _child(self, name: str, *module: str, worker: str | None = None) -> Child:
-        argv = [sys.executable, "-m", *module]
-        return Child(name, argv, self._logs / f"{name}.log", worker)
+            yield child("flower", *_FLOWER)
 
     def ask_to_stop(self) -> None:
-        """Ends `start` and `watch` soon; safe in a signal handler."""
+        """Makes `start` and `watch` return soon. Safe in a signal handler."""
         self._stopping.set()
 
     def start(self) -> bool:
-        """Starts everything and returns when it is ready, or False if asked to stop.
+        """Starts everything and returns True when all is ready, or False if asked to stop.
 
         Raises `ConfigError` from the embedded Valkey, and `StartFailed` with the last lines of
-        the log of what ended. The caller stops what runs by then.
+        the log of the process that ended. The caller then stops what runs.
         """
         if self._settings.redis.url is None:
             self._valkey = embedded.start(self._settings.data_dir)
         for child in self.children:
-            self._spawn(child)
-        deadline = time.monotonic() + READY_S
-        while not self._ready():
-            self._check_start(late=time.monotonic() > deadline)
-            if self._stopping.wait(_LOOK_S):
+            child.start()
+        deadline = time.monotonic() + READY_WITHIN_S
+        while not self._is_ready():
+            for child in self.children:
+                child.check_start()
+            if time.monotonic() > deadline:
+                raise StartFailed(
+                    f"Sigil was not ready within {READY_WITHIN_S:.0f} s; see {self._logs}."
+                )
+            if self._stopping.wait(_LOOK_EVERY_S):
                 return False
         return True
 
     def watch(self) -> None:
         """Starts again what ends, and bounds the logs, until asked to stop."""
-        rotate = time.monotonic()
-        while not self._stopping.wait(_LOOK_S):
+        rotate_at = time.monotonic()
+        while not self._stopping.wait(_LOOK_EVERY_S):
             self._revive_valkey()
             for child in self.children:
-                self._revive(child)
-            if time.monotonic() >= rotate:
-                rotate = time.monotonic() + _ROTATE_S
+                if news := child.revive():
+                    self._say(news)
+            if time.monotonic() >= rotate_at:
+                rotate_at = time.monotonic() + _ROTATE_EVERY_S
                 for log in self._logs.glob("*.log"):
-                    _bound(log)
+                    _rotate_log(log)
 
     def stop(self) -> None:
-        """Ends everything, Valkey last, so that workers can hand back their lanes."""
-        stop([c.process for c in self.children if c.process is not None], within=STOP_S)
+        """Ends everything. Valkey goes last, so that workers can still hand back their lanes."""
+        running = [child.process for child in self.children if child.process is not None]
+        stop(running, within=STOP_WITHIN_S)
         if self._valkey is not None:
-            self._valkey.stop(within=STOP_VALKEY_S)
+            self._valkey.stop(within=STOP_VALKEY_WITHIN_S)
             self._valkey = None
 
-    def _spawn(self, child: Child) -> None:
-        child.process = spawn(child.argv, log=child.log, env=self._env)
-        child.started = time.monotonic()
-
-    def _ready(self) -> bool:
-        living = {r: heartbeat.alive(self._settings, r) for r in ("routing", "agent", "outbound")}
-        workers = [c for c in self.children if c.worker is not None]
-        return all(
-            c.process is not None and c.process.pid in living[c.worker or ""] for c in workers
-        ) and all(_answers(address, path) for address, path in self._pages)
-
-    def _check_start(self, *, late: bool) -> None:
+    def _is_ready(self) -> bool:
+        live = {role: find_live_workers(self._settings, role) for role in WORKER_ROLES}
         for child in self.children:
-            code = None if child.process is None else child.process.poll()
-            if code is not None:
-                raise StartFailed(
-                    f"{child.name} did not start (exit code {code}); "
-                    f"{child.log} ends with:{tail(child.log)}"
-                )
-        if late:
-            raise StartFailed(f"Sigil was not ready within {READY_S:.0f} s; see {self._logs}.")
-
-    def _revive(self, child: Child) -> None:
-        now = time.monotonic()
-        if child.process is None:
-            if now >= child.due:
-                self._spawn(child)
-            return
-        code = child.process.poll()
-        if code is None:
-            return
-        if now - child.started > STEADY_S:
-            child.pause = FIRST_PAUSE_S
-        self._say(
-            f"{child.name} ended (exit code {code}) and is started again "
-            f"in {child.pause:g} s; see {child.log}"
-        )
-        child.process = None
-        child.due = now + child.pause
-        child.pause = min(2 * child.pause, LAST_PAUSE_S)
+            if child.worker is not None and (
+                child.process is None or child.process.pid not in live[child.worker]
+            ):
+                return False
+        for host, port, path in self._pages:
+            page = fetch_page(host, port, path, timeout=_PAGE_WITHIN_S)
+            if page is None or page[0] != 200:
+                return False
+        return True
 
     def _revive_valkey(self) -> None:
         if self._valkey is None or self._valkey.process.poll() is None:
@@ -190,20 +155,12 @@ class Supervisor:
         self._valkey = embedded.start(self._settings.data_dir)
 
 
-def _answers(address: tuple[str, int], path: str) -> bool:
-    connection = http.client.HTTPConnection(*address, timeout=2)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+def _rotate_log(log: Path) -> None:
+    """Moves a log that has grown large to `.log.1`, and empties it in place.
 
-
-def _bound(log: Path) -> None:
-    """Keeps a log and one older part of it. Whoever writes to it appends, so goes on at its
-    new end; a line that is written in between is lost."""
+    The process that writes to it has it open for appending, so it goes on at the new end. A line
+    that is written between the copy and the cut is lost.
+    """
     if log.stat().st_size > MAX_LOG_BYTES:
         shutil.copyfile(log, log.with_suffix(".log.1"))
         os.truncate(log, 0)

@@ -15,7 +15,7 @@ from sigil.money.store import Limit
 
 if TYPE_CHECKING:
     from sigil.config import Settings
-    from sigil.config.models import DollarLimits
+    from sigil.config.schema import DollarLimits
     from sigil.money.price_book import PriceBook
     from sigil.money.store import BudgetStore
 

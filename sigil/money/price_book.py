@@ -15,7 +15,7 @@ from sigil.money.price import Price
 from sigil.money.price_list import find_list_price, load_price_list
 
 if TYPE_CHECKING:
-    from sigil.config.models import PriceSettings, ProviderSettings
+    from sigil.config.schema import PriceSettings, ProviderSettings
 
 _MOST_CACHED = 4096
 _LONGEST_NAME = 256

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from genai_prices import types
 
-    from sigil.config.models import ProviderSettings
+    from sigil.config.schema import ProviderSettings
 
 # What some providers are called in Sigil, and their vendors in genai-prices.
 _VENDOR_IDS = {"gemini": "google", "moonshot": "moonshotai", "xai": "x-ai"}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sigil.providers.base import ModelInfo
 
 if TYPE_CHECKING:
-    from sigil.config.models import ModelOverride
+    from sigil.config.schema import ModelOverride
 
 # A release of a model has its date or number after its name: `-2026-11-22` (OpenAI), `-20261122`
 # (Anthropic; `@20261122` on clouds), `-001`, `-11-22` or `-11-2026` (Google).

@@ -38,7 +38,7 @@ from sigil.providers.chain.meter import Meter
 from sigil.providers.openai import servers
 
 if TYPE_CHECKING:
-    from sigil.config.models import ModelOverride
+    from sigil.config.schema import ModelOverride
     from sigil.providers.chain.health import Health
 
 log = structlog.get_logger(__name__)

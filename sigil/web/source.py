@@ -8,9 +8,9 @@ checking Origin stops a foreign page from acting through its visitor's browser (
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
+from sigil.addresses import is_loopback, is_wildcard
 from sigil.web.responses import RequestRefused
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from sigil.config.schema import GatewaySettings
 
-_WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104  # recognised, not bound to
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -56,7 +55,7 @@ class SourcePolicy:
     def _is_known_host(self, host: str, name: str, request: Request) -> bool:
         if name in self._allowed_hosts or host in self._allowed_hosts:
             return True
-        if self._own_host in _WILDCARDS:
+        if is_wildcard(self._own_host):
             # We listen on every address, so the one that the client reached is ours.
             server = request.scope.get("server")
             return server is not None and name == server[0]
@@ -87,18 +86,6 @@ def parse_host_name(host: str) -> str:
 def get_client_address(request: Request) -> str:
     """The address at the other end of the connection. Headers that claim another are ignored."""
     return request.client.host if request.client else ""
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    if name == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
 
 
 def is_local_request(request: Request) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sigil import logs
-from sigil.cli import worker
+from sigil.cli.commands import worker
 from sigil.config import load_settings
 from sigil.lanes import Wakeups
 from tests.chaos import mutations

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from sigil.host import embedded
+from sigil.host.embedded import find_binary
 from tests.workers.stack import Stack, events, say, short_folder, until, wait_until
 
 pytestmark = [
@@ -41,7 +41,7 @@ def servers(folder: Path) -> Iterator[tuple[Start, dict[int, subprocess.Popen[by
         conf = home / "valkey.conf"
         fixed = ("bind 127.0.0.1", f"port {port}", f"dir {home}")
         conf.write_text("\n".join((*fixed, *lines)) + "\n")
-        argv = [str(embedded._binary()), str(conf), *(["--sentinel"] if sentinel else [])]
+        argv = [str(find_binary()), str(conf), *(["--sentinel"] if sentinel else [])]
         with (home / "log").open("wb") as log:
             running[port] = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
         login = {} if sentinel else {"password": PASSWORD}

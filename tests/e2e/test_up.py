@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sigil.config import load_settings
-from sigil.host import heartbeat
+from sigil.host.heartbeat import find_live_workers
 from tests.workers.stack import ROOT, short_folder, wait_until
 
 pytestmark = [
@@ -235,7 +235,7 @@ def test_a_role_that_dies_is_started_again(up: Up, words: str):
     wait_until(lambda: any(words in c for p, c in up.family().items() if p != first), within=10)
     up.env["SIGIL_GATEWAY__PORT"] = address.rstrip("/").rpartition(":")[2]
     settings = load_settings(environ=up.env)
-    wait_until(lambda: up.child("worker agent") in heartbeat.alive(settings, "agent"), within=20)
+    wait_until(lambda: up.child("worker agent") in find_live_workers(settings, "agent"), within=20)
     wait_until(lambda: answers(address), within=20)  # a new gateway needs a moment to listen
     answer, _ = up.run("chat", "again", stdout=subprocess.PIPE).communicate(timeout=40)
     assert "again" in answer.decode()

@@ -11,7 +11,7 @@ from genai_prices.types import StartDateConstraint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.config.models import ModelOverride, PriceSettings, ProviderSettings
+from sigil.config.schema import ModelOverride, PriceSettings, ProviderSettings
 from sigil.conversation import Usage
 from sigil.money.price import Price, Rates
 from sigil.money.price_book import PriceBook

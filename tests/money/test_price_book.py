@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 
-from sigil.config.models import ModelOverride, PriceSettings, ProviderSettings
+from sigil.config.schema import ModelOverride, PriceSettings, ProviderSettings
 from sigil.money.price_book import PriceBook
 from sigil.providers.openai.servers import COMPATIBLE
 

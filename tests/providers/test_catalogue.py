@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.config.models import ModelOverride
+from sigil.config.schema import ModelOverride
 from sigil.providers import catalogue
 from sigil.providers.base import ModelInfo
 from sigil.providers.catalogue import ANTHROPIC, GOOGLE, OPENAI, Catalogue, find, overridden

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from sigil.bootstrap import build
 from sigil.config import Settings
-from sigil.config.models import ModelOverride
+from sigil.config.schema import ModelOverride
 from sigil.errors import ErrorKind
 from sigil.messages import InboundMessage
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Provider

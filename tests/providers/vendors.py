@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from sigil.config.models import ProviderSettings
+from sigil.config.schema import ProviderSettings
 from sigil.providers import Provider
 from sigil.providers.registry import load
 from tests.providers.aimock import Aimock

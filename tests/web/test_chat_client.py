@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from rich.console import Console
 
-from sigil.cli import chat as command
+from sigil.cli import conversation
 from sigil.cli.client import Chat, Event
 from sigil.errors import SigilError, StoreError
 from sigil.messages import OutboundMessage
@@ -89,7 +89,7 @@ async def test_one_question_prints_its_answer_and_ends(
     served: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with workers(served):
-        await asyncio.to_thread(command.run, served.url, None, None, "what **now**?")
+        await asyncio.to_thread(conversation.run_chat, served.url, None, None, "what **now**?")
     out = capsys.readouterr().out
     assert "what **now**?" in out  # as it is, for a pipe
     assert "\x1b" not in out
@@ -107,7 +107,7 @@ async def test_lines_from_a_pipe_are_answered_in_order(
 
     monkeypatch.setattr("builtins.input", read)
     async with workers(served):
-        await asyncio.to_thread(command.run, served.url)
+        await asyncio.to_thread(conversation.run_chat, served.url)
     out = capsys.readouterr().out
     assert 0 <= out.index("alpha") < out.index("beta")
 
@@ -126,7 +126,7 @@ async def test_an_answer_cannot_command_the_terminal(
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(sending, loop))
 
     monkeypatch.setattr(Chat, "say", say_and_be_answered)
-    await asyncio.to_thread(command.run, served.url, None, None, "hello")
+    await asyncio.to_thread(conversation.run_chat, served.url, None, None, "hello")
     assert "\nsafe]0;owned2J text\n" in capsys.readouterr().out
 
 
@@ -141,7 +141,7 @@ async def test_on_a_terminal_drafts_grow_and_give_way_to_the_answer() -> None:
         yield Event("reply", {"text": "really", "final": True}, "31-0")
         raise AssertionError("it read on after the answer")
 
-    await command._show(events(), console)
+    await conversation._show_answer(events(), console)
     out = screen.getvalue()
     assert "line 1" in out
     assert "line 28" in out

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sigil.web.source import is_loopback, parse_host_name
+from sigil.addresses import is_loopback
+from sigil.web.source import parse_host_name
 from tests.web.serving import TOKEN, Serve, Served
 
 GUARDED = {"gateway": {"token": TOKEN, "allowed_hosts": ["chat.example", "alt.example:8443"]}}

@@ -90,11 +90,11 @@ class Stack:
         return process
 
     def wait_alive(self, role: str, process: subprocess.Popen[bytes]) -> None:
-        from sigil.host import heartbeat
+        from sigil.host.heartbeat import find_live_workers
 
         def alive() -> bool:
             assert process.poll() is None, self.log(role)
-            return process.pid in heartbeat.alive(self.settings, role)
+            return process.pid in find_live_workers(self.settings, role)
 
         wait_until(alive, within=30)
 

@@ -9,7 +9,7 @@ import uuid
 import pytest
 import redis
 
-from sigil.host import embedded
+from sigil.redis_urls import to_broker_url
 from tests.workers.stack import Stack, wait_until
 from workers.broker import transport_options
 from workers.publisher import Publisher, wakeups
@@ -34,7 +34,7 @@ def waiting(url: str, options: dict[str, object], queue: str) -> list[str]:
 
 @pytest.mark.valkey
 def test_each_lane_goes_to_its_queue(valkey_url: str, options):
-    publisher = Publisher(embedded.broker_url(valkey_url), options)
+    publisher = Publisher(to_broker_url(valkey_url), options)
     for lane in ("inbound:web:a", "session:any:b", "delivery:web:c", "session:any:d"):
         publisher.wake(lane)
     publisher.close()
@@ -46,7 +46,7 @@ def test_each_lane_goes_to_its_queue(valkey_url: str, options):
 
 @pytest.mark.valkey
 def test_closing_sends_all_that_waits(valkey_url: str, options):
-    publisher = Publisher(embedded.broker_url(valkey_url), options)
+    publisher = Publisher(to_broker_url(valkey_url), options)
     lanes = [f"session:any:{number}" for number in range(2000)]
     for lane in lanes:
         publisher.wake(lane)

@@ -1,0 +1,39 @@
+"""The table of models that rest, which several commands show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sigil.cli.output import print_table
+
+if TYPE_CHECKING:
+    from sigil.providers.chain.health_store import Cooldown
+
+
+def print_cooldowns(cooldowns: Sequence[Cooldown]) -> None:
+    """Prints which models rest and for how much longer, the longest last."""
+    rows = [
+        (
+            f"{each.provider}/{each.model}",
+            each.key or "-",
+            each.reason,
+            _describe_state(each),
+            each.failures,
+        )
+        for each in sorted(cooldowns, key=lambda each: each.seconds)
+    ]
+    print_table(("model", "key", "reason", "state", "failures"), rows)
+
+
+def _describe_state(cooldown: Cooldown) -> str:
+    if cooldown.probing:
+        return "being probed"
+    seconds = cooldown.seconds
+    if seconds == 0:
+        return "waits for a probe"
+    if seconds < 120:
+        return f"{seconds:.0f} s left"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min left"
+    return f"{seconds / 3600:.0f} h left"

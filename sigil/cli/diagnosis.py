@@ -1,0 +1,175 @@
+"""The checks of `sigil doctor`, in the order of its table."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sigil import bootstrap
+from sigil.addresses import is_loopback
+from sigil.cli import probes
+from sigil.cli.versions import list_versions
+from sigil.config import Settings, find_source, load_settings
+from sigil.config.masking import find_secrets
+from sigil.errors import ConfigError, SigilError
+
+State = Literal["ok", "warn", "fail"]
+MIN_TOKEN_CHARS = 16
+VENDORS = frozenset({"anthropic", "google", "openai"})
+# A shorter secret, such as a PIN, also stands in a file by chance.
+_MIN_SECRET_CHARS = 4
+_READABLE_BY_OTHERS = 0o044
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; `advice` says what to do if the state is not ok."""
+
+    check: str
+    state: State
+    detail: str
+    advice: str = ""
+
+
+def examine_installation(path: Path | None, role: str | None = None) -> Iterator[Finding]:
+    """Runs all checks that concern a role (None: all roles) on this machine. If the settings
+    cannot be loaded, the checks that need them are left out."""
+    versions = ", ".join(f"{name} {number}" for name, number in list_versions().items())
+    yield Finding("versions", "ok", versions)
+    try:
+        settings = load_settings(path, role=role)
+    except ConfigError as error:
+        yield Finding("configuration", "fail", str(error), "Correct the file or the variables.")
+        return
+    yield from _check_configuration(settings, find_source(path))
+    yield from _check_channels(settings)
+    yield _check_data_folder(settings.data_dir)
+    yield from _check_redis(settings)
+    if role in {None, "gateway"}:
+        yield _check_port(settings)
+    if role in {None, "agent"}:
+        yield from _check_providers(settings)
+
+
+def _check_configuration(settings: Settings, file: Path | None) -> Iterator[Finding]:
+    yield Finding("configuration", "ok", str(file or "no file; all defaults"))
+    if file is not None and _exposes_secrets(file, settings):
+        yield Finding(
+            "configuration",
+            "warn",
+            "holds secrets, and other users of this machine can read it",
+            f"chmod 600 {file}, or take them from variables: ${{NAME}}.",
+        )
+    token = settings.gateway.token
+    if token is not None and len(token.get_secret_value()) < MIN_TOKEN_CHARS:
+        yield Finding(
+            "gateway.token",
+            "warn" if is_loopback(settings.gateway.host) else "fail",
+            f"has fewer than {MIN_TOKEN_CHARS} characters",
+            "Make one with `openssl rand -hex 32`.",
+        )
+
+
+def _exposes_secrets(file: Path, settings: Settings) -> bool:
+    """Whether other users of this machine can read a secret in the file."""
+    try:
+        if not file.stat().st_mode & _READABLE_BY_OTHERS:
+            return False
+        text = file.read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return any(
+        len(secret) >= _MIN_SECRET_CHARS and secret in text for secret in find_secrets(settings)
+    )
+
+
+def _check_channels(settings: Settings) -> Iterator[Finding]:
+    try:
+        bootstrap.check_channels(settings)
+    except ConfigError as error:
+        yield Finding("channels", "fail", error.message, error.hint or "Correct its type.")
+    for place in _find_unknown_channels(settings):
+        yield Finding(
+            "channels", "warn", f"{place} names a channel that is not configured", "Is it a typo?"
+        )
+
+
+def _find_unknown_channels(settings: Settings) -> Iterator[str]:
+    for user_id, user in settings.users.items():
+        for i, identity in enumerate(user.identities):
+            if identity.partition(":")[0] not in settings.channels:
+                yield f"users.{user_id}.identities[{i}]"
+    for workspace_id, workspace in settings.workspaces.items():
+        for i, binding in enumerate(workspace.bindings):
+            if binding.channel not in settings.channels:
+                yield f"workspaces.{workspace_id}.bindings[{i}]"
+
+
+def _check_data_folder(folder: Path) -> Finding:
+    """The folder, or the nearest existing one above it, must be writable."""
+    nearest = next(each for each in (folder, *folder.parents) if os.access(each, os.F_OK))
+    if not nearest.is_dir():
+        return Finding("data folder", "fail", f"{nearest} is not a folder", "Set data_dir.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        advice = "Let the user that Sigil runs as write to it, or set data_dir."
+        return Finding("data folder", "fail", f"{nearest} cannot be written to", advice)
+    return Finding("data folder", "ok", str(folder))
+
+
+def _check_redis(settings: Settings) -> Iterator[Finding]:
+    own = settings.redis.url is None
+    try:
+        warnings = asyncio.run(probes.read_redis_warnings(settings))
+    except ConfigError as error:
+        # The private server comes and goes with `sigil up`, so that only others must be up.
+        yield Finding("redis", "warn" if own else "fail", error.message, error.hint or "")
+        return
+    except SigilError as error:
+        yield Finding("redis", "fail", str(error), "Is it running, and is redis.url right?")
+        return
+    yield Finding("redis", "ok", "embedded, answers" if own else "answers")
+    for warning in warnings:
+        yield Finding("redis", "warn", warning, "Change it in the server's configuration.")
+
+
+def _check_port(settings: Settings) -> Finding:
+    host, port = settings.gateway.host, settings.gateway.port
+    where = f"{host}:{port}"
+    problem = probes.find_port_problem(host, port)
+    if problem is None:
+        return Finding("port", "ok", f"{where} is free")
+    if probes.is_sigil(host, port):
+        return Finding("port", "ok", f"{where} is served by a running Sigil")
+    return Finding("port", "fail", f"{where}: {problem}", "Set gateway.host or gateway.port.")
+
+
+def _check_providers(settings: Settings) -> Iterator[Finding]:
+    keyless = list(_find_missing_keys(settings))
+    yield from keyless
+    model = settings.models.default
+    try:
+        bootstrap.check_models(settings)
+    except ConfigError as error:
+        if not keyless:  # otherwise the reason is the missing key
+            advice = error.hint or "Correct providers or models."
+            yield Finding("providers", "fail", error.message, advice)
+        return
+    if model.startswith("echo/"):
+        advice = "Set providers.openai.api_key and models.default; see `sigil config init`."
+        yield Finding("providers", "warn", "echo answers; no model is chosen", advice)
+    else:
+        yield Finding("providers", "ok", f"{model} answers first")
+
+
+def _find_missing_keys(settings: Settings) -> Iterator[Finding]:
+    for name, provider in settings.providers.items():
+        if (provider.type or name) not in VENDORS:
+            continue
+        given = provider.api_key or provider.api_keys or provider.base_url
+        if not given and "server" not in provider.options:
+            advice = f"Set providers.{name}.api_key, e.g. to ${{{name.upper()}_API_KEY}}."
+            yield Finding("providers", "fail", f"{name} has no api_key", advice)

@@ -1,0 +1,54 @@
+"""The settings of what Sigil connects to and listens on: Redis, HTTP, and where logs go."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sigil.config.schema.section import Section
+from sigil.config.schema.values import HostName, KeyPrefix, Level, Number, RedisUrl, Secret
+
+
+class RedisSettings(Section):
+    """The Redis (or Valkey) server that holds the broker and the state."""
+
+    url: RedisUrl | None = Field(
+        None,
+        description="redis://, rediss:// (TLS) or unix:// URL, or "
+        "sentinel://[user:password@]host:port[;host:port…]/master[/db]. "
+        "Not given: `sigil up` starts a private Valkey in data_dir.",
+    )
+    prefix: KeyPrefix = Field(
+        "sigil:",
+        description="Put before every key, so that several Sigils can share one server.",
+    )
+
+
+class GatewaySettings(Section):
+    """The HTTP server: web page, webhooks, health, metrics."""
+
+    host: HostName = Field(
+        "127.0.0.1",
+        description="Address to listen on. Anything beyond loopback needs a token.",
+    )
+    port: Annotated[int, Field(ge=0, le=65_535), Number] = Field(
+        8787, description="Port to listen on; 0 takes any free one."
+    )
+    token: Secret | None = Field(
+        None, description="A client that presents it acts as the owner. Needed beyond loopback."
+    )
+    allowed_hosts: list[HostName] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Further host names under which the page may be opened, e.g. behind a proxy.",
+    )
+
+
+class LoggingSettings(Section):
+    """Logs go to standard error."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: for people on a terminal, JSON elsewhere."
+    )
+    level: Level = Field("INFO", description="The lowest level that is logged.")

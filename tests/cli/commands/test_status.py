@@ -1,0 +1,46 @@
+"""`sigil status`, and what it says if the store is away."""
+
+import json
+
+from sigil.cli.commands.status import add_open
+
+
+def test_status_shows_the_days_newest_first(call, fake_redis):
+    code, out, _ = call("status")
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 0
+    assert rows == [
+        ["day", "accepted", "answered", "refused", "stopped", "dead", "open", "duplicate"],
+        ["2026-11-22", "10", "5", "2", "1", "0", "2", "1"],
+        ["2026-11-21", "1", "1", "0", "0", "0", "0", "0"],
+    ]
+
+
+def test_status_verify_fails_if_it_does_not_balance(call, fake_redis):
+    code, out, _ = call("status", "--verify")
+    assert code == 0
+    assert "it balances" in out
+    fake_redis.lanes.balanced = False
+    code, out, _ = call("status", "--verify")
+    assert code == 1
+    assert "one is lost" in out
+    code, out, _ = call("status", "--verify", "--json")
+    assert code == 1
+    assert json.loads(out)["verify"]["balanced"] is False
+    assert json.loads(out)["days"]["2026-11-22"]["open"] == 2
+
+
+def test_open_is_what_has_not_ended():
+    assert add_open({})["open"] == 0
+    assert add_open({"accepted": 3, "answered": 1, "dead": 1})["open"] == 1
+
+
+def test_without_redis_the_next_step_is_said(call, monkeypatch):
+    code, _, err = call("status")
+    assert code == 1
+    assert "`sigil up`" in err
+    monkeypatch.setenv("SIGIL_REDIS__URL", "redis://:hide-me@127.0.0.1:1/0")
+    code, _, err = call("status")
+    assert code == 1
+    assert "sigil doctor" in err
+    assert "hide-me" not in err

@@ -1,0 +1,32 @@
+"""What commands print: tables, JSON and errors."""
+
+import sys
+
+from sigil.cli import output
+from sigil.errors import StoreError
+
+
+def test_a_table_is_tab_separated_in_a_pipe(capsys):
+    output.print_table(("a", "b"), [("x\ty", "[red]1[/red]"), ("\x1b[2J", 2)])
+    assert capsys.readouterr().out == "a\tb\nx\\ty\t[red]1[/red]\n\\x1b[2J\t2\n"
+
+
+def test_a_table_is_drawn_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    output.print_table(("name", "state"), [("[bold]x", "ok"), ("\x1b[2J", "fail")])
+    drawn = capsys.readouterr().out
+    assert "[bold]x" in drawn
+    assert "\\x1b[2J" in drawn
+    assert "\t" not in drawn
+
+
+def test_json_is_one_line_in_a_pipe(capsys):
+    output.print_json({"a": ["ä"]})
+    assert capsys.readouterr().out == '{"a": ["ä"]}\n'
+
+
+def test_a_store_error_says_what_looks_into_it(capsys):
+    output.print_error(StoreError("Redis did not answer."))
+    assert capsys.readouterr().err == (
+        "error: Redis did not answer. `sigil doctor` looks into it.\n"
+    )
