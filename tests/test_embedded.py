@@ -159,7 +159,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(folder):
 @pytest.mark.skipif(sys.platform != "linux", reason="the system tells children on Linux only")
 def test_it_ends_with_the_process_that_started_it(folder):
     script = (
-        "import sys, time; from pathlib import Path; from sigil import embedded;"
+        "import sys, time; from pathlib import Path; from sigil.host import embedded;"
         "print(embedded.start(Path(sys.argv[1])).process.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen(

@@ -20,9 +20,12 @@ class StandIn:
         async def flush(self, stores: object) -> None:
             pass
 
+    class Stores:
+        counters = None
+
     def __init__(self) -> None:
         self.times = self.Times()
-        self.stores = None
+        self.stores = self.Stores()
         self.sweeps = 0
         self.sweep_error: Exception | None = None
         self.away: Exception | None = None
