@@ -10,7 +10,7 @@ import pytest
 
 from sigil.effects import Finish, Journal, Outcome, Push, Stop
 from sigil.errors import EffectRejected, LaneFull, LeaseLost, StoreError
-from sigil.lanes import Refusal
+from sigil.lanes import Refusal, Renewal
 from sigil.leases import Held, LeaseKeeper, LeaseTerms, Stopped
 from sigil.stores import Stores
 from sigil.testing import expire_leases, fake_stores
@@ -43,10 +43,35 @@ class Lanes:
         return call
 
 
+class LateAnswers:
+    """Lanes whose answer to a commit is on its way for as long as a test likes."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._lanes = stores.lanes
+        self.executed = asyncio.Event()
+        self.arrives = asyncio.Event()
+        self.renewed = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lanes, name)
+
+    async def commit(self, *args: Any, **kwargs: Any) -> Any:
+        answer = await self._lanes.commit(*args, **kwargs)
+        self.executed.set()
+        await self.arrives.wait()
+        return answer
+
+    async def renew(self, *args: Any, **kwargs: Any) -> Renewal:
+        try:
+            return await self._lanes.renew(*args, **kwargs)
+        finally:
+            self.renewed.set()
+
+
 class Bench:
-    def __init__(self) -> None:
-        self.stores = fake_stores()
-        self.lanes: Any = Lanes(self.stores)
+    def __init__(self, stores: Stores | None = None, lanes: Any = None) -> None:
+        self.stores = stores or fake_stores()
+        self.lanes: Any = lanes or Lanes(self.stores)
         self.woken = Woken()
 
     def keeper(self, ttl: float = 15.0, every: float = 60.0, **more: Any) -> LeaseKeeper:
@@ -138,6 +163,26 @@ async def test_leases_are_renewed_while_they_are_held(bench: Bench) -> None:
     renewals = bench.lanes.calls.count("renew")
     await asyncio.sleep(0.05)
     assert bench.lanes.calls.count("renew") == renewals, "nothing is held any more"
+
+
+async def test_a_renewal_that_meets_the_last_commit_does_not_swallow_its_wakeups(
+    stores: Stores,
+) -> None:
+    """The chaos run found this: the commit had ended the lease, the renewal found it gone and
+    cancelled the holder, so that nobody learned which lanes to wake and they waited for the
+    sweep."""
+    late = LateAnswers(stores)
+    bench = Bench(stores, late)
+    await bench.fill(*"12")
+    async with bench.keeper(every=0.01).hold(LANE) as held:
+        assert isinstance(held, Held)
+        committing = asyncio.ensure_future(held.commit(["1"]))
+        await late.executed.wait()
+        late.renewed.clear()
+        await late.renewed.wait()
+        late.arrives.set()
+        await committing
+    assert bench.woken.lanes == [LANE]
 
 
 async def test_a_lost_lease_cancels_its_holder(bench: Bench) -> None:

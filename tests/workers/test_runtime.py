@@ -17,6 +17,9 @@ from workers.runtime import Runtime
 class StandIn(Process):
     """A process, its gateway and that one's leases in one, with steps that a test controls."""
 
+    class Stores:
+        counters = None
+
     def __init__(self) -> None:
         super().__init__(gateway=self, settings=None)  # type: ignore[arg-type]
         self.keeper = self

@@ -1,4 +1,4 @@
-"""What users rely on in `sigil.providers`, row by row."""
+"""What users rely on in `sigil.providers`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sigil.providers import (
 from sigil.testing import FakeProvider, ScriptedProvider
 
 
-def registry(**providers: Any) -> ProviderRegistry:
+def make_registry(**providers: Any) -> ProviderRegistry:
     made = ProviderRegistry()
     for name in ("anthropic", "openai", "google"):
         made.register(name, providers.get(name) or FakeProvider(name))
@@ -46,36 +46,36 @@ async def test_a_provider_streams_and_ends_once(provider: Provider) -> None:
     assert "".join(e.text for e in events if e.type is EventType.TEXT_DELTA) == "ok"
 
 
-async def routed(made: ProviderRegistry, **request: Any) -> tuple[str, str]:
+async def choose(made: ProviderRegistry, **request: Any) -> tuple[str, str]:
     provider, model = await made.route(ModelRequest(**request))
     return provider.name, model
 
 
 async def test_the_registry_chooses_a_model() -> None:
-    made = registry()
+    made = make_registry()
     assert made.get("anthropic").name == "anthropic"
-    assert await routed(made) == ("anthropic", "claude-sonnet-4-5")
+    assert await choose(made) == ("anthropic", "claude-sonnet-4-5")
     made.set_override("homelab", "openai/gpt-4.1")
-    assert await routed(made, workspace_id="homelab") == ("openai", "gpt-4.1")
-    assert await routed(made, workspace_id="other") == ("anthropic", "claude-sonnet-4-5")
+    assert await choose(made, workspace_id="homelab") == ("openai", "gpt-4.1")
+    assert await choose(made, workspace_id="other") == ("anthropic", "claude-sonnet-4-5")
     chosen = {"workspace_id": "homelab", "model": "openai/vendor/model-x"}
-    assert await routed(made, **chosen) == ("openai", "vendor/model-x")
+    assert await choose(made, **chosen) == ("openai", "vendor/model-x")
 
 
 async def test_the_registry_fails_over() -> None:
-    made = registry()
+    made = make_registry()
     made.set_failover(["anthropic/claude-opus-4-6", "openai/gpt-4.1"])
     first = ("anthropic/claude-sonnet-4-5",)
-    assert await routed(made, exclude=first) == ("anthropic", "claude-opus-4-6")
+    assert await choose(made, exclude=first) == ("anthropic", "claude-opus-4-6")
     both = (*first, "anthropic/claude-opus-4-6")
-    assert await routed(made, exclude=both) == ("openai", "gpt-4.1")
-    down = registry(anthropic=FakeProvider("anthropic", available=False))
+    assert await choose(made, exclude=both) == ("openai", "gpt-4.1")
+    down = make_registry(anthropic=FakeProvider("anthropic", available=False))
     down.set_failover(["anthropic/claude-opus-4-6", "openai/gpt-4.1"])
-    assert await routed(down) == ("openai", "gpt-4.1")
+    assert await choose(down) == ("openai", "gpt-4.1")
 
 
-async def test_when_no_provider_is_left_each_cause_is_named() -> None:
-    made = registry(
+async def test_if_every_provider_fails_each_cause_is_named() -> None:
+    made = make_registry(
         anthropic=FakeProvider("anthropic", available=False),
         openai=FakeProvider("openai", available=False),
     )
@@ -96,9 +96,9 @@ async def test_when_no_provider_is_left_each_cause_is_named() -> None:
         (Budget(max_day_usd=5.0, used_day_usd=7.5), "day"),
     ],
 )
-async def test_a_used_up_budget(budget: Budget, window: str) -> None:
+async def test_a_spent_budget_is_refused(budget: Budget, window: str) -> None:
     with pytest.raises(BudgetExceeded, match="budget") as error:
-        await registry().route(ModelRequest(budget=budget))
+        await make_registry().route(ModelRequest(budget=budget))
     assert window in str(error.value)
     assert error.value.code == "provider.budget_exceeded"
 
@@ -112,13 +112,13 @@ async def test_a_used_up_budget(budget: Budget, window: str) -> None:
         Budget(max_hour_usd=1.0, used_hour_usd=0.99),
     ],
 )
-async def test_a_budget_that_is_left(budget: Budget) -> None:
-    assert (await routed(registry(), budget=budget))[0] == "anthropic"
+async def test_a_budget_with_something_left_is_used(budget: Budget) -> None:
+    assert (await choose(make_registry(), budget=budget))[0] == "anthropic"
 
 
 @pytest.mark.parametrize("name", ["gpt-4.1", "nobody/model", "", "/x", "openai/"])
-def test_names_that_are_none(name: str) -> None:
-    made = registry()
+def test_malformed_model_names_are_refused(name: str) -> None:
+    made = make_registry()
     with pytest.raises(ConfigError):
         made.set_default(name)
     with pytest.raises(ConfigError):
