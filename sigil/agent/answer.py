@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sigil.conversation import Usage
 from sigil.errors import SigilError
 from sigil.providers.base import ChatRequest, EventType, Provider
-from sigil.providers.chain.adapt import likely_tokens
+from sigil.providers.chain.adapt import estimate_tokens
 from sigil.providers.chain.record import AttemptRecord
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def add_uncounted(answer: Answer, request: ChatRequest) -> None:
     broke off, or because it never counts: budgets of tokens would not hold otherwise."""
     for attempt in answer.attempts:
         if not attempt.counted:
-            answer.usage = _sum(answer.usage, Usage(*likely_tokens(request, attempt.said)))
+            answer.usage = _sum(answer.usage, Usage(*estimate_tokens(request, attempt.said)))
 
 
 def _sum(a: Usage, b: Usage) -> Usage:

@@ -37,9 +37,8 @@ from sigil.messages import InboundMessage, fit_reply
 from sigil.money.budgets import Budgets, Standing
 from sigil.outbound.presence import Draft
 from sigil.providers.base import ChatRequest
-from sigil.providers.chain.adapt import adapt
 from sigil.providers.chain.record import AttemptRecord
-from sigil.providers.registry import Budget, ModelRequest
+from sigil.providers.model_request import Budget, ModelRequest
 from sigil.replies import Replies
 from sigil.routing import coalesces
 from sigil.sessions import read_route
@@ -229,7 +228,6 @@ class Agent:
             meter=self._budgets.meter(
                 session_key=session.key, user_id=turn.route.user_id, workspace_id=workspace.scope
             ),
-            adapt=adapt,
         )
 
     async def _request(

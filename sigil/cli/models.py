@@ -17,7 +17,9 @@ from sigil.config.models import ProviderSettings
 from sigil.errors import ConfigError, ProviderError, SigilError
 from sigil.money.pricing import PriceBook, Rates
 from sigil.providers.base import Catalogued, ModelInfo
-from sigil.providers.registry import PROVIDERS, ProviderRegistry, load, split_name
+from sigil.providers.loading import PROVIDERS, load
+from sigil.providers.names import split_name
+from sigil.providers.registry import ProviderRegistry
 
 # Seconds for one vendor to say which models it has.
 _TIMEOUT = 20.0

@@ -12,8 +12,8 @@ from sigil.cli import backend, output
 from sigil.config import Settings
 from sigil.config.models import ProviderSettings
 from sigil.errors import ConfigError
-from sigil.providers.chain.health import fingerprint
 from sigil.providers.chain.health_store import Cooldown
+from sigil.providers.names import fingerprint
 
 
 def show(settings: Settings, *, as_json: bool) -> int:
@@ -82,7 +82,7 @@ def reset(settings: Settings, name: str, *, as_json: bool) -> int:
 
 async def _resting(settings: Settings) -> list[Cooldown]:
     async with backend.stores(settings) as stores:
-        return await stores.health.resting()
+        return await stores.health.list_cooldowns()
 
 
 async def _reset(settings: Settings, provider: str | None, model: str | None) -> int:

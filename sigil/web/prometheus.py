@@ -34,7 +34,7 @@ async def exposition(stores: Stores) -> tuple[bytes, str]:
     """The body of `/metrics` and its content type. Raises `StoreError`."""
     days = await stores.lanes.counts()
     times = await stores.counters.read()
-    resting = await stores.health.resting()
+    resting = await stores.health.list_cooldowns()
     money = await stores.budgets.spending([Limit("all")])
     registry = CollectorRegistry(auto_describe=False)
     families = (_messages(days), _waiting(days), _stages(times), *_health(resting), _money(money))

@@ -26,8 +26,10 @@ from sigil.providers import (
     ProviderRegistry,
     Usage,
 )
-from sigil.providers.chain import attempt
-from sigil.providers.chain.failover import Candidate, FailoverProvider
+from sigil.providers.chain import health as health_policy
+from sigil.providers.chain import policy
+from sigil.providers.chain.candidate import Candidate
+from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.chain.health import Health
 from sigil.providers.chain.meter import Hold
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
@@ -127,7 +129,7 @@ async def test_a_short_retry_after_of_the_last_hope_is_waited_for(shared: Stores
     began = loop.time()
     assert words(await collected(chain)) == ["here", "usage", "done"]
     assert loop.time() - began >= 1
-    assert await shared.health.resting() == []
+    assert await shared.health.list_cooldowns() == []
 
 
 @pytest.mark.parametrize("asked", [61.0, 3600.0])
@@ -136,7 +138,7 @@ async def test_a_long_retry_after_is_not_waited_for(shared: Stores, asked: float
     chain = FailoverProvider(candidates(limited), health=Health(shared.health))
     (event,) = await collected(chain)
     assert isinstance(event.error, AllProvidersUnavailable)
-    (resting,) = await shared.health.resting()
+    (resting,) = await shared.health.list_cooldowns()
     assert asked - 5 < resting.seconds <= asked
 
 
@@ -196,7 +198,7 @@ async def test_another_key_answers_for_one_that_is_limited(shared: Stores, kind:
         chain = FailoverProvider([Candidate("a/m", keys)], health=health)
         assert words(await collected(chain)) == ["ok", "usage", "done"]
     assert len(limited.requests) == 1
-    (resting,) = await shared.health.resting()
+    (resting,) = await shared.health.list_cooldowns()
     assert (resting.key, resting.reason) == ("k1", kind.value)
 
 
@@ -238,14 +240,14 @@ async def test_a_cancelled_probe_leaves_the_model_to_the_next(shared: Stores) ->
 async def test_a_probe_that_speaks_for_a_while_lets_the_others_in(
     shared: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "PROVEN_S", 0)
+    monkeypatch.setattr(health_policy, "PROVEN_S", 0)
     health = Health(shared.health)
     model = ScriptedProvider([failed(), [HALF, HALF, DONE], "side by side"], "a")
     await collected(FailoverProvider(candidates(model), health=health))
     await end_cooldowns(shared)
     probe = FailoverProvider(candidates(model), health=health).chat(REQUEST)
     await anext(probe)
-    assert await shared.health.resting() == []
+    assert await shared.health.list_cooldowns() == []
     beside = await collected(FailoverProvider(candidates(model), health=health))
     assert words(beside)[0] == "side by side"
     assert words([event async for event in probe]) == ["Hal", "done"]
@@ -254,7 +256,7 @@ async def test_a_probe_that_speaks_for_a_while_lets_the_others_in(
 async def test_a_probe_that_is_cancelled_between_two_tries_is_given_back(
     shared: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempt, "_QUICK_PAUSE_S", (3600, 3600))
+    monkeypatch.setattr(policy, "QUICK_PAUSE_S", (3600, 3600))
     health = Health(shared.health)
     model = ScriptedProvider([failed(), failed(ErrorKind.NETWORK), "well"], "a")
     await collected(FailoverProvider(candidates(model), health=health))
@@ -276,7 +278,7 @@ async def test_thoughts_alone_move_on_and_do_not_count_against_the_model(shared:
         health=Health(shared.health),
     )
     assert words(await collected(chain)) == ["ok", "usage", "done"]
-    assert await shared.health.resting() == []
+    assert await shared.health.list_cooldowns() == []
 
 
 async def test_a_probe_that_could_not_be_paid_for_is_given_back(shared: Stores) -> None:

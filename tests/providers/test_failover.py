@@ -8,7 +8,8 @@ import pytest
 
 from sigil.errors import AllProvidersUnavailable, BudgetExceeded, ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, ToolCall, Usage
-from sigil.providers.chain.failover import Candidate, FailoverProvider
+from sigil.providers.chain.candidate import Candidate
+from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 
 REQUEST = ChatRequest("ignored", [Message("user", "Hello")])
@@ -70,7 +71,11 @@ async def test_the_first_that_answers_is_the_answer() -> None:
     assert first.requests[0].model == "m"
     assert second.requests == []
     (attempt,) = models.attempts
-    assert (attempt.model, attempt.answered, attempt.error_kind) == ("a/m", True, None)
+    assert (attempt.model, attempt.answered, getattr(attempt.error, "kind", None)) == (
+        "a/m",
+        True,
+        None,
+    )
     assert attempt.usage == Usage(1, 1)
     assert attempt.seconds >= 0
 
@@ -82,7 +87,7 @@ async def test_failures_move_on(kind: ErrorKind) -> None:
     calls = [("a/m", kind), ("b/m", None)]
     if kind in {ErrorKind.NETWORK, ErrorKind.OVERLOADED}:  # perhaps over in a moment
         calls.insert(0, calls[0])
-    assert [(a.model, a.error_kind) for a in models.attempts] == calls
+    assert [(a.model, getattr(a.error, "kind", None)) for a in models.attempts] == calls
 
 
 @pytest.mark.parametrize(
@@ -116,7 +121,7 @@ async def test_a_candidate_that_had_spoken_is_taken_back(
 async def test_a_candidate_that_had_not_spoken_needs_no_taking_back() -> None:
     models = chain(ScriptedProvider([[SPENT]], "a"), FakeProvider("b"))
     assert brief(await collected(models)) == ["usage", "ok", "usage", "done"]
-    assert models.attempts[0].error_kind is ErrorKind.NETWORK
+    assert models.attempts[0].error.kind is ErrorKind.NETWORK
 
 
 async def test_a_provider_that_raises_moves_on_without_showing_what() -> None:
@@ -126,7 +131,10 @@ async def test_a_provider_that_raises_moves_on_without_showing_what() -> None:
     )
     events = await collected(models)
     assert isinstance(events[-1].error, AllProvidersUnavailable)
-    assert [a.error_kind for a in models.attempts] == [ErrorKind.SERVER, ErrorKind.SERVER]
+    assert [getattr(a.error, "kind", None) for a in models.attempts] == [
+        ErrorKind.SERVER,
+        ErrorKind.SERVER,
+    ]
     assert "RuntimeError" in str(events[-1].error)
     assert "private" not in str(events[-1].error)
 
@@ -194,7 +202,7 @@ async def test_silence_is_a_timeout() -> None:
     models = chain(waiting, FakeProvider("b"), idle_stream=0.02)
     assert brief(await collected(models)) == ["Hal", "restart", "ok", "usage", "done"]
     assert waiting.closed
-    assert models.attempts[0].error_kind is ErrorKind.TIMEOUT
+    assert models.attempts[0].error.kind is ErrorKind.TIMEOUT
     assert "silent" in str(models.attempts[0].error)
 
 
@@ -204,7 +212,7 @@ async def test_a_trickle_does_not_outlive_the_deadline(pulse: float) -> None:
     models = chain(waiting, FakeProvider("b"), model_call=0.05)
     assert brief(await collected(models))[-4:] == ["restart", "ok", "usage", "done"]
     assert waiting.closed
-    assert models.attempts[0].error_kind is ErrorKind.TIMEOUT
+    assert models.attempts[0].error.kind is ErrorKind.TIMEOUT
     assert "longer" in str(models.attempts[0].error)
 
 

@@ -16,9 +16,10 @@ from sigil.config.models import ModelOverride
 from sigil.errors import ErrorKind
 from sigil.messages import InboundMessage
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Provider
-from sigil.providers.chain import attempt
+from sigil.providers.chain import policy
 from sigil.providers.chain.failover import FailoverProvider
-from sigil.providers.registry import ModelRequest, ProviderRegistry
+from sigil.providers.model_request import ModelRequest
+from sigil.providers.registry import ProviderRegistry
 from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle
 from tests.providers.exchange import KEY, TEXT, WORDS
 from tests.providers.fault_server import FaultServer, fault_server
@@ -38,7 +39,7 @@ FINAL = {ErrorKind.INVALID_REQUEST, ErrorKind.FILTERED}
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "_QUICK_PAUSE_S", (0.0, 0.001))
+    monkeypatch.setattr(policy, "QUICK_PAUSE_S", (0.0, 0.001))
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -107,7 +108,9 @@ async def test_the_chain_answers_once(
 
     answer = await told(chain, stream=case.place != "whole")
 
-    assert [attempt.error_kind for attempt in chain.attempts if attempt.error] == [case.kind] * (
+    assert [
+        getattr(attempt.error, "kind", None) for attempt in chain.attempts if attempt.error
+    ] == [case.kind] * (
         0 if case.kind is None else 2 if case.kind in QUICK and case.place != "mid" else 1
     )
     assert len(server.calls) - calls_before == sum(
@@ -134,7 +137,9 @@ async def test_a_connection_that_is_refused_moves_on(vendor: Vendor) -> None:
     chain = chained(provider, "model", second, quiet=LONG_SILENCE)
     answer = await told(chain, stream=True)
     assert (answer.final, answer.restarts) == (HEALTHY, 0)
-    assert [attempt.error_kind for attempt in chain.attempts] == [ErrorKind.NETWORK] * 2 + [None]
+    assert [getattr(attempt.error, "kind", None) for attempt in chain.attempts] == [
+        ErrorKind.NETWORK
+    ] * 2 + [None]
     assert not any(attempt.error.reached for attempt in chain.attempts if attempt.error)
     await provider.aclose()
 

@@ -13,8 +13,9 @@ from sigil.errors import (
     ProviderError,
     StoreError,
 )
-from sigil.providers.chain.health import Health, fingerprint
-from sigil.providers.chain.health_store import Admission, Cooldown
+from sigil.providers.chain.health import Health
+from sigil.providers.chain.health_store import Cooldown, KeyGrant
+from sigil.providers.names import fingerprint
 from sigil.testing import end_cooldowns, expire_probes
 
 SHORT = {
@@ -67,11 +68,11 @@ async def test_the_requests_own_faults_never_count_and_a_probe_with_one_was_answ
     stores, health, kind
 ):
     await health.report(await admit(health), ProviderError("no", kind=kind))
-    assert await stores.health.resting() == []
+    assert await stores.health.list_cooldowns() == []
     await health.report(await admit(health), ProviderError("no"))
     await end_cooldowns(stores)
     await health.report(await admit(health), ProviderError("no", kind=kind))
-    assert await stores.health.resting() == []
+    assert await stores.health.list_cooldowns() == []
 
 
 @pytest.mark.parametrize(
@@ -85,11 +86,11 @@ async def test_the_requests_own_faults_never_count_and_a_probe_with_one_was_answ
 )
 async def test_what_sigil_itself_refused_says_nothing_about_the_vendor(stores, health, error):
     await health.report(await admit(health), error)
-    assert await stores.health.resting() == []
+    assert await stores.health.list_cooldowns() == []
     await health.report(await admit(health), ProviderError("no"))
     await end_cooldowns(stores)
     await health.report(await admit(health), error)
-    ((cooldown,), probe) = await stores.health.resting(), await admit(health)
+    ((cooldown,), probe) = await stores.health.list_cooldowns(), await admit(health)
     assert (cooldown.failures, cooldown.probing) == (1, False)
     assert probe.probe
 
@@ -111,7 +112,7 @@ async def test_an_answered_probe_ends_the_cooldown(stores, health):
     probe = await admit(health)
     assert (await look(health)).probing
     await health.report(probe, None)
-    assert await admit(health) == Admission("openai", "model-1", "key-a")
+    assert await admit(health) == KeyGrant("openai", "model-1", "key-a")
 
 
 async def test_a_cancelled_probe_leaves_it_to_the_next(stores, health):
@@ -128,7 +129,7 @@ async def test_a_probe_is_kept_for_as_long_as_its_call_takes(stores):
     probe = await admit(health)
     async with asyncio.timeout(10), health.probing(probe):
         await expire_probes(stores)
-        while not (await stores.health.resting())[0].probing:
+        while not (await stores.health.list_cooldowns())[0].probing:
             await asyncio.sleep(0.01)
         assert isinstance(await admit(health), Cooldown)
     await expire_probes(stores)
@@ -137,7 +138,7 @@ async def test_a_probe_is_kept_for_as_long_as_its_call_takes(stores):
 
 async def test_leaving_is_prompt_also_when_cancelled(stores):
     health = Health(stores.health, renew_every=3600)
-    probe = Admission("openai", "model-1", "key-a", probe=True, token="x")
+    probe = KeyGrant("openai", "model-1", "key-a", probe=True, token="x")
     entered = asyncio.Event()
 
     async def call():
@@ -172,7 +173,7 @@ class Away:
 async def test_a_store_that_is_away_costs_no_answer_but_admits_nobody():
     store = Away()
     health = Health(store, renew_every=0.01)
-    probe = Admission("openai", "model-1", "key-a", probe=True, token="x")
+    probe = KeyGrant("openai", "model-1", "key-a", probe=True, token="x")
     async with asyncio.timeout(10), health.probing(probe):
         while store.asked < 3:  # goes on trying
             await asyncio.sleep(0.01)
@@ -188,11 +189,11 @@ async def test_a_store_that_is_away_costs_no_answer_but_admits_nobody():
 async def test_a_call_that_ends_well_asks_nothing_of_the_store():
     store = Away()
     health = Health(store)
-    admission = Admission("openai", "model-1", "key-a")
-    await health.report(admission, None)
-    await health.report(admission, ProviderError("no", kind=ErrorKind.FILTERED))
-    await health.release(admission)
-    async with health.probing(admission):
+    grant = KeyGrant("openai", "model-1", "key-a")
+    await health.report(grant, None)
+    await health.report(grant, ProviderError("no", kind=ErrorKind.FILTERED))
+    await health.release(grant)
+    async with health.probing(grant):
         pass
     assert store.asked == 0
 

@@ -6,7 +6,8 @@ import pytest
 
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message
-from sigil.providers.chain.failover import Candidate, FailoverProvider
+from sigil.providers.chain.candidate import Candidate
+from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.chain.health import Health
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from sigil.stores import Stores

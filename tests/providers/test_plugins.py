@@ -11,8 +11,9 @@ import pytest
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Usage
 from sigil.providers.base import ModelInfo
-from sigil.providers.chain import call, failover
-from sigil.providers.chain.failover import Candidate, FailoverProvider
+from sigil.providers.chain import call, candidate
+from sigil.providers.chain.candidate import Candidate
+from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.chain.health import Health
 from sigil.providers.fakes import FakeProvider
 from sigil.providers.registry import ProviderRegistry
@@ -94,7 +95,7 @@ async def test_what_is_no_event_moves_on_and_counts(answer: Chat) -> None:
     assert failure is not None
     assert failure.kind is ErrorKind.SERVER
     assert SECRET not in str(failure)
-    assert [cooldown.reason for cooldown in await stores.health.resting()] == ["server"]
+    assert [cooldown.reason for cooldown in await stores.health.list_cooldowns()] == ["server"]
 
 
 async def test_only_the_first_end_counts() -> None:
@@ -147,7 +148,7 @@ async def test_one_that_speaks_for_ever_has_its_deadline() -> None:
 
     models = chain(Plugin(babbles), fake_stores(), model_call=0.05)
     assert (await spoken(models))[-4:] == ["restart", "ok", "usage", "done"]
-    assert models.attempts[0].error_kind is ErrorKind.TIMEOUT
+    assert models.attempts[0].error.kind is ErrorKind.TIMEOUT
 
 
 async def hangs() -> Any:
@@ -166,7 +167,7 @@ async def says_nothing() -> Any:
 async def test_one_that_cannot_tell_its_models_answers_all_the_same(
     list_models: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failover, "_LOCAL_S", 0.05)
+    monkeypatch.setattr(candidate, "LOCAL_ANSWER_S", 0.05)
     plugin = Plugin(sends(HALF, DONE))
     monkeypatch.setattr(plugin, "list_models", list_models)
     models = chain(plugin, fake_stores())
@@ -178,7 +179,7 @@ async def test_one_that_cannot_tell_its_models_answers_all_the_same(
 async def test_one_that_cannot_tell_whether_it_is_there_is_passed_over(
     available: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failover, "_LOCAL_S", 0.05)
+    monkeypatch.setattr(candidate, "LOCAL_ANSWER_S", 0.05)
     plugin = Plugin(sends(HALF, DONE))
     monkeypatch.setattr(plugin, "available", available)
     assert await spoken(chain(plugin, fake_stores())) == ["ok", "usage", "done"]

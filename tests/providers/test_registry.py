@@ -30,7 +30,7 @@ from sigil.providers import (
     ProviderRegistry,
 )
 from sigil.providers.fakes import FakeProvider
-from sigil.providers.registry import load
+from sigil.providers.loading import load
 
 OPUS, SONNET, GPT = "anthropic/claude-opus-4-6", "anthropic/claude-sonnet-4-5", "openai/gpt-4.1"
 

@@ -10,7 +10,8 @@ import pytest
 
 from sigil.errors import ErrorKind
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message
-from sigil.providers.chain.failover import Candidate, FailoverProvider
+from sigil.providers.chain.candidate import Candidate
+from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.fakes import FakeProvider
 from tests.providers.asking import asked
 from tests.providers.fault_server import fault_server
@@ -74,7 +75,7 @@ async def test_a_deadline_of_the_providers_own_is_not_taken_for_ours() -> None:
 
     models = FailoverProvider([Candidate("a/m", {"": Hasty("a")})])
     assert [event.type async for event in models.chat(REQUEST)] == [EventType.ERROR]
-    assert models.attempts[0].error_kind is ErrorKind.TIMEOUT
+    assert models.attempts[0].error.kind is ErrorKind.TIMEOUT
     assert str(models.attempts[0].error) == "a/m gave up waiting."
 
 
