@@ -116,7 +116,7 @@ def test_a_price_is_not_a_capability():
     assert apply_overrides(SMALL, {"small": priced, "*": priced}) == SMALL
 
 
-def test_every_capability_can_be_apply_overrides():
+def test_every_capability_can_be_overridden():
     values = ModelInfo("m", True, True, False, True, 123, 45)
     override = ModelOverride(
         tools=True,

@@ -1,4 +1,7 @@
-"""Which failures count, for how long, and what a store that is away costs."""
+"""Which failures count, for how long, and what a store that is away costs; and what it means for
+the chains of all workers."""
+
+from __future__ import annotations
 
 import asyncio
 import math
@@ -13,10 +16,23 @@ from sigil.errors import (
     ProviderError,
     StoreError,
 )
+from sigil.providers import ChatRequest
+from sigil.providers.chain import health as health_policy
+from sigil.providers.chain import policy
 from sigil.providers.chain.health import Health
 from sigil.providers.chain.health_store import Cooldown, KeyGrant
-from sigil.providers.names import fingerprint
+from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from sigil.testing import end_cooldowns, expire_probes
+from tests.providers.chain.chains import (
+    DONE,
+    HALF,
+    REQUEST,
+    Purse,
+    brief,
+    chain_of,
+    collect,
+    failure,
+)
 
 SHORT = {
     ErrorKind.RATE_LIMITED,
@@ -210,12 +226,103 @@ async def test_a_limited_key_of_several_rests_alone(stores, health):
     assert (both.key, both.reason) == (first.key, "rate_limited")
 
 
-def test_a_fingerprint_names_a_key_and_does_not_tell_it():
-    key = "sk-proj-0123456789abcdef"
-    name = fingerprint("openai", key)
-    assert len(name) == 12
-    assert set(name) <= set("0123456789abcdef")
-    assert name == fingerprint("openai", f" {key}\n")
-    assert len({name, fingerprint("openai", key + "x"), fingerprint("other", key)}) == 3
-    assert not any(key[at : at + 6] in name for at in range(len(key) - 6))
-    assert fingerprint("ollama", "") == fingerprint("ollama", " ") == ""
+# ------------------------------------------------------------------ chains that share it
+
+
+async def test_a_model_that_failed_is_passed_over_by_every_other_chain(shared):
+    broken, backup = ScriptedProvider([failure(), "well"], "a"), FakeProvider("b")
+    health = Health(shared.health)
+    for _ in range(3):
+        assert await brief(chain_of(broken, backup, health=health)) == ["ok", "usage", "done"]
+    assert len(broken.requests) == 1
+    await end_cooldowns(shared)
+    assert (await brief(chain_of(broken, backup, health=health)))[0] == "well"
+
+
+async def test_all_resting_says_why_and_until_when(shared):
+    health = Health(shared.health, steps=[30])
+    broken = ScriptedProvider([failure(ErrorKind.SERVER)], "a")
+    await collect(chain_of(broken, health=health))
+    (event,) = await collect(chain_of(broken, health=health))
+    assert isinstance(event.error, AllProvidersUnavailable)
+    assert "server" in event.error.causes["a/m"]
+    assert event.error.retry_in is not None
+    assert 0 < event.error.retry_in <= 30
+    assert len(broken.requests) == 1
+
+
+async def test_a_chain_whose_probe_is_cancelled_leaves_the_model_to_the_next(shared):
+    class Hangs(ScriptedProvider):
+        asked = asyncio.Event()
+
+        async def chat(self, request: ChatRequest):
+            if len(self.requests) == 1:
+                self.requests.append(request)
+                self.asked.set()
+                await asyncio.sleep(3600)
+            async for event in super().chat(request):
+                yield event
+
+    model, health = Hangs([failure(), "well"], "a"), Health(shared.health)
+    await collect(chain_of(model, health=health))
+    await end_cooldowns(shared)
+    probe = asyncio.create_task(collect(chain_of(model, health=health)))
+    await model.asked.wait()
+    (event,) = await collect(chain_of(model, health=health))
+    assert "being tried" in str(event.error)
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    assert (await brief(chain_of(model, health=health)))[0] == "well"
+
+
+async def test_a_probe_that_speaks_for_a_while_lets_the_others_in(shared, monkeypatch):
+    monkeypatch.setattr(health_policy, "PROVEN_S", 0)
+    health = Health(shared.health)
+    model = ScriptedProvider([failure(), [HALF, HALF, DONE], "side by side"], "a")
+    await collect(chain_of(model, health=health))
+    await end_cooldowns(shared)
+    probe = chain_of(model, health=health).chat(REQUEST)
+    await anext(probe)
+    assert await shared.health.list_cooldowns() == []
+    assert (await brief(chain_of(model, health=health)))[0] == "side by side"
+    assert [event.text async for event in probe] == ["Hal", ""]
+
+
+async def test_a_probe_that_has_only_begun_to_speak_keeps_the_others_out(shared):
+    health = Health(shared.health)
+    model = ScriptedProvider([failure(), [HALF, HALF, DONE]], "a")
+    await collect(chain_of(model, health=health))
+    await end_cooldowns(shared)
+    probe = chain_of(model, health=health).chat(REQUEST)
+    await anext(probe)
+    assert (await brief(chain_of(model, health=health))) == ["error"]
+    assert [event.text async for event in probe] == ["Hal", ""]
+    assert await shared.health.list_cooldowns() == []
+
+
+async def test_a_probe_that_is_cancelled_between_two_attempts_is_given_back(shared, monkeypatch):
+    monkeypatch.setattr(policy, "QUICK_PAUSE_S", (3600, 3600))
+    health = Health(shared.health)
+    model = ScriptedProvider([failure(), failure(ErrorKind.NETWORK), "well"], "a")
+    await collect(chain_of(model, health=health))
+    await end_cooldowns(shared)
+    probe = asyncio.create_task(collect(chain_of(model, health=health)))
+    while len(model.requests) < 2:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.1)  # it waits for its second attempt
+    probe.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await probe
+    assert (await brief(chain_of(model, health=health)))[0] == "well"
+
+
+async def test_a_probe_that_could_not_be_paid_for_is_given_back(shared):
+    health = Health(shared.health)
+    model = ScriptedProvider([failure(), "well"], "dear")
+    await collect(chain_of(model, health=health))
+    await end_cooldowns(shared)
+    away = Purse(error=StoreError("away"))
+    with pytest.raises(StoreError):
+        await collect(chain_of(model, health=health, meter=away))
+    assert (await brief(chain_of(model, health=health)))[0] == "well"

@@ -9,20 +9,16 @@ from typing import Any
 import pytest
 
 from sigil.errors import ErrorKind, ProviderError
-from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Usage
-from sigil.providers.base import ModelInfo
-from sigil.providers.chain import call, candidate
-from sigil.providers.chain.candidate import Candidate
+from sigil.providers import ChatEvent, ChatRequest, EventType, Usage
+from sigil.providers.chain import call
 from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.chain.health import Health
+from sigil.providers.chain.plugins import describe_error
 from sigil.providers.fakes import FakeProvider
-from sigil.providers.registry import ProviderRegistry
 from sigil.stores import Stores
 from sigil.testing import fake_stores
+from tests.providers.chain.chains import DONE, HALF, brief, chain_of
 
-REQUEST = ChatRequest("", [Message("user", "Hello")])
-HALF = ChatEvent(EventType.TEXT_DELTA, text="Hal")
-DONE = ChatEvent(EventType.DONE, stop_reason="stop")
 SECRET = "sk-plugin-0123456789"
 
 Chat = Callable[[ChatRequest], Any]
@@ -52,7 +48,7 @@ async def raises(_: ChatRequest) -> AsyncIterator[ChatEvent]:
     raise ValueError(SECRET)
 
 
-async def is_cancelled_inside(_: ChatRequest) -> AsyncIterator[ChatEvent]:
+async def cancels_its_own_work(_: ChatRequest) -> AsyncIterator[ChatEvent]:
     yield HALF
     work = asyncio.create_task(asyncio.sleep(0))
     work.cancel()
@@ -72,25 +68,19 @@ UNSOUND: dict[str, Chat] = {
     "a foreign class": sends(ChatEvent(EventType.ERROR, error=ProviderError("x", kind="odd"))),  # type: ignore[arg-type]
     "a list": lambda _: [HALF, DONE],
     "raises": raises,
-    "is cancelled inside": is_cancelled_inside,
+    "is cancelled inside": cancels_its_own_work,
 }
 
 
 def chain(plugin: Plugin, stores: Stores, **limits: float) -> FailoverProvider:
-    candidates = [Candidate("plugin/m", {"": plugin}), Candidate("b/m", {"": FakeProvider("b")})]
-    return FailoverProvider(candidates, health=Health(stores.health), **limits)
-
-
-async def spoken(models: FailoverProvider) -> list[str]:
-    async with asyncio.timeout(10):
-        return [event.text or event.type.value async for event in models.chat(REQUEST)]
+    return chain_of(plugin, FakeProvider("b"), health=Health(stores.health), **limits)
 
 
 @pytest.mark.parametrize("answer", UNSOUND.values(), ids=UNSOUND.keys())
 async def test_what_is_no_event_moves_on_and_counts(answer: Chat) -> None:
     stores = fake_stores()
     models = chain(Plugin(answer), stores)
-    assert (await spoken(models))[-3:] == ["ok", "usage", "done"]
+    assert (await brief(models))[-3:] == ["ok", "usage", "done"]
     failure = models.attempts[0].error
     assert failure is not None
     assert failure.kind is ErrorKind.SERVER
@@ -101,10 +91,10 @@ async def test_what_is_no_event_moves_on_and_counts(answer: Chat) -> None:
 async def test_only_the_first_end_counts() -> None:
     twice = sends(*[ChatEvent(EventType.ERROR, error=ProviderError(text)) for text in "ab"])
     models = chain(Plugin(twice), fake_stores())
-    assert await spoken(models) == ["ok", "usage", "done"]
+    assert await brief(models) == ["ok", "usage", "done"]
     assert [str(attempt.error) for attempt in models.attempts] == ["a", "None"]
     after_the_end = chain(Plugin(sends(HALF, DONE, HALF)), fake_stores())
-    assert await spoken(after_the_end) == ["Hal", "done"]
+    assert await brief(after_the_end) == ["Hal", "done"]
 
 
 async def never(_: ChatRequest) -> AsyncIterator[ChatEvent]:
@@ -137,7 +127,7 @@ async def test_an_answer_stands_although_its_stream_cannot_be_closed(
 ) -> None:
     monkeypatch.setattr(call, "_CLOSE_S", 0.05)
     models = chain(Plugin(answer), fake_stores())
-    assert await spoken(models) == ["Hal", "done"]
+    assert await brief(models) == ["Hal", "done"]
     assert [attempt.answered for attempt in models.attempts] == [True]
 
 
@@ -147,84 +137,19 @@ async def test_one_that_speaks_for_ever_has_its_deadline() -> None:
             yield HALF
 
     models = chain(Plugin(babbles), fake_stores(), model_call=0.05)
-    assert (await spoken(models))[-4:] == ["restart", "ok", "usage", "done"]
+    assert (await brief(models))[-4:] == ["restart", "ok", "usage", "done"]
     assert models.attempts[0].error.kind is ErrorKind.TIMEOUT
 
 
-async def hangs() -> Any:
-    await asyncio.Event().wait()
+async def test_one_that_raises_before_it_streams_moves_on_as_well() -> None:
+    def raises_at_once(_: ChatRequest) -> Any:
+        raise ValueError(SECRET)
+
+    models = chain(Plugin(raises_at_once), fake_stores())
+    assert await brief(models) == ["ok", "usage", "done"]
+    assert str(models.attempts[0].error) == "plugin/m broke (ValueError)."
 
 
-async def fails() -> Any:
-    raise ValueError(SECRET)
-
-
-async def says_nothing() -> Any:
-    return None
-
-
-@pytest.mark.parametrize("list_models", [hangs, fails, says_nothing])
-async def test_one_that_cannot_tell_its_models_answers_all_the_same(
-    list_models: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(candidate, "LOCAL_ANSWER_S", 0.05)
-    plugin = Plugin(sends(HALF, DONE))
-    monkeypatch.setattr(plugin, "list_models", list_models)
-    models = chain(plugin, fake_stores())
-    assert await spoken(models) == ["Hal", "done"]
-    assert (await models.list_models())[0] == ModelInfo("plugin/m")
-
-
-@pytest.mark.parametrize("available", [hangs, fails])
-async def test_one_that_cannot_tell_whether_it_is_there_is_passed_over(
-    available: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(candidate, "LOCAL_ANSWER_S", 0.05)
-    plugin = Plugin(sends(HALF, DONE))
-    monkeypatch.setattr(plugin, "available", available)
-    assert await spoken(chain(plugin, fake_stores())) == ["ok", "usage", "done"]
-
-
-class Closing(FakeProvider):
-    closed = False
-
-    async def aclose(self) -> None:
-        self.closed = True
-        if self.name == "broken":
-            raise ValueError(SECRET)
-
-
-async def test_one_that_cannot_be_closed_keeps_none_of_the_others_open() -> None:
-    registry = ProviderRegistry()
-    providers = [Closing("broken"), Closing("b")]
-    for each in providers:
-        registry.register(each.name, each)
-    await registry.aclose()
-    assert all(each.closed for each in providers)
-
-
-async def test_one_that_cannot_be_prepared_does_not_end_its_worker() -> None:
-    class Asked(FakeProvider):
-        def model_info(self, model: str) -> ModelInfo:
-            return ModelInfo(model)
-
-        async def refresh_models(self) -> list[ModelInfo]:
-            raise ValueError(SECRET)
-
-    registry = ProviderRegistry()
-    registry.register("a", Asked("a"))
-    registry.set_default("a/m")
-    await registry.prepare()
-    assert await registry.info("a/m") == ModelInfo("m")
-
-
-async def test_one_that_cannot_tell_its_models_says_so_in_one_class() -> None:
-    plugin = Plugin(sends())
-    plugin.list_models = fails  # type: ignore[method-assign]
-    registry = ProviderRegistry()
-    registry.register("a", plugin)
-    with pytest.raises(
-        ProviderError, match=r"a: its models are not known \(ValueError\)"
-    ) as caught:
-        await registry.list_models("a")
-    assert caught.value.__context__ is None
+def test_only_sigils_own_errors_are_shown_in_their_words() -> None:
+    assert describe_error(ProviderError("the vendor is away")) == "the vendor is away"
+    assert describe_error(ValueError(SECRET)) == "ValueError"
