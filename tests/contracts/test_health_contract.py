@@ -32,7 +32,7 @@ async def rested(health, keys=("key-a",), *, reason="server", rest=None, model="
 
 async def test_nothing_known_nothing_rests(health):
     assert await admit(health) == KeyGrant("openai", "model-1", "key-a")
-    assert await health.look("openai", "model-1", ["key-a", "key-b"]) is None
+    assert await health.find_cooldown("openai", "model-1", ["key-a", "key-b"]) is None
     assert await health.list_cooldowns() == []
     assert await health.reset() == 0
 
@@ -44,7 +44,7 @@ async def test_a_failure_rests_the_model_under_its_key_for_everybody(health):
     assert 29 < cooldown.seconds <= 30
     for seen in (
         await admit(health),
-        await health.look("openai", "model-1", ["key-a"]),
+        await health.find_cooldown("openai", "model-1", ["key-a"]),
         *await health.list_cooldowns(),
     ):
         assert isinstance(seen, Cooldown)
@@ -77,7 +77,7 @@ async def test_names_come_back_as_they_were(health):
 async def test_after_the_cooldown_one_of_many_is_the_probe(stores, health):
     await rested(health)
     await end_cooldowns(stores)
-    assert await health.look("openai", "model-1", ["key-a"]) is None
+    assert await health.find_cooldown("openai", "model-1", ["key-a"]) is None
     assert [(c.seconds, c.probing) for c in await health.list_cooldowns()] == [(0, False)]
     answers = await asyncio.gather(*(admit(health) for _ in range(50)))
     probes = [answer for answer in answers if isinstance(answer, KeyGrant)]
@@ -85,7 +85,7 @@ async def test_after_the_cooldown_one_of_many_is_the_probe(stores, health):
     assert [probe.probe for probe in probes] == [True]
     assert len(others) == 49
     assert {(c.probing, c.reason, c.seconds) for c in others} == {(True, "server", 0)}
-    look = await health.look("openai", "model-1", ["key-a"])
+    look = await health.find_cooldown("openai", "model-1", ["key-a"])
     assert look is not None
     assert look.probing
 
@@ -249,7 +249,7 @@ async def test_a_key_that_rests_rests_alone_and_its_session_moves_for_good(store
     moved = await admit(health, keys, session="one")
     assert moved.key != own.key
     assert {(await admit(health, keys)).key for _ in range(6)} == set(keys) - {own.key}
-    assert await health.look("openai", "model-1", keys) is None
+    assert await health.find_cooldown("openai", "model-1", keys) is None
     await health.reset()
     assert (await admit(health, keys, session="one")).key == moved.key
 
@@ -268,7 +268,7 @@ async def test_if_all_keys_rest_the_soonest_end_is_told(health):
     for seen in (
         await admit(health, keys, session="one"),
         await admit(health, keys),
-        await health.look("openai", "model-1", keys),
+        await health.find_cooldown("openai", "model-1", keys),
     ):
         assert isinstance(seen, Cooldown)
         assert (seen.key, round(seen.seconds)) == ("key-b", 20)

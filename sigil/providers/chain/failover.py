@@ -259,7 +259,7 @@ class FailoverProvider:
         absence = await candidate.explain_absence()
         if absence is not None:
             return absence
-        cooldown = await self._health.look(
+        cooldown = await self._health.find_cooldown(
             candidate.provider_name, candidate.model, list(candidate.instances)
         )
         return None if cooldown is None else str(cooldown)

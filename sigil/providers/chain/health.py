@@ -47,9 +47,9 @@ class Health:
 
     `steps` (seconds) is how long a model rests after its first failure in a row, the second, and
     so on; the last one applies from then on. Keys are fingerprints, empty for a provider without
-    a key. `admit` and `look` raise `StoreError`. Reporting never does: an answer that a person
-    waits for must not fail because Redis is away. A probe that could not be reported expires, and
-    the next call probes.
+    a key. `admit` and `find_cooldown` raise `StoreError`. Reporting never does: an answer that a
+    person waits for must not fail because Redis is away. A probe that could not be reported
+    expires, and the next call probes.
     """
 
     def __init__(
@@ -70,9 +70,11 @@ class Health:
         cooldown that ends first. Every grant must be reported or released."""
         return await self._store.admit(provider, model, keys, session, secrets.token_hex(8))
 
-    async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
+    async def find_cooldown(
+        self, provider: str, model: str, keys: Sequence[str]
+    ) -> Cooldown | None:
         """Says why `admit` would refuse now; None if it would not. Changes nothing."""
-        return await self._store.look(provider, model, keys)
+        return await self._store.find_cooldown(provider, model, keys)
 
     async def report(self, grant: KeyGrant, error: ProviderError | None) -> Cooldown | None:
         """Reports how the call ended; `error` is None if it was answered. Returns how the model
@@ -106,7 +108,7 @@ class Health:
         as it has spoken for `PROVEN_S`."""
         spoke_at: float | None = None
         proven = False
-        async with self.probing(grant), contextlib.aclosing(events):
+        async with self.keep_probe(grant), contextlib.aclosing(events):
             async for event in events:
                 if not proven and event.type in SPEECH:
                     now = asyncio.get_running_loop().time()
@@ -117,7 +119,7 @@ class Health:
                 yield event
 
     @contextlib.asynccontextmanager
-    async def probing(self, grant: KeyGrant) -> AsyncIterator[None]:
+    async def keep_probe(self, grant: KeyGrant) -> AsyncIterator[None]:
         """Keeps a probe for as long as its call takes; does nothing for other calls."""
         if not grant.probe:
             yield
@@ -154,7 +156,9 @@ class UnsharedHealth(Health):
         """Grants the first key."""
         return KeyGrant(provider, model, keys[0])
 
-    async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
+    async def find_cooldown(
+        self, provider: str, model: str, keys: Sequence[str]
+    ) -> Cooldown | None:
         """Nothing rests."""
         return None
 

@@ -69,7 +69,9 @@ class HealthStore(Protocol):
         token if the call is a probe."""
         ...
 
-    async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
+    async def find_cooldown(
+        self, provider: str, model: str, keys: Sequence[str]
+    ) -> Cooldown | None:
         """Answers what `admit` would, but chooses, counts and probes nothing. None means that
         the model may be called."""
         ...

@@ -49,7 +49,9 @@ class RedisHealth:
         probe = answer[0] == b"1"
         return KeyGrant(provider, model, key.decode(), probe, token if probe else "")
 
-    async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
+    async def find_cooldown(
+        self, provider: str, model: str, keys: Sequence[str]
+    ) -> Cooldown | None:
         states, now = await asyncio.gather(
             self._client.call("HMGET", self._keys.health(provider, model), *keys), self._now()
         )

@@ -59,7 +59,7 @@ def admit(health, *keys):
 
 
 def look(health):
-    return health.look("openai", "model-1", ["key-a"])
+    return health.find_cooldown("openai", "model-1", ["key-a"])
 
 
 @pytest.mark.parametrize("kind", COOLDOWNS)
@@ -143,7 +143,7 @@ async def test_a_probe_is_kept_for_as_long_as_its_call_takes(stores):
     await health.report(await admit(health), ProviderError("no"))
     await end_cooldowns(stores)
     probe = await admit(health)
-    async with asyncio.timeout(10), health.probing(probe):
+    async with asyncio.timeout(10), health.keep_probe(probe):
         await expire_probes(stores)
         while not (await stores.health.list_cooldowns())[0].probing:
             await asyncio.sleep(0.01)
@@ -158,7 +158,7 @@ async def test_leaving_is_prompt_also_when_cancelled(stores):
     entered = asyncio.Event()
 
     async def call():
-        async with health.probing(probe):
+        async with health.keep_probe(probe):
             entered.set()
             await asyncio.Event().wait()
 
@@ -190,7 +190,7 @@ async def test_a_store_that_is_away_costs_no_answer_but_admits_nobody():
     store = Away()
     health = Health(store, renew_every=0.01)
     probe = KeyGrant("openai", "model-1", "key-a", probe=True, token="x")
-    async with asyncio.timeout(10), health.probing(probe):
+    async with asyncio.timeout(10), health.keep_probe(probe):
         while store.asked < 3:  # goes on trying
             await asyncio.sleep(0.01)
     await health.report(probe, None)
@@ -209,7 +209,7 @@ async def test_a_call_that_ends_well_asks_nothing_of_the_store():
     await health.report(grant, None)
     await health.report(grant, ProviderError("no", kind=ErrorKind.FILTERED))
     await health.release(grant)
-    async with health.probing(grant):
+    async with health.keep_probe(grant):
         pass
     assert store.asked == 0
 
@@ -220,7 +220,7 @@ async def test_a_limited_key_of_several_rests_alone(stores, health):
     await health.report(first, error)
     second = await admit(health, "key-a", "key-b")
     assert {first.key, second.key} == {"key-a", "key-b"}
-    assert await health.look("openai", "model-1", ["key-a", "key-b"]) is None
+    assert await health.find_cooldown("openai", "model-1", ["key-a", "key-b"]) is None
     await health.report(second, ProviderError("no", kind=ErrorKind.AUTH))
     both = await admit(health, "key-a", "key-b")
     assert (both.key, both.reason) == (first.key, "rate_limited")
