@@ -126,7 +126,8 @@ def make_registry(
     """The configured providers and models, and those given. With stores it knows which models
     rest. Opens no connection and imports no SDK. Raises `ConfigError`."""
     from sigil.providers.chain.health import Health
-    from sigil.providers.registry import ProviderRegistry, load
+    from sigil.providers.loading import load
+    from sigil.providers.registry import ProviderRegistry
 
     given = given or {}
     health = None if stores is None else Health(stores.health, settings.models.cooldowns)

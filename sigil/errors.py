@@ -27,8 +27,10 @@ person can do something, says what to do next; it is part of the message.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, ClassVar
+
+from sigil.failures import POLICY
+from sigil.failures import ErrorKind as ErrorKind  # part of every `ProviderError`
 
 
 class SigilError(Exception):
@@ -156,34 +158,6 @@ class SendRefused(ChannelError):
     code = "channel.send_refused"
 
 
-class ErrorKind(StrEnum):
-    """What a vendor's answer means; decided in the provider, where the answer is known."""
-
-    RATE_LIMITED = "rate_limited"
-    OVERLOADED = "overloaded"
-    SERVER = "server"
-    NETWORK = "network"
-    TIMEOUT = "timeout"
-    AUTH = "auth"
-    BILLING = "billing"
-    CONTEXT_TOO_LONG = "context_too_long"
-    INVALID_REQUEST = "invalid_request"
-    FILTERED = "filtered"
-    UNAVAILABLE = "unavailable"
-
-
-_TRANSIENT_KINDS = frozenset(
-    {
-        ErrorKind.RATE_LIMITED,
-        ErrorKind.OVERLOADED,
-        ErrorKind.SERVER,
-        ErrorKind.NETWORK,
-        ErrorKind.TIMEOUT,
-        ErrorKind.UNAVAILABLE,
-    }
-)
-
-
 class ProviderError(SigilError):
     """A model call failed. `retry_after` is in seconds; `request_id` is the vendor's.
 
@@ -214,7 +188,8 @@ class ProviderError(SigilError):
         self.retry_after = retry_after
         self.reached = reached
         self.counts = counts
-        self.transient = kind in _TRANSIENT_KINDS
+        # A plug-in may have invented a class of its own.
+        self.transient = kind in POLICY and POLICY[kind].transient
 
 
 class ProviderNotFound(ProviderError):

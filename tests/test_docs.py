@@ -21,10 +21,10 @@ from sigil.providers.anthropic import AnthropicProvider
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.chain.health import Health
 from sigil.providers.google import GoogleProvider
+from sigil.providers.model_request import Budget
 from sigil.providers.openai import OpenAIProvider
 from sigil.providers.openai.options import Options
 from sigil.providers.openai.servers import COMPATIBLE
-from sigil.providers.registry import Budget
 from sigil.testing import fake_stores
 from sigil.web.ops.metrics import Metrics
 
@@ -234,8 +234,8 @@ async def test_what_the_guide_quotes_of_budgets_is_what_people_are_told(limit, h
 async def test_the_metrics_of_the_guide_are_those_there_are():
     stores = fake_stores()
     health = Health(stores.health)
-    admission = await health.admit("openai", "m", ["k"])
-    await health.report(admission, ProviderError("down"))
+    grant = await health.admit("openai", "m", ["k"])
+    await health.report(grant, ProviderError("down"))
     metrics = Metrics(
         lanes=stores.lanes, counters=stores.counters, health=stores.health, budgets=stores.budgets
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from sigil.conversation import Image, Message, decode_message, window
 from sigil.lanes import lane_id
 from sigil.providers.base import ChatRequest
-from sigil.providers.registry import Budget
+from sigil.providers.model_request import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,8 +34,7 @@ from sigil.lanes import lane_id
 from sigil.leases import Held, Stopped
 from sigil.messages import InboundMessage, fit_reply
 from sigil.outbound.presence import Draft
-from sigil.providers.chain.adapt import adapt
-from sigil.providers.registry import ModelRequest
+from sigil.providers.model_request import ModelRequest
 from sigil.replies import Replies
 from sigil.sessions import decode_item
 from sigil.workspace import RouteRequest
@@ -50,7 +49,8 @@ if TYPE_CHECKING:
     from sigil.lanes import Item
     from sigil.money.budgets import Budgets
     from sigil.providers.chain.failover import FailoverProvider
-    from sigil.providers.registry import Budget, ProviderRegistry
+    from sigil.providers.model_request import Budget
+    from sigil.providers.registry import ProviderRegistry
     from sigil.stores.base import Stores
     from sigil.workspace import WorkspaceManager
 
@@ -168,7 +168,6 @@ class Agent:
                 user_id=turn.route.user_id,
                 workspace_id=turn.route.scope,
             ),
-            adapt=adapt,
         )
 
     async def _ask(

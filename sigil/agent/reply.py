@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sigil.conversation import Usage
 from sigil.errors import SigilError
 from sigil.providers.base import ChatRequest, EventType, Provider
-from sigil.providers.chain.adapt import likely_tokens
+from sigil.providers.chain.adapt import estimate_tokens
 from sigil.providers.chain.record import AttemptRecord
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def add_estimates(reply: Reply, request: ChatRequest) -> None:
     or broke off, or because it never counts. Budgets of tokens would not hold otherwise."""
     for attempt in reply.attempts:
         if not attempt.counted:
-            reply.usage = _add_usage(reply.usage, Usage(*likely_tokens(request, attempt.said)))
+            reply.usage = _add_usage(reply.usage, Usage(*estimate_tokens(request, attempt.said)))
 
 
 def _add_usage(a: Usage, b: Usage) -> Usage:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sigil.errors import (
     AllProvidersUnavailable,
     BudgetExceeded,
-    ErrorKind,
     ProviderError,
     SigilError,
 )
+from sigil.failures import POLICY, Told
 from sigil.money.amounts import format_reset
 
 DEAD = (
@@ -31,10 +31,12 @@ def explain_failure(error: SigilError | None) -> str:
         seconds = error.retry_in
         if seconds is not None and seconds <= _NAMED_WAIT_S:
             return _FAILED.format(when=format_reset("hour", seconds))
-    if isinstance(error, ProviderError) and not error.transient:
-        if error.kind is ErrorKind.CONTEXT_TOO_LONG:
+    if isinstance(error, ProviderError):
+        told = POLICY[error.kind].told
+        if told is Told.START_ANEW:
             return _CONTEXT
-        return f"The model rejected this message ({error.kind.value.replace('_', ' ')})."
+        if told is Told.REJECTED:
+            return f"The model rejected this message ({error.kind.value.replace('_', ' ')})."
     return _FAILED.format(when=_SOON)
 
 

@@ -14,7 +14,9 @@ from sigil.errors import ConfigError, ProviderError, SigilError
 from sigil.money.price import Rates
 from sigil.money.price_book import PriceBook
 from sigil.providers.base import Catalogued, ModelInfo
-from sigil.providers.registry import PROVIDERS, ProviderRegistry, load, split_name
+from sigil.providers.loading import PROVIDERS, load
+from sigil.providers.names import split_name
+from sigil.providers.registry import ProviderRegistry
 
 REFRESH_WITHIN_S = 20.0
 

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
         ProviderNotFound,
     )
     from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Provider
-    from sigil.providers.chain.failover import Candidate, FailoverProvider
+    from sigil.providers.chain.candidate import Candidate
+    from sigil.providers.chain.failover import FailoverProvider
     from sigil.providers.chain.record import AttemptRecord
-    from sigil.providers.registry import Budget, ModelRequest, ProviderRegistry, load
+    from sigil.providers.loading import load
+    from sigil.providers.model_request import Budget, ModelRequest
+    from sigil.providers.registry import ProviderRegistry
 
 _HOMES = {
     "sigil.errors": (
@@ -45,9 +48,12 @@ _HOMES = {
         "ToolDefinition",
         "Usage",
     ),
-    "sigil.providers.chain.failover": ("Candidate", "FailoverProvider"),
+    "sigil.providers.chain.candidate": ("Candidate",),
+    "sigil.providers.chain.failover": ("FailoverProvider",),
     "sigil.providers.chain.record": ("AttemptRecord",),
-    "sigil.providers.registry": ("Budget", "ModelRequest", "ProviderRegistry", "load"),
+    "sigil.providers.loading": ("load",),
+    "sigil.providers.model_request": ("Budget", "ModelRequest"),
+    "sigil.providers.registry": ("ProviderRegistry",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -24,8 +24,8 @@ class ModelInfo:
     max_output_tokens: int = 4096
 
 
-def _nobody() -> None:
-    """Whoever does not ask needs not be told."""
+def _ignore() -> None:
+    """The default for `ChatRequest.heard`: does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ class ChatRequest:
     that the vendor's prompt cache serves them. `user` is an opaque name of the person. Both
     reach a vendor only where its configuration says so.
 
-    `heard` is called by a provider for what the vendor sends that is no event here, such as a
-    thought: a model that thinks is not silent.
+    A provider calls `heard` whenever the vendor sends something that does not become an event,
+    such as a thought. This restarts the limit on silence, since a model that thinks is not stuck.
     """
 
     model: str
@@ -49,16 +49,16 @@ class ChatRequest:
     stream: bool = True
     session: str | None = None
     user: str | None = None
-    heard: Callable[[], None] = field(default=_nobody, repr=False, compare=False)
+    heard: Callable[[], None] = field(default=_ignore, repr=False, compare=False)
 
 
 class EventType(StrEnum):
     """The kinds of `ChatEvent`. Exactly one DONE or ERROR ends a stream.
 
     USAGE comes at most once per call of a vendor, before the end. RESTART comes only from a
-    chain of models (`sigil.providers.chain`): a candidate broke off after it had spoken and
-    the next one starts over, so the text and tool calls seen so far are void. Usage is not:
-    it was spent.
+    chain of models (`sigil.providers.chain`): a candidate broke off in mid-answer and the next
+    attempt starts over, so the text and tool calls so far are void. The usage so far is not,
+    since it was spent.
     """
 
     TEXT_DELTA = "text_delta"
@@ -69,12 +69,16 @@ class EventType(StrEnum):
     RESTART = "restart"
 
 
+SPEECH = frozenset({EventType.TEXT_DELTA, EventType.TOOL_CALL})
+"""The events that are part of an answer, and so are void after a RESTART."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatEvent:
-    """One event of an answer; which field is set follows from `type`.
+    """One event of an answer; its `type` decides which field is set.
 
-    `stop_reason` is `stop`, `length` (cut off at `max_tokens`) or `tool_calls`; what else a
-    vendor may say is passed on as it is. DONE carries `native` if the answer has tool calls.
+    `stop_reason` is `stop`, `length` (cut off at `max_tokens`) or `tool_calls`; anything else
+    that a vendor says is passed on unchanged. DONE carries `native` if the answer has tool calls.
     """
 
     type: EventType
@@ -88,12 +92,12 @@ class ChatEvent:
 
 @runtime_checkable
 class Provider(Protocol):
-    """A model vendor. A failure is an ERROR event, never an exception out of `chat`."""
+    """A model vendor. `chat` reports a failure as an ERROR event and never raises it."""
 
     name: str
 
     async def available(self) -> bool:
-        """Local knowledge (configured, not cooling down); never a ping."""
+        """Whether it can be called, from local knowledge only; never asks the vendor."""
         ...
 
     async def list_models(self) -> list[ModelInfo]:
@@ -110,18 +114,18 @@ class Catalogued(Protocol):
     """A provider that knows models beyond those it lists, such as dated snapshots."""
 
     def model_info(self, model: str) -> ModelInfo:
-        """What a model can do; of an unknown one little is expected."""
+        """What a model can do. An unknown model is assumed to do little."""
         ...
 
     async def refresh_models(self) -> list[ModelInfo]:
-        """Asks the vendor which models there are and keeps what it says, for `list_models` and
-        `model_info`. Raises `ProviderError`, and then nothing has changed."""
+        """Asks the vendor which models there are, and keeps the answer for `list_models` and
+        `model_info`. Raises `ProviderError`, and then changes nothing."""
         ...
 
 
-async def info_of(provider: Provider, model: str) -> ModelInfo:
+async def find_model_info(provider: Provider, model: str) -> ModelInfo:
     """What a provider's model can do, as far as the provider knows."""
     if isinstance(provider, Catalogued):
         return provider.model_info(model)
-    known = (info for info in await provider.list_models() if info.id == model)
-    return next(known, ModelInfo(model))
+    matches = (info for info in await provider.list_models() if info.id == model)
+    return next(matches, ModelInfo(model))

@@ -1,4 +1,4 @@
-"""The provider that needs no key: it says back what the person wrote."""
+"""The provider that needs no key: it repeats what the person wrote."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ HINT = (
 # A turn's user text starts with a line that says where it came from, such as "[web, Sean]".
 _ORIGIN = re.compile(r"\A\[[^\n]*\]\n")
 _WORD = re.compile(r"\s*\S+\s*|\s+")
-# However long the text, an echo takes at most this many delays.
+# An echo of however long a text takes at most this many delays.
 _MAX_CHUNKS = 250
 _CHUNKS_WITHOUT_DELAY = 2
-# A rough measure, the same for what comes in and what goes out.
+# A rough measure, the same for input and output.
 _CHARS_PER_TOKEN = 4
 
 
 class EchoProvider:
     """Streams the last user text back word by word, `delay` seconds between words.
 
-    With `hint` it adds, at the start of a conversation, how to get real answers. Takes
-    `api_key` and `base_url` as every provider does, and ignores them.
+    With `hint` it adds, at the start of a conversation, how to get real answers. Like every
+    provider it takes `api_key` and `base_url`, but it ignores them.
     """
 
     def __init__(
@@ -59,32 +59,32 @@ class EchoProvider:
         return [ModelInfo("echo", max_context_tokens=1_000_000, max_output_tokens=100_000)]
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-        """Whatever the model's name; an answer over `max_tokens` is cut off."""
-        answer = self._answer(request)
+        """Echoes under any model's name; an answer over `max_tokens` is cut off."""
+        answer = self._compose_answer(request)
         text = answer[: request.max_tokens * _CHARS_PER_TOKEN]
-        chunks = self._chunks(text) if request.stream else [text]
+        chunks = self._split_into_chunks(text) if request.stream else [text]
         for number, chunk in enumerate(chunks):
             if number and self._delay > 0:
                 await asyncio.sleep(self._delay)
             yield ChatEvent(EventType.TEXT_DELTA, text=chunk)
-        read = sum(_tokens(message.content) for message in request.messages)
-        usage = Usage(read + _tokens(request.system_prompt or ""), _tokens(text))
-        yield ChatEvent(EventType.USAGE, usage=usage)
+        read = sum(_count_tokens(message.content) for message in request.messages)
+        read += _count_tokens(request.system_prompt or "")
+        yield ChatEvent(EventType.USAGE, usage=Usage(read, _count_tokens(text)))
         stop_reason = "stop" if len(text) == len(answer) else "length"
         yield ChatEvent(EventType.DONE, stop_reason=stop_reason)
 
-    def _answer(self, request: ChatRequest) -> str:
-        words = [message.content for message in request.messages if message.role == "user"]
-        said = _ORIGIN.sub("", words[-1] if words else "", count=1)
-        hint = HINT if self._hint and len(words) <= 1 else ""
-        return (said if said.strip() else "(nothing to echo)") + hint
+    def _compose_answer(self, request: ChatRequest) -> str:
+        texts = [message.content for message in request.messages if message.role == "user"]
+        text = _ORIGIN.sub("", texts[-1] if texts else "", count=1)
+        hint = HINT if self._hint and len(texts) <= 1 else ""
+        return (text if text.strip() else "(nothing to echo)") + hint
 
-    def _chunks(self, text: str) -> list[str]:
+    def _split_into_chunks(self, text: str) -> list[str]:
         words = _WORD.findall(text)
         most = _MAX_CHUNKS if self._delay > 0 else _CHUNKS_WITHOUT_DELAY
         size = -(-len(words) // most)
         return ["".join(words[at : at + size]) for at in range(0, len(words), size)]
 
 
-def _tokens(text: str) -> int:
+def _count_tokens(text: str) -> int:
     return -(-len(text) // _CHARS_PER_TOKEN)

@@ -8,13 +8,13 @@ from sigil.conversation import Usage
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
-Turn = str | Exception | Sequence[ChatEvent]
-"""One answer of a `ScriptedProvider`.
+ScriptEntry = str | Exception | Sequence[ChatEvent]
+"""One answer of a `ScriptedProvider`:
 
 - a text: streamed in one piece, with a usage of one token in and one token a word out;
 - a `ProviderError`: the ERROR event of that error;
 - any other exception: raised out of `chat`, as a broken provider would;
-- events: sent as they are; without DONE or ERROR it is a stream that breaks off.
+- events: sent as they are; without DONE or ERROR, the stream breaks off.
 """
 
 _MODEL = ModelInfo(
@@ -23,10 +23,8 @@ _MODEL = ModelInfo(
 
 
 class FakeProvider:
-    """Always gives the same answer. `is_available` may be changed at any time.
-
-    `requests` keeps what it was asked.
-    """
+    """Always gives the same answer. `is_available` may be changed at any time, and `requests`
+    keeps what it was asked."""
 
     def __init__(self, name: str, available: bool = True, reply: str = "ok") -> None:
         self.name = name
@@ -39,24 +37,24 @@ class FakeProvider:
         return self.is_available
 
     async def list_models(self) -> list[ModelInfo]:
-        """One model, `model`, that can do everything."""
+        """One model, `model`, which can do everything."""
         return [_MODEL]
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-        """The reply, whatever the model's name."""
+        """Gives the reply under any model's name."""
         self.requests.append(request)
-        for event in _said(self.reply):
+        for event in _answer_with(self.reply):
             yield event
 
 
 class ScriptedProvider:
-    """Plays one turn of its script per call, in the order of the calls; see `Turn`.
+    """Plays one entry of its script per call, in the order of the calls; see `ScriptEntry`.
 
-    A call after the last turn is an ERROR of kind `unavailable`.
-    `requests` keeps what it was asked.
+    A call after the last entry is an ERROR of kind `unavailable`. `requests` keeps what it was
+    asked.
     """
 
-    def __init__(self, script: Iterable[Turn], name: str = "scripted") -> None:
+    def __init__(self, script: Iterable[ScriptEntry], name: str = "scripted") -> None:
         self.name = name
         self._script = iter(script)
         self.requests: list[ChatRequest] = []
@@ -66,34 +64,28 @@ class ScriptedProvider:
         return True
 
     async def list_models(self) -> list[ModelInfo]:
-        """One model, `model`, that can do everything."""
+        """One model, `model`, which can do everything."""
         return [_MODEL]
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-        """The next turn of the script."""
+        """Plays the next entry of the script."""
         self.requests.append(request)
-        turn = next(self._script, None)
-        if turn is None:
-            turn = ProviderError(
-                f"the script of {self.name} has no turn for call {len(self.requests)}.",
+        entry = next(self._script, None)
+        if entry is None:
+            entry = ProviderError(
+                f"the script of {self.name} has no entry for call {len(self.requests)}.",
                 kind=ErrorKind.UNAVAILABLE,
                 provider=self.name,
             )
-        for event in _played(turn):
+        if isinstance(entry, ProviderError):
+            entry = [ChatEvent(EventType.ERROR, error=entry)]
+        if isinstance(entry, Exception):
+            raise entry
+        for event in _answer_with(entry) if isinstance(entry, str) else entry:
             yield event
 
 
-def _played(turn: Turn) -> Sequence[ChatEvent]:
-    if isinstance(turn, str):
-        return _said(turn)
-    if isinstance(turn, ProviderError):
-        return [ChatEvent(EventType.ERROR, error=turn)]
-    if isinstance(turn, Exception):
-        raise turn
-    return turn
-
-
-def _said(text: str) -> list[ChatEvent]:
+def _answer_with(text: str) -> list[ChatEvent]:
     return [
         ChatEvent(EventType.TEXT_DELTA, text=text),
         ChatEvent(EventType.USAGE, usage=Usage(1, len(text.split()))),

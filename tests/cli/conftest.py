@@ -48,7 +48,7 @@ class FakeHealth:
     def __init__(self) -> None:
         self.known = []
 
-    async def resting(self):
+    async def list_cooldowns(self):
         return self.known
 
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sigil.providers.chain.health_store import Admission, Cooldown
+from sigil.providers.chain.health_store import Cooldown, KeyGrant
 from sigil.stores import connect
 from sigil.testing import end_cooldowns, expire_probes, fake_stores
 
 STEPS = (30.0, 60.0, 300.0)
 _tokens = (f"rules-{count}" for count in itertools.count())
+REPORTS = ["record_failure", "record_answer", "release", "renew"]
 
 
 @dataclass
@@ -40,7 +41,10 @@ KEYS = ("key-a", "key-b", "key-c")
 OPERATIONS = st.lists(
     st.one_of(
         st.tuples(st.just("admit"), st.sampled_from([None, "one", "two"]), st.integers(1, 3)),
-        st.tuples(st.sampled_from(["failed", "answered", "release", "renew"]), st.integers(1, 4)),
+        st.tuples(
+            st.sampled_from(["record_failure", "record_answer", "release", "renew"]),
+            st.integers(1, 4),
+        ),
         st.tuples(st.sampled_from(["end", "expire"])),
     ),
     max_size=40,
@@ -50,7 +54,7 @@ OPERATIONS = st.lists(
 async def _follow(stores, operations) -> None:
     """Does each operation to the store and to the model; they must say the same."""
     model, health = Model(), stores.health
-    granted: list[Admission] = []
+    granted: list[KeyGrant] = []
     for name, *args in operations:
         if name == "admit":
             await _admit(health, model, granted, *args)
@@ -64,7 +68,7 @@ async def _follow(stores, operations) -> None:
                 entry.overdue = True
         elif granted:
             await _report(health, model, granted, name, max(0, len(granted) - args[0]))
-        seen = {cooldown.key: cooldown for cooldown in await health.resting()}
+        seen = {cooldown.key: cooldown for cooldown in await health.list_cooldowns()}
         assert {key: c.failures for key, c in seen.items()} == {
             key: entry.reason_failures for key, entry in model.known.items()
         }
@@ -80,7 +84,7 @@ async def _admit(health, model, granted, session, count):
     if not callable_:
         assert isinstance(answer, Cooldown)
         return
-    assert isinstance(answer, Admission)
+    assert isinstance(answer, KeyGrant)
     assert answer.key in callable_
     assert answer.probe == (answer.key in model.known)
     if session is not None and (count > 1 or answer.probe):
@@ -94,21 +98,21 @@ async def _admit(health, model, granted, session, count):
 
 
 async def _report(health, model, granted, name, number):
-    admission = granted[number]
-    entry = model.known.get(admission.key)
+    grant = granted[number]
+    entry = model.known.get(grant.key)
     current = entry is not None and entry.prober == number
-    if name == "failed":
-        await health.failed(admission, "server", STEPS)
+    if name == "record_failure":
+        await health.record_failure(grant, "server", STEPS)
         if entry is None:
-            model.known[admission.key] = Entry()
+            model.known[grant.key] = Entry()
         elif current:
-            model.known[admission.key] = Entry(entry.reason_failures + 1)
+            model.known[grant.key] = Entry(entry.reason_failures + 1)
         return
-    await getattr(health, name)(admission)
+    await getattr(health, name)(grant)
     if not current:
         return
-    if name == "answered":
-        del model.known[admission.key]
+    if name == "record_answer":
+        del model.known[grant.key]
     elif name == "release":
         entry.prober = None
     else:

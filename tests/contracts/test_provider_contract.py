@@ -19,7 +19,8 @@ from sigil.providers import (
     ToolCall,
     ToolDefinition,
 )
-from sigil.providers.chain.failover import Candidate, FailoverProvider
+from sigil.providers.chain.candidate import Candidate
+from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.echo import EchoProvider
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from tests.providers.exchange import TEXT

@@ -10,7 +10,8 @@ from sigil.bootstrap import make_registry
 from sigil.config import load_settings
 from sigil.conversation import Message
 from sigil.providers.base import ChatRequest, EventType
-from sigil.providers.registry import ModelRequest, ProviderRegistry
+from sigil.providers.model_request import ModelRequest
+from sigil.providers.registry import ProviderRegistry
 from sigil.stores import connect
 
 

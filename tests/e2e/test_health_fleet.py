@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sigil.providers.chain.health import fingerprint
 from sigil.providers.chain.health_store import Cooldown
+from sigil.providers.names import fingerprint
 from sigil.stores import connect
 from sigil.testing import end_cooldowns, expire_probes
 
@@ -184,7 +184,7 @@ async def test_a_failure_of_one_is_known_to_all_and_one_probe_ends_it(valkey_url
         await end_cooldowns(site.stores)
         assert told(await site.all_call()) == ["gpt-y"] * WORKERS
         assert vendor.calls["gpt-x"] == WORKERS + 2  # one probe, in vain
-        (cooldown,) = await site.stores.health.resting()
+        (cooldown,) = await site.stores.health.list_cooldowns()
         assert (cooldown.failures, cooldown.reason) == (2, "server")
         assert 50 < cooldown.seconds <= 60
 
@@ -236,15 +236,15 @@ async def test_a_limited_key_rests_alone_in_all_processes(valkey_url, tmp_path):
             assert told(answers) == ["gpt-x"] * WORKERS
         assert site.vendor.keys[limited] == 1
         assert site.vendor.keys[free] == 2 * WORKERS
-        (cooldown,) = await site.stores.health.resting()
+        (cooldown,) = await site.stores.health.list_cooldowns()
         assert cooldown.key == fingerprint("main", limited)
 
 
 async def test_a_probe_that_nobody_renews_lasts_half_a_minute(valkey_url):
     stores = connect(valkey_url, prefix=f"fleet-{uuid.uuid4().hex}:")
     health = stores.health
-    admission = await health.admit("main", "gpt-x", ["key"], None, "first")
-    await health.failed(admission, "server", (0.05,))
+    grant = await health.admit("main", "gpt-x", ["key"], None, "first")
+    await health.record_failure(grant, "server", (0.05,))
 
     async def until_admitted(token: str) -> float:
         began = time.monotonic()

@@ -3,9 +3,8 @@
 import pytest
 
 from sigil.config.schema import ModelOverride
-from sigil.providers import catalogue
 from sigil.providers.base import ModelInfo
-from sigil.providers.catalogue import ANTHROPIC, GOOGLE, OPENAI, Catalogue, find, overridden
+from sigil.providers.catalogue import ANTHROPIC, GOOGLE, OPENAI, Catalogue, apply_overrides
 
 SMALL = ModelInfo("small", tools=True, max_context_tokens=1000, max_output_tokens=100)
 
@@ -45,7 +44,7 @@ def test_the_promised_models_are_built_in():
 )
 def test_a_dated_release_can_do_what_its_model_can(models, release, model):
     known = next(info for info in models if info.id == model)
-    found = find(models, release)
+    found = Catalogue(models).find(release)
     assert found.id == release
     assert found.max_context_tokens == known.max_context_tokens
     assert found.max_output_tokens == known.max_output_tokens
@@ -66,7 +65,7 @@ def test_a_dated_release_can_do_what_its_model_can(models, release, model):
     ],
 )
 def test_of_an_unknown_model_little_is_expected(models, model):
-    assert find(models, model) == ModelInfo(model)
+    assert Catalogue(models).find(model) == ModelInfo(model)
     assert not ModelInfo(model).tools
 
 
@@ -90,7 +89,7 @@ def test_a_replaced_list_leaves_the_built_in_one_alone():
     one.replace([ModelInfo("claude-opus-5-5")])
     assert other.models == ANTHROPIC
     assert other.find("claude-opus-5-5").tools
-    assert catalogue.find(ANTHROPIC, "claude-opus-5-5").tools
+    assert Catalogue(ANTHROPIC).find("claude-opus-5-5").tools
 
 
 def test_what_is_configured_wins_by_exact_name_then_for_all_then_what_is_known():
@@ -98,7 +97,7 @@ def test_what_is_configured_wins_by_exact_name_then_for_all_then_what_is_known()
         "small": ModelOverride(vision=True, max_output_tokens=50),
         "*": ModelOverride(thinking=True, max_output_tokens=10, tools=False),
     }
-    assert overridden(SMALL, overrides) == ModelInfo(
+    assert apply_overrides(SMALL, overrides) == ModelInfo(
         "small",
         tools=False,
         vision=True,
@@ -106,15 +105,15 @@ def test_what_is_configured_wins_by_exact_name_then_for_all_then_what_is_known()
         max_context_tokens=1000,
         max_output_tokens=50,
     )
-    other = overridden(ModelInfo("other"), overrides)
+    other = apply_overrides(ModelInfo("other"), overrides)
     assert (other.vision, other.thinking, other.max_output_tokens) == (False, True, 10)
-    assert overridden(SMALL, {}) == SMALL
-    assert overridden(SMALL, {"Small": ModelOverride(vision=True)}) == SMALL
+    assert apply_overrides(SMALL, {}) == SMALL
+    assert apply_overrides(SMALL, {"Small": ModelOverride(vision=True)}) == SMALL
 
 
 def test_a_price_is_not_a_capability():
     priced = ModelOverride.model_validate({"price": {"input": 1, "output": 2}})
-    assert overridden(SMALL, {"small": priced, "*": priced}) == SMALL
+    assert apply_overrides(SMALL, {"small": priced, "*": priced}) == SMALL
 
 
 def test_every_capability_can_be_overridden():
@@ -127,4 +126,4 @@ def test_every_capability_can_be_overridden():
         max_context_tokens=123,
         max_output_tokens=45,
     )
-    assert overridden(ModelInfo("m"), {"m": override}) == values
+    assert apply_overrides(ModelInfo("m"), {"m": override}) == values

@@ -3,25 +3,21 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from sigil import providers
 from sigil.errors import (
     AllProvidersUnavailable,
-    BudgetExceeded,
     ConfigError,
     ErrorKind,
     ProviderError,
     ProviderNotFound,
 )
 from sigil.providers import (
-    Budget,
     ChatRequest,
     EventType,
     Message,
@@ -29,8 +25,9 @@ from sigil.providers import (
     ModelRequest,
     ProviderRegistry,
 )
-from sigil.providers.fakes import FakeProvider
-from sigil.providers.registry import load
+from sigil.providers.chain.health import Health
+from sigil.providers.fakes import FakeProvider, ScriptedProvider
+from sigil.testing import end_cooldowns, fake_stores
 
 OPUS, SONNET, GPT = "anthropic/claude-opus-4-6", "anthropic/claude-sonnet-4-5", "openai/gpt-4.1"
 
@@ -176,48 +173,6 @@ def test_a_providers_name_has_no_slash(registry: ProviderRegistry, name: str) ->
         registry.register(name, FakeProvider("x"))
 
 
-@pytest.mark.parametrize(
-    ("budget", "window"),
-    [
-        (Budget(max_session_tokens=100, used_session_tokens=100), "session"),
-        (Budget(max_session_tokens=100, used_session_tokens=101), "session"),
-        (Budget(max_session_tokens=0), "session"),
-        (Budget(max_hour_usd=1.0, used_hour_usd=1.0), "hour"),
-        (Budget(max_hour_usd=0.5, used_hour_usd=0.75, max_day_usd=9.0), "hour"),
-        (Budget(max_day_usd=2.0, used_day_usd=2.5), "day"),
-    ],
-)
-async def test_a_used_up_budget_comes_before_everything(
-    registry: ProviderRegistry, budget: Budget, window: str
-) -> None:
-    unplug(registry, "anthropic")
-    for ask in (registry.route, chained):
-        with pytest.raises(BudgetExceeded, match="budget") as caught:
-            await ask(ModelRequest(budget=budget), *([registry] if ask is chained else []))
-        assert caught.value.window == window
-        assert window in str(caught.value)
-
-
-async def chained(request: ModelRequest, registry: ProviderRegistry) -> None:
-    registry.chain(request)
-
-
-@pytest.mark.parametrize(
-    "budget",
-    [
-        None,
-        Budget(),
-        Budget(max_session_tokens=100, used_session_tokens=99),
-        Budget(used_session_tokens=10**9, used_hour_usd=1e9, used_day_usd=1e9),
-        Budget(max_hour_usd=1.0, used_hour_usd=0.99, max_day_usd=2.0, used_day_usd=1.99),
-    ],
-)
-async def test_a_budget_with_something_left_lets_through(
-    registry: ProviderRegistry, budget: Budget | None
-) -> None:
-    assert await chosen(registry, budget=budget) == SONNET
-
-
 async def test_the_chain_answers_with_the_first_that_can(registry: ProviderRegistry) -> None:
     registry.set_failover([GPT])
     unplug(registry, "anthropic")
@@ -238,11 +193,16 @@ async def test_a_chain_of_nothing_names_every_cause(registry: ProviderRegistry) 
     assert error.kind is ErrorKind.UNAVAILABLE
 
 
+SECRET = "sk-plugin-0123456789"
+
+
 class Closing(FakeProvider):
     closed = False
 
     async def aclose(self) -> None:
         self.closed = True
+        if self.name == "broken":
+            raise ValueError(SECRET)
 
 
 async def test_closing_reaches_those_that_hold_something(registry: ProviderRegistry) -> None:
@@ -298,67 +258,6 @@ def test_the_order_holds_for_any_configuration(
     assert set(caught.value.causes) == set(wanted)
 
 
-# Loading from the configuration
-
-
-@dataclass
-class Settings:
-    type: str | None = None
-    api_key: SecretStr | None = None
-    base_url: str | None = None
-    api_keys: list[SecretStr] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
-
-
-class Plugin(FakeProvider):
-    def __init__(self, *, api_key: str | None, base_url: str | None, region: str) -> None:
-        super().__init__("plugin")
-        self.given = (api_key, base_url, region)
-
-
-def test_the_echo_provider_needs_no_settings() -> None:
-    assert load("echo")[""].name == "echo"
-    assert load("echo", Settings())[""].name == "echo"
-
-
-def test_a_compatible_server_has_its_own_name() -> None:
-    settings = Settings(type="openai", base_url="http://127.0.0.1:11434/v1")
-    (ollama,) = load("ollama", settings).values()
-    assert ollama.name == "ollama"
-
-
-def test_each_key_is_an_instance_of_its_own_named_by_a_fingerprint() -> None:
-    keys = [SecretStr("key-one"), SecretStr("key-two"), SecretStr("key-one")]
-    found = load("openai", Settings(api_key=SecretStr("key-two"), api_keys=keys))
-    assert len(found) == 2
-    assert not any("key" in name for name in found)
-    assert load("openai", Settings(api_keys=keys[:1])).keys() < found.keys()
-    assert load("other", Settings("openai", api_keys=keys)).keys().isdisjoint(found)
-
-
-def test_a_plugin_gets_its_key_its_address_and_its_options() -> None:
-    settings = Settings(f"{__name__}:Plugin", SecretStr("k"), "http://h", options={"region": "eu"})
-    (plugin,) = load("mine", settings).values()
-    assert isinstance(plugin, Plugin)
-    assert plugin.given == ("k", "http://h", "eu")
-
-
-@pytest.mark.parametrize(
-    ("settings", "path"),
-    [
-        (Settings(), r"providers\.mine\.type"),
-        (Settings("nothing.like.it:Class"), r"providers\.mine\.type"),
-        (Settings(f"{__name__}:Missing"), r"providers\.mine\.type"),
-        (Settings(":Class"), r"providers\.mine\.type"),
-        (Settings("openai"), r"providers\.mine\.api_key"),
-        (Settings("echo", options={"speed": 1}), r"providers\.mine\.options.*speed"),
-    ],
-)
-def test_what_cannot_be_loaded_names_its_place(settings: Settings, path: str) -> None:
-    with pytest.raises(ConfigError, match=path):
-        load("mine", settings)
-
-
 async def test_only_providers_of_configured_models_are_prepared() -> None:
     class Preparing(FakeProvider):
         prepared = 0
@@ -407,3 +306,59 @@ async def test_the_vendor_of_an_unknown_model_is_asked_what_it_can_do() -> None:
     assert (local.asked, away.asked, built_in.asked) == (1, 1, 0)
     assert (await registry.info("local/new")).max_context_tokens == 99_999
     assert (await registry.info("away/new")).max_context_tokens == 8192
+
+
+# Plug-ins that break
+
+
+async def test_one_that_cannot_be_closed_keeps_none_of_the_others_open() -> None:
+    registry = ProviderRegistry()
+    providers = [Closing("broken"), Closing("b")]
+    for each in providers:
+        registry.register(each.name, each)
+    await registry.aclose()
+    assert all(each.closed for each in providers)
+
+
+async def test_one_that_cannot_be_prepared_does_not_end_its_worker() -> None:
+    class Unanswered(FakeProvider):
+        def model_info(self, model: str) -> ModelInfo:
+            return ModelInfo(model)
+
+        async def refresh_models(self) -> list[ModelInfo]:
+            raise ValueError(SECRET)
+
+    registry = ProviderRegistry()
+    registry.register("a", Unanswered("a"))
+    registry.set_default("a/m")
+    await registry.prepare()
+    assert await registry.info("a/m") == ModelInfo("m")
+
+
+async def test_one_that_cannot_tell_its_models_says_so_in_one_class() -> None:
+    class Failing(FakeProvider):
+        async def list_models(self) -> list[ModelInfo]:
+            raise ValueError(SECRET)
+
+    registry = ProviderRegistry()
+    registry.register("a", Failing("a"))
+    with pytest.raises(
+        ProviderError, match=r"a: its models are not known \(ValueError\)"
+    ) as caught:
+        await registry.list_models("a")
+    assert caught.value.__context__ is None
+
+
+async def test_what_rests_is_passed_over() -> None:
+    stores = fake_stores()
+    registry = ProviderRegistry(Health(stores.health))
+    for provider in (ScriptedProvider([ProviderError("no")], "a"), FakeProvider("b")):
+        registry.register(provider.name, provider)
+    registry.set_default("a/m")
+    registry.set_failover(["b/m"])
+    chain = registry.chain(ModelRequest())
+    request = ChatRequest("", [Message("user", "Hello")])
+    assert [event.type async for event in chain.chat(request)][-1] is EventType.DONE
+    assert await chosen(registry) == "b/m"
+    await end_cooldowns(stores)
+    assert await chosen(registry) == "a/m"

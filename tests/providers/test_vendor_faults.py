@@ -19,7 +19,7 @@ from tests.providers.vendors import Vendor, made
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PROMPT = "A word that only these two know"
-# What is silent needs a deadline, which is the chain's; see test_failover_matrix.
+# What is silent needs a deadline, which is the chain's; see chain/test_real_vendors.
 ENDING = [case for case in cases() if case.fault not in {"silent", "no_headers"}]
 
 

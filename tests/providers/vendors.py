@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from sigil.config.schema import ProviderSettings
 from sigil.providers import Provider
-from sigil.providers.registry import load
+from sigil.providers.loading import load
 from tests.providers.aimock import Aimock
 from tests.providers.exchange import KEY
 from tests.providers.fault_server import FaultServer

@@ -94,7 +94,7 @@ def reset(settings: Settings, name: str, *, as_json: bool) -> int:
 
 async def _read_cooldowns(settings: Settings) -> list[Cooldown]:
     async with open_stores(settings) as stores:
-        return await stores.health.resting()
+        return await stores.health.list_cooldowns()
 
 
 async def _forget_cooldowns(settings: Settings, provider: str | None, model: str | None) -> int:
@@ -105,7 +105,7 @@ async def _forget_cooldowns(settings: Settings, provider: str | None, model: str
 def _describe_vendor(name: str, settings: ProviderSettings) -> dict[str, Any]:
     """A vendor as JSON has it. `host` is the base URL's host and port alone: a user name, a
     password, the path or the query may be secret."""
-    from sigil.providers.chain.health import fingerprint
+    from sigil.providers.names import fingerprint
 
     secrets = [settings.api_key] if settings.api_key is not None else []
     prints = [fingerprint(name, key.get_secret_value()) for key in (*secrets, *settings.api_keys)]

@@ -60,7 +60,7 @@ async def _read_counts(
 ) -> tuple[dict[str, dict[str, int]], Sequence[Cooldown], Mapping[str, Any] | None]:
     async with open_stores(settings) as stores:
         counts = await stores.lanes.counts()
-        resting = await stores.health.resting()
+        resting = await stores.health.list_cooldowns()
         recount = await stores.lanes.verify() if verify else None
     days = {day: add_open(counts[day]) for day in sorted(counts, reverse=True)}
     return days, resting, recount

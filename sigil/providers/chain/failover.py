@@ -1,99 +1,89 @@
 """A chain of models that is itself a provider: the agent sees one model.
 
-Candidates are tried in order, each at most once in the life of the chain, which is one turn.
-For each: what can it do, may it be called (health, shared by all workers), can it be paid for
-(budgets, shared likewise), the call itself, what came of it.
+What `FailoverProvider.chat` does for one turn, step by step:
+
+    take the next candidate                what can it do, is it there, which of its keys may be
+      │    ▲                               used? (health, shared by all workers)
+      │    └──── none left: ERROR
+      ▼
+    one attempt ───────────────────────▶   its text, tool calls and usage go straight to the
+      │  reserve money                     reader. RESTART comes first if an earlier attempt had
+      │  call the model, stream            already spoken: what was read of it is void
+      │  settle with what it cost
+      ▼
+    conclude ─┬─ answered                  the end
+              ├─ again                     the same candidate once more: with another key, after a
+              │                            moment, or after the time that the vendor asked for
+              ├─ next                      the next candidate
+              └─ end                       ERROR: no other model would do better
+
+- **Streams**: an answer counts only with its DONE. Nothing of it is held back meanwhile, so an
+  attempt that breaks off must be taken back by RESTART, which a reader has to understand.
+- **Money**: an attempt reserves its worst case before the call and settles it afterwards, whether
+  it succeeded, failed or was cancelled. So a chain of three attempts is charged for three.
+- **Health**: a candidate is called only under a grant. Each grant is reported (answered, or a
+  failure that lets the model rest for all workers) or released (no result), unless the same
+  candidate is called again at once under the same grant.
+
+What follows a failure depends on its class alone (`sigil.failures.POLICY`) and is decided in one
+place, `policy.decide`. Control never goes down: an attempt yields events and ends in one frozen
+result, from which everything else is decided here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING
 
-from sigil.errors import AllProvidersUnavailable, StoreError
-from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Provider, info_of
-from sigil.providers.chain.attempt import QUICK_TRIES, Attempt, Progress, Terms
-from sigil.providers.chain.call import described
-from sigil.providers.chain.health_store import Admission, Cooldown
-from sigil.providers.chain.meter import Meter
+from sigil.errors import AllProvidersUnavailable, ProviderError, StoreError
+from sigil.failures import POLICY, Next
+from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
+from sigil.providers.chain.adapt import adapt
+from sigil.providers.chain.attempt import Attempt, run_to_end
+from sigil.providers.chain.candidate import Candidate
+from sigil.providers.chain.health import Health, UnsharedHealth
+from sigil.providers.chain.health_store import Cooldown, KeyGrant
+from sigil.providers.chain.meter import FreeMeter, Meter
+from sigil.providers.chain.policy import Move, Verdict, decide
 from sigil.providers.chain.record import AttemptRecord
-
-if TYPE_CHECKING:
-    from sigil.providers.chain.health import Health
-
-# Seconds for a provider to say what it knows itself; one that asks somebody else is not waited for.
-_LOCAL_S = 5.0
-
-Adapt = Callable[[ChatRequest, ModelInfo], ChatRequest]
-"""Makes of a request what a model can take."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """One model of a chain; `name` is its full `provider/model`.
+class _Step:
+    """The next attempt: which candidate, with which key, and what it is asked. `number` counts
+    the attempts with one candidate from 1."""
 
-    `instances` are those of the provider by the fingerprint of their key, at least one;
-    `describe` may correct what the provider says that the model can do.
-    """
-
-    name: str
-    instances: Mapping[str, Provider]
-    describe: Callable[[ModelInfo], ModelInfo] | None = None
-
-    @property
-    def model(self) -> str:
-        """The name as the provider knows it."""
-        return self.name.partition("/")[2]
-
-    @property
-    def provider_name(self) -> str:
-        """The name under which the provider is registered."""
-        return self.name.partition("/")[0]
-
-    @property
-    def provider(self) -> Provider:
-        """The provider with its first key."""
-        return next(iter(self.instances.values()))
-
-    async def info(self) -> ModelInfo:
-        """What the model can do; little is expected of one whose provider cannot say."""
-        info: object = None
-        with suppress(Exception):
-            async with asyncio.timeout(_LOCAL_S):
-                info = await info_of(self.provider, self.model)
-        known = info if isinstance(info, ModelInfo) else ModelInfo(self.model)
-        return known if self.describe is None else self.describe(known)
+    candidate: Candidate
+    info: ModelInfo
+    request: ChatRequest
+    grant: KeyGrant
+    number: int = 1
 
 
-async def unavailability(provider: Provider) -> str | None:
-    """Why the provider cannot be called now, or None when it can."""
-    try:
-        async with asyncio.timeout(_LOCAL_S):
-            return None if await provider.available() else "not available"
-    except Exception as error:  # noqa: BLE001  # a provider that breaks is one that is not there
-        return f"its availability check failed ({described(error)})"
+@dataclass(slots=True)
+class _Run:
+    """Where one `chat` stands. `failure` is the last attempt's. `longest` is the largest context,
+    in tokens, that was too short for the request, and `too_long` the error that said so."""
 
-
-def resting(cooldown: Cooldown) -> str:
-    """A cooldown as a cause, in words."""
-    left = "being tried" if cooldown.probing else f"{cooldown.seconds:.0f} s left"
-    return f"resting after {cooldown.reason}, {left}"
+    request: ChatRequest
+    waiting: deque[Candidate]
+    speaking: bool = False
+    failure: ProviderError | None = None
+    longest: int = 0
+    too_long: ProviderError | None = None
 
 
 class FailoverProvider:
-    """Tries its candidates until one answers.
+    """Tries its candidates in order until one answers.
 
-    An error, a stream that ends without DONE, `idle_stream` seconds of silence or more than
-    `model_call` seconds in all move on to the next candidate; an invalid request, a filtered
-    answer and a used-up budget do not, and what is too long for a model is only tried on one
-    with a larger context. If the failed one had spoken, RESTART comes first. A candidate that
-    failed is not tried again by later calls of the same chain. `causes` are those of candidates
-    that were passed over before. `health` and `meter`, where given, are asked before each call
-    and told afterwards.
+    A candidate that failed is not tried again in the life of the chain, which is one turn.
+    `causes` says why candidates were passed over before. `model_call` and `idle_stream` are
+    seconds: for a whole call, and for a silence in its stream. `health` is asked for a key before
+    each call, `meter` for the money; without them, every call is granted and free. `attempts`
+    records every call, in order.
     """
 
     name = "failover"
@@ -107,134 +97,184 @@ class FailoverProvider:
         causes: Mapping[str, str] | None = None,
         health: Health | None = None,
         meter: Meter | None = None,
-        adapt: Adapt | None = None,
     ) -> None:
         self._candidates = list({candidate.name: candidate for candidate in candidates}.values())
+        self._model_call = model_call
+        self._idle_stream = idle_stream
+        self._health = health or UnsharedHealth()
+        self._meter = meter or FreeMeter()
         self._causes = dict(causes or {})
-        self._adapt = adapt
         self._given_up: set[str] = set()
         self._retry_in: float | None = None
         self.attempts: list[AttemptRecord] = []
-        self._terms = Terms(model_call, idle_stream, health, meter, self.attempts.append)
 
     async def available(self) -> bool:
-        """Whether any candidate is left that can be called."""
-        for candidate in self._remaining():
-            if await unavailability(candidate.provider) is None:
+        """Whether any candidate is left whose provider can be called."""
+        for candidate in self._list_remaining():
+            if await candidate.explain_absence() is None:
                 return True
         return False
 
     async def list_models(self) -> list[ModelInfo]:
         """The candidates' models under their full names, in order."""
-        return [replace(await c.info(), id=c.name) for c in self._candidates]
+        return [replace(await c.find_info(), id=c.name) for c in self._candidates]
+
+    async def choose(self) -> Candidate:
+        """Returns the candidate that `chat` would try first, without calling it. Raises
+        `AllProvidersUnavailable` naming each candidate's cause, and `StoreError`."""
+        for candidate in self._list_remaining():
+            obstacle = await self._find_obstacle(candidate)
+            if obstacle is None:
+                return candidate
+            self._causes[candidate.name] = obstacle
+        raise AllProvidersUnavailable(self._causes)
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
-        """The first answer that succeeds; `request.model` gives way to each candidate's own.
+        """Yields the first answer that succeeds. Each candidate is asked under its own name and
+        for what it can take, whatever `request` says.
 
-        The ERROR of a chain of which nothing is left is `AllProvidersUnavailable`, or that of
-        the model with the largest context if the request is too long for all.
+        If no candidate is left, the ERROR is `AllProvidersUnavailable`, or that of the model with
+        the largest context if the request was too long for it. Raises `StoreError` if nobody can
+        say which models rest or what may be spent.
         """
-        progress = Progress()
-        remaining = self._remaining()
-        for at, candidate in enumerate(remaining):
-            others = remaining[at + 1 :]
-            async with aclosing(self._tried(candidate, request, progress, others)) as events:
-                async for event in events:
-                    yield event
-            if progress.answered:
+        run = _Run(request, deque(self._list_remaining()))
+        step = await self._take_candidate(run)
+        while step is not None:
+            attempt = self._make_attempt(step, run)
+            events = attempt.events(step.request, step.info)
+            if step.grant.probe:
+                events = self._health.watch_probe(step.grant, events)
+            try:
+                async with aclosing(events):
+                    async for event in events:
+                        yield event
+            finally:
+                # Also if the turn is cancelled: its money is counted and its grant given back.
+                verdict = await run_to_end(self._conclude(step, attempt, run))
+            if verdict.move is Move.END:
+                if run.failure is not None:
+                    yield ChatEvent(EventType.ERROR, error=run.failure)
                 return
-            if progress.final is not None:
-                yield ChatEvent(EventType.ERROR, error=progress.final)
-                return
+            step = await self._repeat(step, verdict) or await self._take_candidate(run)
         nothing_left = AllProvidersUnavailable(self._causes, retry_in=self._retry_in)
-        yield ChatEvent(EventType.ERROR, error=progress.too_long or nothing_left)
+        yield ChatEvent(EventType.ERROR, error=run.too_long or nothing_left)
 
-    def _remaining(self) -> list[Candidate]:
+    def _list_remaining(self) -> list[Candidate]:
         return [c for c in self._candidates if c.name not in self._given_up]
 
-    async def _tried(
-        self,
-        candidate: Candidate,
-        request: ChatRequest,
-        progress: Progress,
-        others: Sequence[Candidate],
-    ) -> AsyncGenerator[ChatEvent, None]:
-        """The events of one candidate, which may be called more than once: in quick tries, with
-        another key, or after the wait that the vendor asked for."""
-        info = await candidate.info()
-        cause = _too_small(info, progress) or await unavailability(candidate.provider)
-        if cause is not None:
-            self._causes[candidate.name] = cause
-            return
-        request = replace(request, model=candidate.model)
-        if self._adapt is not None:
-            request = self._adapt(request, info)
-        admission: Admission | None = None
-        for number in range(1, QUICK_TRIES + len(candidate.instances)):
-            admission = admission or await self._admitted(candidate, request.session)
-            if admission is None:
-                return
-            trial = Attempt(
-                self._terms,
-                candidate.name,
-                candidate.instances,
-                admission,
-                number=number,
-                last=partial(self._is_last, others),
-            )
-            async with aclosing(trial.events(request, info, progress)) as events:
-                async for event in events:
-                    yield event
-            if trial.error is None:
-                return
-            self._given_up.add(candidate.name)
-            self._causes[candidate.name] = f"{trial.error.kind}: {trial.error}"
-            self._note(trial.rests)
-            if progress.final is not None or trial.pause is None:
-                return
-            await trial.rest()
-            admission = admission if trial.kept else None
+    # ------------------------------------------------------------ before an attempt
 
-    async def _is_last(self, others: Sequence[Candidate]) -> bool:
-        """Whether none of the others could be called now."""
+    async def _take_candidate(self, run: _Run) -> _Step | None:
+        """The first attempt with the next candidate that may be called; None if none is left."""
+        while run.waiting:
+            candidate = run.waiting.popleft()
+            info = await candidate.find_info()
+            obstacle = _explain_too_small(info, run) or await candidate.explain_absence()
+            if obstacle is not None:
+                self._causes[candidate.name] = obstacle
+                continue
+            request = adapt(replace(run.request, model=candidate.model), info)
+            grant = await self._obtain_grant(candidate, request.session)
+            if grant is not None:
+                return _Step(candidate, info, request, grant)
+        return None
+
+    async def _repeat(self, step: _Step, verdict: Verdict) -> _Step | None:
+        """The next attempt with the same candidate, when its time has come; None if it has none
+        or may not be called any more."""
+        if verdict.move is not Move.AGAIN:
+            return None
+        try:
+            await asyncio.sleep(verdict.pause)
+        except asyncio.CancelledError:
+            if verdict.keeps_grant:
+                await self._health.release(step.grant)
+            raise
+        grant: KeyGrant | None = step.grant
+        if not verdict.keeps_grant:
+            grant = await self._obtain_grant(step.candidate, step.request.session)
+        return None if grant is None else replace(step, grant=grant, number=step.number + 1)
+
+    async def _obtain_grant(self, candidate: Candidate, session: str | None) -> KeyGrant | None:
+        """Asks for a key that may be used now; None if all rest, and then that is a cause."""
+        grant = await self._health.admit(
+            candidate.provider_name, candidate.model, list(candidate.instances), session
+        )
+        if isinstance(grant, KeyGrant):
+            return grant
+        self._causes.setdefault(candidate.name, str(grant))
+        self._note_cooldown(grant)
+        return None
+
+    def _make_attempt(self, step: _Step, run: _Run) -> Attempt:
+        return Attempt(
+            step.candidate.name,
+            step.candidate.instances[step.grant.key],
+            step.grant.key,
+            model_call=self._model_call,
+            idle_stream=self._idle_stream,
+            meter=self._meter,
+            speaking=run.speaking,
+        )
+
+    # ------------------------------------------------------------ after an attempt
+
+    async def _conclude(self, step: _Step, attempt: Attempt, run: _Run) -> Verdict:
+        """Settles the attempt, decides what follows, and tells the other workers."""
+        result = await attempt.finish()
+        run.speaking, run.failure = result.speaking, result.error
+        if result.record is not None:
+            self.attempts.append(result.record)
+        verdict = decide(result, number=step.number, keys=len(step.candidate.instances))
+        if verdict.last_hope_only and not await self._is_last_hope(run.waiting):
+            verdict = Verdict(Move.NEXT)
+        if result.error is not None:
+            self._note_failure(step, result.error, run)
+        elif not result.answered:
+            await self._health.release(step.grant)
+            return verdict
+        if not verdict.keeps_grant:
+            self._note_cooldown(await self._health.report(step.grant, result.error))
+        return verdict
+
+    def _note_failure(self, step: _Step, error: ProviderError, run: _Run) -> None:
+        self._given_up.add(step.candidate.name)
+        self._causes[step.candidate.name] = f"{error.kind}: {error}"
+        if POLICY[error.kind].next is Next.LARGER:
+            run.too_long, run.longest = error, max(run.longest, step.info.max_context_tokens)
+
+    async def _is_last_hope(self, others: Iterable[Candidate]) -> bool:
+        """Whether none of the other candidates could be called now."""
         for other in others:
-            if await unavailability(other.provider) is None and not await self._rests(other):
+            try:
+                obstacle = await self._find_obstacle(other)
+            except StoreError:
+                obstacle = None
+            if obstacle is None:
                 return False
         return True
 
-    async def _rests(self, candidate: Candidate) -> bool:
-        health = self._terms.health
-        if health is None:
-            return False
-        keys = list(candidate.instances)
-        with suppress(StoreError):
-            return await health.look(candidate.provider_name, candidate.model, keys) is not None
-        return False
+    async def _find_obstacle(self, candidate: Candidate) -> str | None:
+        """Why the candidate could not be called now, if so. Changes nothing."""
+        absence = await candidate.explain_absence()
+        if absence is not None:
+            return absence
+        cooldown = await self._health.find_cooldown(
+            candidate.provider_name, candidate.model, list(candidate.instances)
+        )
+        return None if cooldown is None else str(cooldown)
 
-    async def _admitted(self, candidate: Candidate, session: str | None) -> Admission | None:
-        """A key that may be used now, or None with the cause noted."""
-        provider, model, keys = candidate.provider_name, candidate.model, candidate.instances
-        health = self._terms.health
-        if health is None:
-            return Admission(provider, model, next(iter(keys)))
-        admission = await health.admit(provider, model, list(keys), session)
-        if isinstance(admission, Admission):
-            return admission
-        self._causes.setdefault(candidate.name, resting(admission))
-        self._note(admission)
-        return None
-
-    def _note(self, cooldown: Cooldown | None) -> None:
-        """Remembers when the first of those that rest may be tried again."""
+    def _note_cooldown(self, cooldown: Cooldown | None) -> None:
+        """Remembers when the first model that rests may be called again."""
         if cooldown is not None:
-            known = self._retry_in
-            self._retry_in = cooldown.seconds if known is None else min(known, cooldown.seconds)
+            soonest = self._retry_in
+            self._retry_in = cooldown.seconds if soonest is None else min(soonest, cooldown.seconds)
 
 
-def _too_small(info: ModelInfo, progress: Progress) -> str | None:
-    """Why a model need not be tried with what was too long for another. Of one that nobody
-    knows it cannot be said."""
-    unknown = info == ModelInfo(info.id)
-    if not progress.longest or unknown or info.max_context_tokens > progress.longest:
+def _explain_too_small(info: ModelInfo, run: _Run) -> str | None:
+    """Why the model can be skipped after a context overflow. Models that nobody knows anything
+    about are never skipped: their context may be larger than assumed."""
+    is_unknown = info == ModelInfo(info.id)
+    if not run.longest or is_unknown or info.max_context_tokens > run.longest:
         return None
     return "its context is no larger"

@@ -1,16 +1,16 @@
-"""What the workers learn from each other about models: which failures count, and for how long.
+"""Which outcomes of model calls the workers tell each other, and what follows from them.
 
-A model that failed rests under its key (`HealthStore`); afterwards one call in the cluster, the
-probe, finds out whether it works again.
+`HealthStore` says how a model rests after a failure and is probed afterwards. This is the policy
+over it: an error of the request says nothing about the model, a `Retry-After` replaces the usual
+rest, and a store that is away costs nobody an answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from typing import TypeVar
 
 import structlog
@@ -18,49 +18,38 @@ import structlog
 from sigil.errors import (
     AllProvidersUnavailable,
     BudgetExceeded,
-    ErrorKind,
     PriceUnknown,
     ProviderError,
     ProviderNotFound,
     StoreError,
 )
-from sigil.providers.chain.health_store import Admission, Cooldown, HealthStore
+from sigil.failures import POLICY
+from sigil.providers.base import SPEECH, ChatEvent
+from sigil.providers.chain.health_store import Cooldown, HealthStore, KeyGrant
 from sigil.waiting import end
 
-AUTH_STEPS_S = (600.0, 3600.0)
-BILLING_STEPS_S = (3600.0, 86_400.0)
 SHORTEST_RETRY_AFTER_S, LONGEST_RETRY_AFTER_S = 1.0, 3600.0
 RENEW_S = 10.0
+# A probe that has streamed this long counts as a success. Answers may take minutes, and the other
+# workers need not wait for the end of one.
+PROVEN_S = 3.0
 
-_STEPS = {ErrorKind.AUTH: AUTH_STEPS_S, ErrorKind.BILLING: BILLING_STEPS_S}
-# The request's own: any other one would have been answered.
-_ANSWERS = frozenset({ErrorKind.INVALID_REQUEST, ErrorKind.FILTERED, ErrorKind.CONTEXT_TOO_LONG})
-# Sigil's own: the vendor was not asked.
-_OWN = (AllProvidersUnavailable, BudgetExceeded, PriceUnknown, ProviderNotFound)
+# Errors of Sigil's own: the vendor was not asked, so they say nothing about it.
+_OWN_ERRORS = (AllProvidersUnavailable, BudgetExceeded, PriceUnknown, ProviderNotFound)
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 
-def fingerprint(provider: str, key: str) -> str:
-    """The name of a key where the key itself must not be: 12 hex digits; empty for no key.
-
-    It belongs to the provider, so that it does not tell who else is given the same key.
-    """
-    key = key.strip()
-    if not key:
-        return ""
-    return hashlib.sha256(f"{provider}\0{key}".encode()).hexdigest()[:12]
-
-
 class Health:
-    """The policy over a `HealthStore`. `steps` are seconds: how long a model rests after its
-    first failure in a row, the second, and so on; the last one for all further.
+    """The policy over a `HealthStore`: what of a call's outcome is reported, and how.
 
-    Keys are fingerprints, empty for a provider without a key. `admit` and `look` raise
-    `StoreError`. What a call reports is kept if the store answers: an answer that a person
-    waits for does not fail over it, and a probe that was not heard of is given to the next.
+    `steps` (seconds) is how long a model rests after its first failure in a row, the second, and
+    so on; the last one applies from then on. Keys are fingerprints, empty for a provider without
+    a key. `admit` and `find_cooldown` raise `StoreError`. Reporting never does: an answer that a
+    person waits for must not fail because Redis is away. A probe that could not be reported
+    expires, and the next call probes.
     """
 
     def __init__(
@@ -76,65 +65,111 @@ class Health:
 
     async def admit(
         self, provider: str, model: str, keys: Sequence[str], session: str | None = None
-    ) -> Admission | Cooldown:
-        """A key to call the model with, the session's own if it has one; else the cooldown that
-        ends first. Every admission must be reported or released."""
+    ) -> KeyGrant | Cooldown:
+        """Grants a key to call the model with, the session's own if it has one; else gives the
+        cooldown that ends first. Every grant must be reported or released."""
         return await self._store.admit(provider, model, keys, session, secrets.token_hex(8))
 
-    async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
-        """Why `admit` would refuse now; None if it would not. Changes nothing."""
-        return await self._store.look(provider, model, keys)
+    async def find_cooldown(
+        self, provider: str, model: str, keys: Sequence[str]
+    ) -> Cooldown | None:
+        """Says why `admit` would refuse now; None if it would not. Changes nothing."""
+        return await self._store.find_cooldown(provider, model, keys)
 
-    async def report(self, admission: Admission, error: ProviderError | None) -> Cooldown | None:
-        """How the call ended; `error` is None if it was answered. Says how the model rests now,
-        if it does.
+    async def report(self, grant: KeyGrant, error: ProviderError | None) -> Cooldown | None:
+        """Reports how the call ended; `error` is None if it was answered. Returns how the model
+        rests now, if it does.
 
-        Without a failure that counts this costs nothing, unless the call was the probe.
+        Only failures that count are written, and the end of a probe: an ordinary answer costs no
+        command of Redis.
         """
-        if isinstance(error, _OWN):
-            await self.release(admission)
-        elif error is None or error.kind in _ANSWERS or not error.counts:
-            if admission.probe:
-                await self._kept(self._store.answered(admission), admission)
-        else:
-            steps = _STEPS.get(error.kind, self._steps)
-            rest = _clamped(error.retry_after)
-            failed = self._store.failed(admission, error.kind.value, steps, rest)
-            return await self._kept(failed, admission)
-        return None
+        if isinstance(error, _OWN_ERRORS):
+            await self.release(grant)
+            return None
+        steps = None if error is None else POLICY[error.kind].rest
+        # An error of the request's own is an answer too: the model works.
+        if error is None or steps is None or not error.counts:
+            if grant.probe:
+                await self._write(self._store.record_answer(grant), grant)
+            return None
+        rest = clamp_retry_after(error.retry_after)
+        failure = self._store.record_failure(grant, error.kind.value, steps or self._steps, rest)
+        return await self._write(failure, grant)
 
-    async def release(self, admission: Admission) -> None:
-        """The call ended without a result, as when it is cancelled: another one may probe."""
-        if admission.probe:
-            await self._kept(self._store.release(admission), admission)
+    async def release(self, grant: KeyGrant) -> None:
+        """Gives a probe back that ended without a result, as when it is cancelled."""
+        if grant.probe:
+            await self._write(self._store.release(grant), grant)
+
+    async def watch_probe(
+        self, grant: KeyGrant, events: AsyncGenerator[ChatEvent, None]
+    ) -> AsyncGenerator[ChatEvent, None]:
+        """Passes a probe's events on, keeps the probe meanwhile, and reports its success as soon
+        as it has spoken for `PROVEN_S`."""
+        spoke_at: float | None = None
+        proven = False
+        async with self.keep_probe(grant), contextlib.aclosing(events):
+            async for event in events:
+                if not proven and event.type in SPEECH:
+                    now = asyncio.get_running_loop().time()
+                    spoke_at = spoke_at or now
+                    proven = now - spoke_at >= PROVEN_S
+                    if proven:
+                        await self.report(grant, None)
+                yield event
 
     @contextlib.asynccontextmanager
-    async def probing(self, admission: Admission) -> AsyncIterator[None]:
+    async def keep_probe(self, grant: KeyGrant) -> AsyncIterator[None]:
         """Keeps a probe for as long as its call takes; does nothing for other calls."""
-        if not admission.probe:
+        if not grant.probe:
             yield
             return
-        keeper = asyncio.create_task(self._keep(admission))
+        renewal = asyncio.create_task(self._renew_forever(grant))
         try:
             yield
         finally:
-            await end([keeper])
+            await end([renewal])
 
-    async def _keep(self, admission: Admission) -> None:
+    async def _renew_forever(self, grant: KeyGrant) -> None:
         while True:
             await asyncio.sleep(self._renew_every)
-            await self._kept(self._store.renew(admission), admission)
+            await self._write(self._store.renew(grant), grant)
 
-    async def _kept(self, written: Awaitable[T], admission: Admission) -> T | None:
+    async def _write(self, command: Awaitable[T], grant: KeyGrant) -> T | None:
         try:
-            return await written
+            return await command
         except StoreError as error:
-            name = f"{admission.provider}/{admission.model}"
-            log.warning("what was learned of a model is not kept", model=name, error=str(error))
+            name = f"{grant.provider}/{grant.model}"
+            log.warning("the outcome of a model call was not shared", model=name, reason=str(error))
             return None
 
 
-def _clamped(retry_after: float | None) -> float | None:
-    if retry_after is None:
+class UnsharedHealth(Health):
+    """For chains without a store, as in tests: every model may be called, nothing is kept."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def admit(
+        self, provider: str, model: str, keys: Sequence[str], session: str | None = None
+    ) -> KeyGrant | Cooldown:
+        """Grants the first key."""
+        return KeyGrant(provider, model, keys[0])
+
+    async def find_cooldown(
+        self, provider: str, model: str, keys: Sequence[str]
+    ) -> Cooldown | None:
+        """Nothing rests."""
         return None
-    return max(SHORTEST_RETRY_AFTER_S, min(LONGEST_RETRY_AFTER_S, retry_after))
+
+    async def report(self, grant: KeyGrant, error: ProviderError | None) -> Cooldown | None:
+        """Keeps nothing."""
+        return None
+
+
+def clamp_retry_after(seconds: float | None) -> float | None:
+    """Bounds what a vendor asks for: with a wrong clock, or by a hostile server, a model would
+    otherwise rest for no time at all or for ever."""
+    if seconds is None:
+        return None
+    return max(SHORTEST_RETRY_AFTER_S, min(LONGEST_RETRY_AFTER_S, seconds))

@@ -1,4 +1,18 @@
-"""What all workers know about (provider, key, model)."""
+"""What all workers learned about the models: the seam to the store.
+
+A failure of one worker counts for all. The unit is (provider, model, key), since limits, bills and
+credentials belong to a key:
+
+    works ──a call fails──▶ rests ──time is over──▶ one call probes ──answered──▶ works
+                              ▲                            │
+                              └── it fails: a longer rest ─┘
+
+While a model rests, nobody calls it. When the time is over, exactly one call in the whole cluster
+is let through, the probe; everyone else goes on to the next model of their chain until it has
+ended. So a vendor that has just recovered is not run over by all workers at once.
+
+`sigil/stores/redis/health.py` implements it; `Health` decides what is reported.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +22,13 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """A model may be called with this key. A `probe` is the one call in the cluster that finds
-    out whether it works again; `token` is its fencing token."""
+class KeyGrant:
+    """Permission to call a model once with this key.
+
+    A `probe` is the one call in the cluster that finds out whether a model works again. `token`
+    is its fencing token: a probe that took too long was given to another worker, and what the
+    late one still reports under its old token is ignored.
+    """
 
     provider: str
     model: str
@@ -21,10 +39,10 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """A model rests under one key, or under all keys that were asked for.
+    """A model rests under one key, or under all keys that were asked about.
 
-    `reason` is the class of the failure; `seconds` are what is left; `failures` counts those in
-    a row; `probing` says that the time is over and somebody is finding out.
+    `reason` is the class of the failure, `seconds` is what is left, and `failures` counts those
+    in a row. `probing` means that the time is over and a probe is under way.
     """
 
     provider: str
@@ -35,50 +53,54 @@ class Cooldown:
     failures: int = 1
     probing: bool = False
 
+    def __str__(self) -> str:
+        left = "being tried" if self.probing else f"{self.seconds:.0f} s left"
+        return f"resting after {self.reason}, {left}"
+
 
 class HealthStore(Protocol):
-    """What all workers learned about (provider, key, model). Keys are named by fingerprints."""
+    """What all workers learned about (provider, model, key). Keys are named by fingerprints."""
 
     async def admit(
         self, provider: str, model: str, keys: Sequence[str], session: str | None, token: str
-    ) -> Admission | Cooldown:
-        """Chooses a key that does not rest: that of the session if it has one, else the next in
-        turn. If all rest, the cooldown that ends first. `token` names a probe, if it is one."""
+    ) -> KeyGrant | Cooldown:
+        """Chooses a key that does not rest: the session's own if it has one, else the next in
+        turn. If all keys rest, gives the cooldown that ends first. `token` becomes the fencing
+        token if the call is a probe."""
         ...
 
-    async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
-        """As `admit`, without choosing, counting or probing; None: it may be called."""
+    async def find_cooldown(
+        self, provider: str, model: str, keys: Sequence[str]
+    ) -> Cooldown | None:
+        """Answers what `admit` would, but chooses, counts and probes nothing. None means that
+        the model may be called."""
         ...
 
-    async def failed(
-        self,
-        admission: Admission,
-        reason: str,
-        steps: Sequence[float],
-        rest: float | None = None,
+    async def record_failure(
+        self, grant: KeyGrant, reason: str, steps: Sequence[float], rest: float | None = None
     ) -> Cooldown:
-        """Lets it rest for the step (seconds) of this failure in a row, or for `rest` instead.
-        A row is of failures with the same steps. Those of calls that ran side by side count
-        once. `reason` is one word."""
+        """Lets the model rest for `rest` seconds, or else for the step (seconds) of this failure
+        in a row. Failures are in a row if they have the same steps, and failures of calls that
+        ran side by side count once. `reason` is one word."""
         ...
 
-    async def answered(self, admission: Admission) -> None:
-        """It works: a probe ends the cooldown and the count of failures. No other call has
-        anything to end, and for those nothing is asked of the backend."""
+    async def record_answer(self, grant: KeyGrant) -> None:
+        """Ends the cooldown and the count of failures if the call was the probe. Any other call
+        has nothing to end, and for it the backend is not asked."""
         ...
 
-    async def release(self, admission: Admission) -> None:
-        """Gives a probe back without a result: the next one may try."""
+    async def release(self, grant: KeyGrant) -> None:
+        """Gives a probe back without a result, so that the next call may probe."""
         ...
 
-    async def renew(self, admission: Admission) -> None:
-        """Keeps a probe that takes long."""
+    async def renew(self, grant: KeyGrant) -> None:
+        """Keeps a probe whose call takes long."""
         ...
 
-    async def resting(self) -> list[Cooldown]:
-        """Everything that rests, or waits for a probe."""
+    async def list_cooldowns(self) -> list[Cooldown]:
+        """Everything that rests or waits for a probe."""
         ...
 
     async def reset(self, provider: str | None = None, model: str | None = None) -> int:
-        """Forgets cooldowns: all, a provider's, or a model's. Says how many."""
+        """Forgets cooldowns: all, those of a provider, or those of a model. Says how many."""
         ...

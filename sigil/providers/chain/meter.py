@@ -1,4 +1,9 @@
-"""What one turn may spend: the seam between a chain of models and the money."""
+"""The seam between a chain of models and the money: reserve before a call, settle after it.
+
+Both happen around every single call, because a chain may call several models before one answers,
+and each call is charged. The worst case is set aside first, so that workers which spend from one
+budget at the same time can never overspend it together (`sigil.money` does that).
+"""
 
 from __future__ import annotations
 
@@ -11,11 +16,12 @@ from sigil.providers.base import ChatRequest, ModelInfo
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Money set aside for one call: `amount` in micro-dollars, and the answer's bound that it
-    pays for. An empty `id`: nothing had to be set aside.
+    """Money set aside for one call: `amount` in micro-dollars, which pays for an answer of at most
+    `max_tokens`. An empty `id` means that nothing had to be set aside.
 
-    `input_tokens` bounds what the request can be counted as. `unseen`: the answer may have cost
-    more than can be told from what came of it (thoughts, calls of tools that are half written).
+    `input_tokens` is the most that the request can be counted as. `unseen` says that the answer
+    may have cost more than what arrived of it shows: thoughts, half-written tool calls, or text
+    that was lost on the way.
     """
 
     id: str
@@ -29,17 +35,31 @@ class Meter(Protocol):
     """What one turn may spend. `model` is a full name, `provider/model`."""
 
     async def reserve(self, model: str, request: ChatRequest, info: ModelInfo) -> Hold:
-        """Sets aside what the call can cost at worst, with a shorter answer if need be. Raises
+        """Sets aside what the call can cost at worst, for a shorter answer if need be. Raises
         `BudgetExceeded`, or `PriceUnknown` where dollars are limited."""
         ...
 
     async def settle(
         self, hold: Hold, model: str, usage: Usage | None, *, said: int, complete: bool
     ) -> int:
-        """Replaces the hold by what the call cost, in micro-dollars, and returns that.
+        """Replaces the hold by what the call cost, and returns that, in micro-dollars.
 
-        `usage` is what the vendor counted, None if it did not say; `said` counts the bytes of
-        the answer that came. Of a call that is not `complete` the dearest is assumed where the
-        vendor did not say. A call that was never billed has a usage of nothing.
+        `usage` is what the vendor counted: None if it did not say, zero if the call was never
+        billed. `said` counts the bytes of the answer that arrived. If the answer is not
+        `complete` and the vendor did not count, the dearest possible case is assumed.
         """
         ...
+
+
+class FreeMeter:
+    """A `Meter` for chains that nobody pays for, as in tests: any call is free."""
+
+    async def reserve(self, model: str, request: ChatRequest, info: ModelInfo) -> Hold:
+        """Sets nothing aside."""
+        return Hold("", 0, request.max_tokens)
+
+    async def settle(
+        self, hold: Hold, model: str, usage: Usage | None, *, said: int, complete: bool
+    ) -> int:
+        """Nothing."""
+        return 0

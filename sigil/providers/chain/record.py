@@ -5,14 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sigil.conversation import Usage
-from sigil.errors import ErrorKind, ProviderError
+from sigil.errors import ProviderError
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """One call of one model, `seconds` long, at `cost` micro-dollars, with the key of this
-    fingerprint. Not answered and no error: it was cancelled. Not `counted`: the vendor did not
-    say what was used, which is then not in `usage`; `said` bytes of an answer came."""
+    """What is kept of an attempt: one call of `model` (a full name) with one key.
+
+    `seconds` is how long it took, `cost` is in micro-dollars, `key` is a fingerprint, and `said`
+    counts the bytes of the answer that arrived. An attempt that was neither answered nor has an
+    error was cancelled. If `counted` is false, the vendor did not report its usage, and `usage`
+    misses what was used.
+    """
 
     model: str
     answered: bool
@@ -23,8 +27,3 @@ class AttemptRecord:
     key: str = ""
     said: int = 0
     counted: bool = True
-
-    @property
-    def error_kind(self) -> ErrorKind | None:
-        """The class of the failure, if it failed."""
-        return None if self.error is None else self.error.kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from sigil.providers.chain.health_store import Admission, Cooldown
+from sigil.providers.chain.health_store import Cooldown, KeyGrant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +35,10 @@ class RedisHealth:
 
     async def admit(
         self, provider: str, model: str, keys: Sequence[str], session: str | None, token: str
-    ) -> Admission | Cooldown:
+    ) -> KeyGrant | Cooldown:
         known = self._keys.health(provider, model)
         if len(keys) == 1 and await self._client.call("HGET", known, keys[0]) is None:
-            return Admission(provider, model, keys[0])
+            return KeyGrant(provider, model, keys[0])
         names = [known, self._keys.health_turn(provider, model)]
         if session is not None:
             names.append(self._keys.health_session(provider, model, session))
@@ -47,9 +47,11 @@ class RedisHealth:
         if not admitted:
             return _read_cooldown(provider, model, key, *answer)
         probe = answer[0] == b"1"
-        return Admission(provider, model, key.decode(), probe, token if probe else "")
+        return KeyGrant(provider, model, key.decode(), probe, token if probe else "")
 
-    async def look(self, provider: str, model: str, keys: Sequence[str]) -> Cooldown | None:
+    async def find_cooldown(
+        self, provider: str, model: str, keys: Sequence[str]
+    ) -> Cooldown | None:
         states, now = await asyncio.gather(
             self._client.call("HMGET", self._keys.health(provider, model), *keys), self._read_time()
         )
@@ -63,30 +65,30 @@ class RedisHealth:
             return None
         return min(found, key=lambda cooldown: cooldown.seconds)
 
-    async def failed(
+    async def record_failure(
         self,
-        admission: Admission,
+        grant: KeyGrant,
         reason: str,
         steps: Sequence[float],
         rest: float | None = None,
     ) -> Cooldown:
-        names = (self._keys.health(admission.provider, admission.model), self._keys.health_index())
+        names = (self._keys.health(grant.provider, grant.model), self._keys.health_index())
         row = ",".join(map(_ms, steps))
         instead = "" if rest is None else _ms(rest)
-        args = (admission.key, admission.token, reason, row, instead, _ms(_REMEMBERED_S))
+        args = (grant.key, grant.token, reason, row, instead, _ms(_REMEMBERED_S))
         answer = await self._client.run_script("cool", names, args)
-        return _read_cooldown(admission.provider, admission.model, admission.key.encode(), *answer)
+        return _read_cooldown(grant.provider, grant.model, grant.key.encode(), *answer)
 
-    async def answered(self, admission: Admission) -> None:
-        await self._report_probe(admission, "answered")
+    async def record_answer(self, grant: KeyGrant) -> None:
+        await self._report_probe(grant, "answered")
 
-    async def release(self, admission: Admission) -> None:
-        await self._report_probe(admission, "0")
+    async def release(self, grant: KeyGrant) -> None:
+        await self._report_probe(grant, "0")
 
-    async def renew(self, admission: Admission) -> None:
-        await self._report_probe(admission, _ms(PROBE_LEASE_S))
+    async def renew(self, grant: KeyGrant) -> None:
+        await self._report_probe(grant, _ms(PROBE_LEASE_S))
 
-    async def resting(self) -> list[Cooldown]:
+    async def list_cooldowns(self) -> list[Cooldown]:
         with self._client.guard():
             names = await self._client.redis.zrange(self._keys.health_index(), 0, _MOST_MODELS - 1)
             async with self._client.redis.pipeline(transaction=False) as pipe:
@@ -103,7 +105,7 @@ class RedisHealth:
     async def reset(self, provider: str | None = None, model: str | None = None) -> int:
         found = [
             cooldown
-            for cooldown in await self.resting()
+            for cooldown in await self.list_cooldowns()
             if provider in (None, cooldown.provider) and model in (None, cooldown.model)
         ]
         names = {self._keys.health(cooldown.provider, cooldown.model) for cooldown in found}
@@ -111,12 +113,12 @@ class RedisHealth:
             await self._client.call("DEL", *names)
         return len(found)
 
-    async def _report_probe(self, admission: Admission, outcome: str) -> None:
+    async def _report_probe(self, grant: KeyGrant, outcome: str) -> None:
         """Reports how a probe ended. Other calls have nothing to report: they were allowed when
         nothing was wrong with the model."""
-        if admission.probe:
-            known = self._keys.health(admission.provider, admission.model)
-            args = (admission.key, admission.token, outcome)
+        if grant.probe:
+            known = self._keys.health(grant.provider, grant.model)
+            args = (grant.key, grant.token, outcome)
             await self._client.run_script("probed", (known,), args)
 
     async def _read_time(self) -> int:

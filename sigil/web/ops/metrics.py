@@ -47,7 +47,7 @@ class Metrics:
         days = await self._lanes.counts()
         families = [_count_messages(days), _count_waiting(days)]
         families.append(_measure_stages(await self._counters.read()))
-        families += _list_cooldowns(await self._health.resting())
+        families += _list_cooldowns(await self._health.list_cooldowns())
         families.append(_sum_money(await self._budgets.read_spending([Limit("all")])))
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Snapshot(families))

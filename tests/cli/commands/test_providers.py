@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from sigil.providers.chain.health import fingerprint
 from sigil.providers.chain.health_store import Cooldown
+from sigil.providers.names import fingerprint
 from sigil.stores import connect
 from sigil.testing import end_cooldowns
 
@@ -44,8 +44,8 @@ def in_store(work):
 
 def rest(provider, model, key, reason, *steps):
     async def work(stores):
-        admission = await stores.health.admit(provider, model, [key], None, "a-token")
-        await stores.health.failed(admission, reason, steps)
+        grant = await stores.health.admit(provider, model, [key], None, "a-token")
+        await stores.health.record_failure(grant, reason, steps)
 
     in_store(work)
 

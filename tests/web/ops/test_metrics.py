@@ -6,8 +6,8 @@ from sigil.web.ops.metrics import Metrics
 
 
 async def rest(stores, provider, model, key, reason, seconds):
-    admission = await stores.health.admit(provider, model, [key], None, "a-token")
-    await stores.health.failed(admission, reason, (seconds,))
+    grant = await stores.health.admit(provider, model, [key], None, "a-token")
+    await stores.health.record_failure(grant, reason, (seconds,))
 
 
 async def render(stores):
