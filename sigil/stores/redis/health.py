@@ -117,7 +117,7 @@ class RedisHealth:
         if admission.probe:
             known = self._keys.health(admission.provider, admission.model)
             args = (admission.key, admission.token, outcome)
-            await self._client.run_script("probed", (known,), args)
+            await self._client.run_script("report_probe", (known,), args)
 
     async def _read_time(self) -> int:
         """The time of the server, in milliseconds."""
