@@ -54,8 +54,8 @@ local function settle_hold(hold, spent)
 end
 
 -- Settles holds whose time is over at their full amount, and returns how many. Whoever made them
--- has died, and the vendor may have been called. `spent` rises by what `reserved` falls, so the room
--- for other holds stays the same.
+-- has died, and the vendor may have been called. `spent` rises by what `reserved` falls, so the
+-- room for other holds stays the same.
 local function expire_holds(most)
   local count = 0
   local over = redis.call('ZRANGEBYSCORE', HOLDS, '-inf', format_int(NOW), 'LIMIT', 0, most)

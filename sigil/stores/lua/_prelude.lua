@@ -9,8 +9,8 @@
 -- that all workers share.
 --
 -- Lua has one kind of number, a float of 64 bits. It is exact for whole numbers up to 2^53, which
--- is enough for microseconds since 1970 (2^51). But `tostring` writes such numbers with an exponent,
--- so they are formatted by `format_int`.
+-- is enough for microseconds since 1970 (2^51). But `tostring` writes such numbers with an
+-- exponent, so they are formatted by `format_int`.
 --
 -- A lane is
 --   lane:<lane>          a hash: held, token, nonce, lease_until, parked_until, quiet_until,
@@ -64,8 +64,8 @@ local function today()
 end
 
 -- The fence. Each lease of a lane has a token, which is higher than that of the lease before. A
--- worker that was frozen may come back long after its lease ran out. If another worker has taken the
--- lane meanwhile, the tokens differ and the late one can write nothing. If nobody has, its token
+-- worker that was frozen may come back long after its lease ran out. If another worker has taken
+-- the lane meanwhile, the tokens differ and the late one can write nothing. If nobody has, its token
 -- still counts: its work is good, and refusing it would only repeat it.
 local function is_held_by(lane, token)
   local state = redis.call('HMGET', lane_key(lane), 'held', 'token')
