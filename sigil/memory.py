@@ -1,4 +1,8 @@
-"""What a workspace remembers: the last messages, and vectors."""
+"""What a workspace remembers across sessions: texts that are found by words, and vectors.
+
+Nothing in Sigil writes here yet. Both stores are open to whoever builds on an open workspace
+(`workspace.memory`, `workspace.vectors`).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,19 @@ from typing import Protocol
 
 
 class MemoryStore(Protocol):
-    """The last 1,000 messages of a workspace, searchable by words."""
+    """The newest 1,000 entries of each workspace. An entry is a text, often JSON."""
 
-    async def add(self, workspace_id: str, entries: Sequence[str]) -> None: ...
+    async def add(self, workspace_id: str, entries: Sequence[str]) -> None:
+        """Appends entries; the oldest ones beyond 1,000 go."""
+        ...
 
-    async def recent(self, workspace_id: str, limit: int = 50) -> list[str]: ...
+    async def recent(self, workspace_id: str, limit: int = 50) -> list[str]:
+        """The newest `limit` entries, the oldest of them first."""
+        ...
 
-    async def search(self, workspace_id: str, query: str, limit: int = 10) -> list[str]: ...
+    async def search(self, workspace_id: str, query: str, limit: int = 10) -> list[str]:
+        """Entries that contain words of the query, the best match first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +41,17 @@ class VectorStore(Protocol):
 
     async def put(
         self, workspace_id: str, id: str, vector: Sequence[float], payload: str = ""
-    ) -> None: ...
+    ) -> None:
+        """Adds or replaces a vector. Raises `EffectRejected` if it is over a bound or not as long
+        as the others."""
+        ...
 
     async def search(
         self, workspace_id: str, vector: Sequence[float], limit: int = 10
-    ) -> list[Match]: ...
+    ) -> list[Match]:
+        """The nearest vectors, nearest first."""
+        ...
 
-    async def delete(self, workspace_id: str, id: str) -> None: ...
+    async def delete(self, workspace_id: str, id: str) -> None:
+        """Removes a vector. Does nothing if the id is unknown."""
+        ...

@@ -12,7 +12,7 @@ from sigil.channels.memory import MemoryChannel
 from sigil.lanes import LaneKind, lane_kind
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from sigil.stores.base import Stores
-from sigil.stores.redis import stores_over
+from sigil.stores.redis import build_stores
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.keys import Keys
 
@@ -75,7 +75,7 @@ def fake_stores() -> Stores:
     import fakeredis
 
     redis = fakeredis.FakeAsyncRedis(server=fakeredis.FakeServer())
-    return stores_over(Client(redis, Keys()), can_block=False)
+    return build_stores(Client(redis, Keys()), can_block=False)
 
 
 async def expire_leases(stores: Stores) -> None:

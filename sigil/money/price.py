@@ -3,20 +3,19 @@
 A price is not one number. Cached input is cheaper, a long context may be dearer as a whole, some
 vendors charge per call, and some prices change on a date or with the hour. The library genai-prices
 knows all that, and computes what a finished call cost. What a call *can* cost is computed here,
-from the dearest rate that may apply.
+from the dearest rates that may apply (`dearest_rates`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Context, Decimal, localcontext
-from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
 from sigil.money.amounts import MICRO_PER_USD
+from sigil.money.dearest_rates import can_cost, find_dearest_rates
 from sigil.money.usage import MOST_TOKENS, bound_tokens, bound_usage
 
 if TYPE_CHECKING:
@@ -26,11 +25,6 @@ if TYPE_CHECKING:
 
 # Some list prices have 28 digits, as many as decimal's default context keeps of a result.
 _EXACT = Context(prec=80)
-# A call that is reserved now may be settled this much later, at the price of that time.
-_AHEAD = timedelta(days=1)
-_INPUT_RATES = ("input_mtok", "cache_read_mtok", "cache_write_mtok")
-_OUTPUT_RATES = ("output_mtok", "output_reasoning_mtok")
-_CALL_RATES = ("requests_kcount",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +38,6 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class _DearestRates:
-    """Micro-dollars per token, and per call."""
-
-    input: Fraction
-    output: Fraction
-    call: Fraction
-
-
-@dataclass(frozen=True, slots=True)
 class Price:
     """What one model costs. `at` is the time of the call, by default now."""
 
@@ -62,13 +47,7 @@ class Price:
     @classmethod
     def from_model(cls, model: types.ModelInfo) -> Price:
         """The price of a model of genai-prices. It is free if no rate is above zero."""
-        costs = any(
-            rate
-            for prices in list_model_prices(model)
-            for name in (*_INPUT_RATES, *_OUTPUT_RATES, *_CALL_RATES)
-            for rate in _list_tiers(getattr(prices, name), MOST_TOKENS)
-        )
-        return cls(model if costs else None)
+        return cls(model if can_cost(model) else None)
 
     @property
     def is_free(self) -> bool:
@@ -118,7 +97,7 @@ class Price:
         within a day."""
         if self._model is None:
             return 0
-        dearest = _find_dearest_rates(self._model, input_tokens, at)
+        dearest = find_dearest_rates(self._model, input_tokens, at)
         output = dearest.output * bound_tokens(output_tokens)
         return ceil(dearest.call + dearest.input * bound_tokens(input_tokens) + output)
 
@@ -129,76 +108,11 @@ class Price:
         micro-dollars. 0 if the input alone costs more; `MOST_TOKENS` if output costs nothing."""
         if self._model is None:
             return MOST_TOKENS if amount >= 0 else 0
-        dearest = _find_dearest_rates(self._model, input_tokens, at)
+        dearest = find_dearest_rates(self._model, input_tokens, at)
         left = amount - dearest.call - dearest.input * bound_tokens(input_tokens)
         if left < 0:
             return 0
         return min(left // dearest.output, MOST_TOKENS) if dearest.output else MOST_TOKENS
-
-
-def list_model_prices(model: types.ModelInfo) -> list[types.ModelPrice]:
-    """All prices of a model, whenever each of them applies."""
-    if isinstance(model.prices, list):
-        return [conditional.prices for conditional in model.prices]
-    return [model.prices]
-
-
-def _find_dearest_rates(
-    model: types.ModelInfo, input_tokens: int, at: datetime | None
-) -> _DearestRates:
-    possible = _list_possible_prices(model, at or datetime.now(UTC))
-
-    def find_highest(names: tuple[str, ...]) -> Fraction:
-        return max(
-            (
-                Fraction(rate)
-                for prices in possible
-                for name in names
-                for rate in _list_tiers(getattr(prices, name), bound_tokens(input_tokens))
-            ),
-            default=Fraction(0),
-        )
-
-    # Dollars per million tokens are micro-dollars per token. Calls are priced by the thousand, and
-    # dollars per thousand calls are a thousand micro-dollars per call.
-    per_call = find_highest(_CALL_RATES) * 1000
-    return _DearestRates(find_highest(_INPUT_RATES), find_highest(_OUTPUT_RATES), per_call)
-
-
-def _list_possible_prices(model: types.ModelInfo, at: datetime) -> list[types.ModelPrice]:
-    """The prices that can apply from `at` until a day later.
-
-    Of the prices whose condition holds, genai-prices takes the last one, and the first one if none
-    holds. So the list is walked from its end. A start date says surely whether a price applies;
-    a condition of another kind, such as an hour of the day, may hold at some time.
-    """
-    from genai_prices.types import StartDateConstraint
-
-    if not isinstance(model.prices, list):
-        return [model.prices]
-    possible: list[types.ModelPrice] = []
-    for conditional in reversed(model.prices):
-        condition = conditional.constraint
-        if isinstance(condition, StartDateConstraint) and not condition.active(at + _AHEAD):
-            continue
-        possible.append(conditional.prices)
-        if condition is None or (
-            isinstance(condition, StartDateConstraint) and condition.active(at)
-        ):
-            return possible
-    return [*possible, model.prices[0].prices]
-
-
-def _list_tiers(price: Decimal | types.TieredPrices | None, input_tokens: int) -> Iterator[Decimal]:
-    """The rates that can apply to a call with at most this much input. A call that passes the
-    start of a tier is charged by that tier as a whole."""
-    if price is None or isinstance(price, Decimal):
-        yield price or Decimal(0)
-        return
-    yield price.base
-    for tier in price.tiers:
-        if input_tokens > tier.start:
-            yield tier.price
 
 
 def _find_base(price: Decimal | types.TieredPrices | None, default: Decimal) -> Decimal:

@@ -27,7 +27,7 @@ class PriceBook:
     def __init__(self, providers: Mapping[str, ProviderSettings] | None = None) -> None:
         self._providers = providers or {}
         # Cached for each book, not for all: another configuration has other prices.
-        self._look_up = lru_cache(_MOST_CACHED)(self._look_up_uncached)
+        self._find_cached = lru_cache(_MOST_CACHED)(self._find_price)
 
     def load(self) -> None:
         """Imports the library and its data, which blocks for half a second. A process with an
@@ -42,9 +42,9 @@ class PriceBook:
         provider's type, or of its name if the type is a class. A server elsewhere that speaks
         OpenAI's API belongs to its owner, and its price is unknown.
         """
-        return self._look_up(model)
+        return self._find_cached(model)
 
-    def _look_up_uncached(self, full_name: str) -> Price | None:
+    def _find_price(self, full_name: str) -> Price | None:
         provider, _, model = full_name.partition("/")
         if not model or len(full_name) > _LONGEST_NAME:
             return None

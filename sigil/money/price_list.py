@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sigil.money.price import list_model_prices
+from sigil.money.dearest_rates import list_model_prices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -34,7 +34,7 @@ class Limit:
     day: int | None = None
 
     @property
-    def is_limited(self) -> bool:
+    def has_limit(self) -> bool:
         """Whether the hour or the day has a limit."""
         return self.hour is not None or self.day is not None
 

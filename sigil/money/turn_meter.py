@@ -59,7 +59,7 @@ class TurnMeter:
         self._store = store
         self._prices = prices
         self._limits = limits
-        self._refuses_unknown = not allow_unknown and any(limit.is_limited for limit in limits)
+        self._refuses_unknown = not allow_unknown and any(limit.has_limit for limit in limits)
         self._ttl = ttl
 
     async def reserve(self, model: str, request: ChatRequest, info: ModelInfo) -> Hold:

@@ -10,11 +10,11 @@ def connect(url: str, *, prefix: str = "sigil:", retention_days: int = 7) -> Sto
 
     Raises `ConfigError` for a URL of an unknown kind.
     """
-    from sigil.stores.redis import stores_over
-    from sigil.stores.redis.client import from_url
+    from sigil.stores.redis import build_stores
+    from sigil.stores.redis.client import build_client
     from sigil.stores.redis.keys import Keys
 
-    return stores_over(from_url(url, Keys(prefix)), retention_days=retention_days)
+    return build_stores(build_client(url, Keys(prefix)), retention_days=retention_days)
 
 
 __all__ = ["Stores", "connect"]

@@ -9,7 +9,7 @@ from typing import Any
 from sigil.effects import Accept, Push
 from sigil.lanes import LaneKind
 from sigil.stores import Stores
-from sigil.stores.redis import stores_over
+from sigil.stores.redis import build_stores
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.keys import Keys
 from sigil.testing import settle
@@ -89,7 +89,7 @@ async def test_days_whose_records_have_expired_are_not_judged(stores: Stores) ->
     for days_ago in (0, 2, 3, 30):
         await client.redis.hset(client.keys.ledger(day(days_ago)), "accepted", 1)
     assert isinstance(client, Client)
-    short = stores_over(client, retention_days=3)
+    short = build_stores(client, retention_days=3)
     report = await short.lanes.verify()
     assert list(report["days"]) == [day(2), day(0)]
     assert list(await short.lanes.counts()) == [day(0), day(2), day(3), day(30)]
@@ -97,9 +97,9 @@ async def test_days_whose_records_have_expired_are_not_judged(stores: Stores) ->
 
 async def test_a_prefix_that_reads_like_a_pattern_is_taken_literally(stores: Stores) -> None:
     client: Any = stores.backend
-    odd = stores_over(Client(client.redis, Keys(client.keys.prefix + "[a-z]*?:")))
+    odd = build_stores(Client(client.redis, Keys(client.keys.prefix + "[a-z]*?:")))
     await odd.lanes.push(Push("inbound:memory:c", "1", {"body": "x"}), [Accept("1")])
-    plain = stores_over(Client(client.redis, Keys(client.keys.prefix + "b:")))
+    plain = build_stores(Client(client.redis, Keys(client.keys.prefix + "b:")))
     await plain.lanes.push(Push("inbound:memory:c", "2", {"body": "x"}), [Accept("2")])
     report = await odd.lanes.verify()
     assert report["balanced"], report["problems"]

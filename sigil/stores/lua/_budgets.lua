@@ -1,39 +1,51 @@
--- Budgets: whole micro-dollars, per scope, in the hour and the day of Redis TIME (UTC).
--- A window is a hash (spent, reserved), named by its scope's key and its time. A reservation is
--- a hash: the amount, and the windows it was made in for as long as it is held. All that are
--- held are in an index by the time at which they expire.
+-- What the scripts of dollar budgets share. Amounts are whole micro-dollars.
+--
+--   <scope>:hour:2026-11-22T23, <scope>:day:2026-11-22
+--                            hashes, one per budget window: spent, reserved
+--   budget-hold:<id>         a hash: the amount of a hold, and while it is open the windows that it
+--                            was made in
+--   budget-holds             open holds, by the time at which each expires
+--   budget-subjects:<scope>:<day>   who reserved anything on that day, by the time of the last hold
+--
+-- The time is part of a window's key. So nothing has to be reset: the next hour has another key,
+-- and a hold that is settled late still finds the windows that it was made in. The server's clock
+-- (UTC) decides which window is the current one.
 
 local HOLDS = P .. 'budget-holds'
 local WINDOW_KEPT_MS = 2 * 86400000
-local ANSWER_TTL = 3600 -- for a client that asks again, as its answer was lost
+-- How long a settled hold is remembered, for a client whose answer was lost and who asks again.
+local ANSWER_TTL = 3600
 local MOST_SUBJECTS = 10000
 
-local function running(name, stamp, length)
+local function current_window(name, stamp, length)
   local ends = (math.floor(NOW / length) + 1) * length
   return {
     name = name,
     suffix = ':' .. name .. ':' .. stamp,
-    resets = int(ends - NOW),
-    ttl = int(math.ceil((ends - NOW + WINDOW_KEPT_MS) / 1000)),
+    resets = format_int(ends - NOW),
+    ttl = format_int(math.ceil((ends - NOW + WINDOW_KEPT_MS) / 1000)),
   }
 end
 
-local DAY = running('day', today(), 86400000)
-local HOUR = running('hour', string.format('%sT%02d', today(), math.floor(NOW / 3600000) % 24), 3600000)
+local HOUR_STAMP = string.format('%sT%02d', today(), math.floor(NOW / 3600000) % 24)
+local HOUR = current_window('hour', HOUR_STAMP, 3600000)
+local DAY = current_window('day', today(), 86400000)
 local WINDOWS = { HOUR, DAY }
 
 local function subjects_key(index) return index .. ':' .. today() end
 
--- Replaces a reservation by what was spent, in the windows it was made in. False if it is not
--- held (any more). A window that is gone is long over, and must not come back without a TTL.
-local function settle(hold, spent)
-  local found = redis.call('HMGET', hold, 'amount', 'windows')
+-- Replaces a hold by what was spent, in the windows that it was made in. Returns false if it is not
+-- open (any more). Without its windows the hold stays as the memory of its amount.
+local function settle_hold(hold, spent)
+  local state = redis.call('HMGET', hold, 'amount', 'windows')
+  local amount, windows = state[1], state[2]
   redis.call('ZREM', HOLDS, hold)
-  if not found[2] then return false end
-  for key in string.gmatch(found[2], '%S+') do
-    if redis.call('EXISTS', key) == 1 then
-      redis.call('HINCRBY', key, 'reserved', '-' .. found[1])
-      redis.call('HINCRBY', key, 'spent', spent)
+  if not windows then return false end
+  for window in string.gmatch(windows, '%S+') do
+    -- A window that has expired is long over. Writing to it would make a key without a TTL.
+    if redis.call('EXISTS', window) == 1 then
+      redis.call('HINCRBY', window, 'reserved', '-' .. amount)
+      redis.call('HINCRBY', window, 'spent', spent)
     end
   end
   redis.call('HDEL', hold, 'windows')
@@ -41,11 +53,15 @@ local function settle(hold, spent)
   return true
 end
 
--- Whoever made these has died, or has forgotten them: the worst is assumed. Room stays as it is.
-local function expire(most)
-  local settled = 0
-  for _, hold in ipairs(redis.call('ZRANGEBYSCORE', HOLDS, '-inf', int(NOW), 'LIMIT', 0, most)) do
-    if settle(hold, redis.call('HGET', hold, 'amount') or '0') then settled = settled + 1 end
+-- Settles holds whose time is over at their full amount, and returns how many. Whoever made them
+-- has died, and the vendor may have been called. `spent` rises by what `reserved` falls, so the
+-- room for other holds stays the same.
+local function expire_holds(most)
+  local count = 0
+  local over = redis.call('ZRANGEBYSCORE', HOLDS, '-inf', format_int(NOW), 'LIMIT', 0, most)
+  for _, hold in ipairs(over) do
+    local amount = redis.call('HGET', hold, 'amount') or '0'
+    if settle_hold(hold, amount) then count = count + 1 end
   end
-  return settled
+  return count
 end

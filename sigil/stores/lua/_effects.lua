@@ -1,84 +1,97 @@
--- The closed set of effects. All are checked before the first is applied, since an error in
--- the middle of a script does not undo what it did. An effect stands in ARGV as its name, the
--- number of its arguments, and these. `check` returns nil or a reason; `apply` may add wakes.
+-- The closed set of effects: all that a commit or a push can write besides moving its lane.
+--
+-- An effect stands in ARGV as its name, the number of its arguments, and the arguments. It is
+-- written so by redis/effects.py. Each effect has two functions:
+--   check(args, adding)  returns nil if the effect can be applied, or else the reason: 'rejected …'
+--                        or 'full …'. It must foresee every error of `apply`, such as a key of
+--                        another type or an amount that is not a number. An error after the first
+--                        write would leave the commit half done.
+--   apply(args, wakes)   writes, and adds the lanes that have work now to `wakes`.
+-- All effects are checked before the first one is applied.
 
-local function need_type(key, want)
-  local have = redis.call('TYPE', key)['ok']
-  if have ~= 'none' and have ~= want then return 'rejected ' .. key .. ' is a ' .. have end
+local function check_type(key, wanted)
+  local type = redis.call('TYPE', key)['ok']
+  if type ~= 'none' and type ~= wanted then return 'rejected ' .. key .. ' is a ' .. type end
 end
 
-local function need_ints(args, first, step)
+-- Checks every `step`th argument from `first` on. Fifteen digits stay far below 2^63, the largest
+-- number that Redis can hold: adding to a counter cannot overflow it, which would be an error.
+local function check_ints(args, first, step)
   for i = first, #args, step do
-    -- Far below the bound of 64 bits, where an addition would fail after others were written.
     if #args[i] > 15 or not string.match(args[i], '^%-?%d+$') then
       return 'rejected not an integer: ' .. string.sub(args[i], 1, 40)
     end
   end
 end
 
-local function count(day, counter)
+local function count_in_ledger(day, counter)
   redis.call('HINCRBY', ledger_key(day), counter, 1)
   redis.call('EXPIRE', ledger_key(day), LEDGER_TTL)
 end
 
-local function day_of(id) return redis.call('HGET', item_key(id), 'day') or today() end
+-- A message counts on the day on which it was accepted, also if it ends on another day.
+local function day_of_item(id) return redis.call('HGET', item_key(id), 'day') or today() end
 
--- What the effects on an item's record and on the ledger need.
-local function need_item(id)
-  return need_type(item_key(id), 'hash') or need_type(ledger_key(day_of(id)), 'hash')
+local function check_item_and_ledger(id)
+  return check_type(item_key(id), 'hash') or check_type(ledger_key(day_of_item(id)), 'hash')
 end
 
+-- An item is pushed to each kind of lane once, ever. Its record remembers that as long as it lives,
+-- also after the item is finished. This is what makes pushes idempotent: a message that a platform
+-- delivers twice, and a commit that is repeated.
 local function was_pushed(id, lane)
-  return redis.call('HEXISTS', item_key(id), 'lane:' .. stage_of(lane)) == 1
+  return redis.call('HEXISTS', item_key(id), 'lane:' .. kind_of(lane)) == 1
 end
 
-local function quieten(key, quiet, quiet_max)
+-- Lets a lane rest for `quiet` ms from now, so that messages sent in quick succession are answered
+-- together; but at most until `quiet_max` ms after the first of them.
+local function extend_quiet(key, quiet, quiet_max)
   if quiet <= 0 then return end
-  local from = num(key, 'quiet_from')
+  local from = read_number(key, 'quiet_from')
   if from == 0 then
     from = NOW
-    redis.call('HSET', key, 'quiet_from', int(from))
+    redis.call('HSET', key, 'quiet_from', format_int(from))
   end
-  local rest = math.min(NOW + quiet, from + quiet_max)
-  if rest > num(key, 'quiet_until') then redis.call('HSET', key, 'quiet_until', int(rest)) end
+  local rests_until = math.min(NOW + quiet, from + quiet_max)
+  if rests_until > read_number(key, 'quiet_until') then
+    redis.call('HSET', key, 'quiet_until', format_int(rests_until))
+  end
 end
 
-local function append(lane, id, quiet, quiet_max, wakes)
+local function append_item(lane, id, quiet, quiet_max, wakes)
   local key = lane_key(lane)
   local waiting = redis.call('RPUSH', ids_key(lane), id)
   redis.call('PERSIST', key)
   redis.call('HDEL', key, 'noticed')
-  quieten(key, quiet, quiet_max)
+  extend_quiet(key, quiet, quiet_max)
+  -- A holder's commit wakes the lane if there is more. An item behind others has had its wake-up.
   if redis.call('HGET', key, 'held') == '1' then return end
-  if (waiting == 1 or quiet > 0) and schedule(lane) then wake(wakes, lane) end
+  if (waiting == 1 or quiet > 0) and schedule(lane) then add_wake(wakes, lane) end
 end
 
-local function finish(id, field, value, counter, keep, ttl)
+-- Ends an item: the first end counts, and later ones change nothing. Without its content the record
+-- stays for `ttl` seconds as the proof that the item was handled.
+local function finish_item(id, field, value, keeps_body, ttl)
   local key = item_key(id)
   if redis.call('HEXISTS', key, field) == 1 then return end
-  local day = day_of(id)
+  local day = day_of_item(id)
   redis.call('HSET', key, field, value, 'day', day)
-  if keep ~= '1' then redis.call('HDEL', key, 'body', 'route', 'sender') end
+  if keeps_body ~= '1' then redis.call('HDEL', key, 'body', 'route', 'sender') end
   redis.call('EXPIRE', key, ttl)
-  count(day, counter)
-end
-
-local function append_list(key, args, first, keep, ttl)
-  for i = first, #args do redis.call('RPUSH', key, args[i]) end
-  redis.call('LTRIM', key, -tonumber(keep), -1)
-  redis.call('EXPIRE', key, ttl)
+  count_in_ledger(day, value)
 end
 
 local effects = {}
 
 -- lane, id, cap, quiet ms, longest quiet ms, then field, value, …
+-- `adding` counts what the earlier effects of this commit push to each lane, for the cap.
 effects.push = {
   check = function(args, adding)
     local lane, id, cap = args[1], args[2], tonumber(args[3])
     if #args % 2 == 0 then return 'rejected a push wants pairs of field and value' end
-    local wrong = need_type(ids_key(lane), 'list') or need_type(lane_key(lane), 'hash')
-      or need_type(item_key(id), 'hash')
-    if wrong then return wrong end
+    local reason = check_type(ids_key(lane), 'list') or check_type(lane_key(lane), 'hash')
+      or check_type(item_key(id), 'hash')
+    if reason then return reason end
     if was_pushed(id, lane) then return end
     adding[lane] = (adding[lane] or 0) + 1
     if cap > 0 and redis.call('LLEN', ids_key(lane)) + adding[lane] > cap then
@@ -88,57 +101,61 @@ effects.push = {
   apply = function(args, wakes)
     local lane, id = args[1], args[2]
     if was_pushed(id, lane) then return end
-    redis.call('HSET', item_key(id), 'lane:' .. stage_of(lane), lane)
+    redis.call('HSET', item_key(id), 'lane:' .. kind_of(lane), lane)
     redis.call('PERSIST', item_key(id))
     for i = 6, #args, 2 do redis.call('HSET', item_key(id), args[i], args[i + 1]) end
-    append(lane, id, tonumber(args[4]), tonumber(args[5]), wakes)
+    append_item(lane, id, tonumber(args[4]), tonumber(args[5]), wakes)
   end,
 }
 
 -- id
 effects.accept = {
-  check = function(args) return need_item(args[1]) end,
+  check = function(args) return check_item_and_ledger(args[1]) end,
   apply = function(args)
     redis.call('HSET', item_key(args[1]), 'day', today())
-    count(today(), 'accepted')
+    count_in_ledger(today(), 'accepted')
   end,
 }
 
 -- id, outcome, keep the body, ttl s
 effects.finish = {
-  check = function(args) return need_item(args[1]) end,
-  apply = function(args) finish(args[1], 'outcome', args[2], args[2], args[3], args[4]) end,
+  check = function(args) return check_item_and_ledger(args[1]) end,
+  apply = function(args) finish_item(args[1], 'outcome', args[2], args[3], args[4]) end,
 }
 
 -- id, sent or undelivered, keep the body, ttl s
 effects.delivered = {
-  check = function(args) return need_item(args[1]) end,
-  apply = function(args) finish(args[1], 'delivery', args[2], args[2], args[3], args[4]) end,
+  check = function(args) return check_item_and_ledger(args[1]) end,
+  apply = function(args) finish_item(args[1], 'delivery', args[2], args[3], args[4]) end,
 }
 
 -- id, stage, reason, ttl s, most kept
 effects.dead_letter = {
   check = function(args)
-    return need_type(P .. 'dead', 'zset') or need_type(item_key(args[1]), 'hash')
+    return check_type(P .. 'dead', 'zset') or check_type(item_key(args[1]), 'hash')
   end,
   apply = function(args)
     redis.call('HSET', item_key(args[1]), 'dead_stage', args[2], 'dead_reason', args[3])
-    redis.call('ZADD', P .. 'dead', int(NOW), args[1])
-    redis.call('ZREMRANGEBYSCORE', P .. 'dead', '-inf', int(NOW - 1000 * tonumber(args[4])))
+    redis.call('ZADD', P .. 'dead', format_int(NOW), args[1])
+    local oldest = format_int(NOW - 1000 * tonumber(args[4]))
+    redis.call('ZREMRANGEBYSCORE', P .. 'dead', '-inf', oldest)
     redis.call('ZREMRANGEBYRANK', P .. 'dead', 0, -1 - tonumber(args[5]))
   end,
 }
 
 -- lane
 effects.notice = {
-  check = function(args) return need_type(lane_key(args[1]), 'hash') end,
+  check = function(args) return check_type(lane_key(args[1]), 'hash') end,
   apply = function(args) redis.call('HSET', lane_key(args[1]), 'noticed', '1') end,
 }
 
--- lane: all that is in it now is to be stopped
+-- lane
+-- A stop is a count: as many items as are in the lane now are to be stopped. Commits count it down,
+-- so it never stops what is written afterwards. A holder learns of it by the message at once, or
+-- else with its next renewal; a lane that rests is woken.
 effects.stop = {
   check = function(args)
-    return need_type(ids_key(args[1]), 'list') or need_type(lane_key(args[1]), 'hash')
+    return check_type(ids_key(args[1]), 'list') or check_type(lane_key(args[1]), 'hash')
   end,
   apply = function(args, wakes)
     local waiting = redis.call('LLEN', ids_key(args[1]))
@@ -148,19 +165,19 @@ effects.stop = {
     redis.call('PUBLISH', P .. 'stops', args[1])
     if redis.call('HGET', key, 'held') == '1' then return end
     redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from')
-    if schedule(args[1]) then wake(wakes, args[1]) end
+    if schedule(args[1]) then add_wake(wakes, args[1]) end
   end,
 }
 
 -- lane, entry
 effects.journal = {
-  check = function(args) return need_type(journal_key(args[1]), 'list') end,
+  check = function(args) return check_type(journal_key(args[1]), 'list') end,
   apply = function(args) redis.call('RPUSH', journal_key(args[1]), args[2]) end,
 }
 
 -- id, chunk, state
 effects.receipt = {
-  check = function(args) return need_type(item_key(args[1]), 'hash') end,
+  check = function(args) return check_type(item_key(args[1]), 'hash') end,
   apply = function(args)
     redis.call('HSET', item_key(args[1]), 'chunk:' .. args[2], args[3])
   end,
@@ -168,13 +185,17 @@ effects.receipt = {
 
 -- list key, most kept, ttl s, entry, …
 effects.append = {
-  check = function(args) return need_type(args[1], 'list') or need_ints(args, 2, #args) end,
-  apply = function(args) append_list(args[1], args, 4, args[2], args[3]) end,
+  check = function(args) return check_type(args[1], 'list') or check_ints(args, 2, #args) end,
+  apply = function(args)
+    for i = 4, #args do redis.call('RPUSH', args[1], args[i]) end
+    redis.call('LTRIM', args[1], -tonumber(args[2]), -1)
+    redis.call('EXPIRE', args[1], args[3])
+  end,
 }
 
 -- hash key, ttl s, field, value, …
 effects.set = {
-  check = function(args) return need_type(args[1], 'hash') end,
+  check = function(args) return check_type(args[1], 'hash') end,
   apply = function(args)
     for i = 3, #args, 2 do redis.call('HSET', args[1], args[i], args[i + 1]) end
     redis.call('EXPIRE', args[1], args[2])
@@ -183,16 +204,17 @@ effects.set = {
 
 -- hash key, ttl s, field, amount, …
 effects.count = {
-  check = function(args) return need_type(args[1], 'hash') or need_ints(args, 4, 2) end,
+  check = function(args) return check_type(args[1], 'hash') or check_ints(args, 4, 2) end,
   apply = function(args)
     for i = 3, #args, 2 do redis.call('HINCRBY', args[1], args[i], args[i + 1]) end
     redis.call('EXPIRE', args[1], args[2])
   end,
 }
 
--- stream key, key of the ids seen, event id, entry, most kept, ttl s
-local function show(args)
-  redis.call('ZADD', args[2], int(NOW), args[3])
+-- stream key, key of the ids shown, event id, entry, most kept, ttl s
+-- Appends an event to a chat's log. Twice as many ids are remembered as events are kept.
+local function append_event(args)
+  redis.call('ZADD', args[2], format_int(NOW), args[3])
   redis.call('ZREMRANGEBYRANK', args[2], 0, -1 - 2 * tonumber(args[5]))
   redis.call('XADD', args[1], 'MAXLEN', '~', args[5], '*', 'data', args[4])
   redis.call('EXPIRE', args[1], args[6])
@@ -200,34 +222,35 @@ local function show(args)
 end
 
 effects.show = {
-  check = function(args) return need_type(args[1], 'stream') or need_type(args[2], 'zset') end,
+  check = function(args) return check_type(args[1], 'stream') or check_type(args[2], 'zset') end,
   apply = function(args)
     if redis.call('ZSCORE', args[2], args[3]) then return end
-    show(args)
+    append_event(args)
   end,
 }
 
+-- The effects in ARGV from position `first` on.
 local function read_effects(first)
-  local found, i = {}, first
+  local list, i = {}, first
   while i <= #ARGV do
     local args = {}
     for k = 1, tonumber(ARGV[i + 1]) do args[k] = ARGV[i + 1 + k] end
-    found[#found + 1] = { name = ARGV[i], args = args }
+    list[#list + 1] = { name = ARGV[i], args = args }
     i = i + 2 + #args
   end
-  return found
+  return list
 end
 
-local function check_effects(found)
+local function check_effects(list)
   local adding = {}
-  for _, effect in ipairs(found) do
-    local known = effects[effect.name]
-    if not known then return 'rejected unknown effect ' .. effect.name end
-    local reason = known.check(effect.args, adding)
+  for _, effect in ipairs(list) do
+    local definition = effects[effect.name]
+    if not definition then return 'rejected unknown effect ' .. effect.name end
+    local reason = definition.check(effect.args, adding)
     if reason then return reason end
   end
 end
 
-local function apply_effects(found, wakes)
-  for _, effect in ipairs(found) do effects[effect.name].apply(effect.args, wakes) end
+local function apply_effects(list, wakes)
+  for _, effect in ipairs(list) do effects[effect.name].apply(effect.args, wakes) end
 end

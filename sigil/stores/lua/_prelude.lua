@@ -1,12 +1,27 @@
--- Shared by every script: it is put in front of each. ARGV[1] is always the key prefix.
--- Times are milliseconds of Redis TIME, the only clock that counts. The fencing token is in
--- microseconds; numbers of that size are formatted without exponent.
--- A lane is a hash (held, token, nonce, lease_until, parked_until, quiet_until, quiet_from,
--- put_off, strikes, stop, noticed, commit, answer), a list of ids, a list with the running
--- turn's journal, and an entry in the index of due times.
+-- What every script shares. The client puts this text in front of each script.
+--
+-- Why scripts? Redis runs a script from beginning to end before it looks at any other command, so
+-- nobody sees or changes anything in between. But an error in the middle of a script does not undo
+-- what was written before it. Therefore every script that writes in several places reads and checks
+-- everything first, and writes last.
+--
+-- ARGV[1] is always the key prefix. Times are milliseconds of the server's clock, the only clock
+-- that all workers share.
+--
+-- Lua has one kind of number, a float of 64 bits. It is exact for whole numbers up to 2^53, which
+-- is enough for microseconds since 1970 (2^51). But `tostring` writes such numbers with an
+-- exponent, so they are formatted by `format_int`.
+--
+-- A lane is
+--   lane:<lane>          a hash: held, token, nonce, lease_until, parked_until, quiet_until,
+--                        quiet_from, put_off, strikes, stop, noticed, commit, answer, parked_by
+--   lane:<lane>:ids      a list: the ids of its items, the head first
+--   lane:<lane>:journal  a list: what the turn that handles the head has got so far
+-- and a member of `lanes:due` while it has items or is held; the score is when to look at it next.
 
 local P = ARGV[1]
 local DUE = P .. 'lanes:due'
+-- How long the sweep leaves a lane to the wake-up that was sent for it; see sweep.lua.
 local FIRST_PUT_OFF, LAST_PUT_OFF = 1500, 8000
 local IDLE_LANE_TTL = 3600
 local LEDGER_TTL = 40 * 86400
@@ -15,35 +30,50 @@ local time = redis.call('TIME')
 local NOW = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local NOW_US = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
-local function int(number) return string.format('%.0f', number) end
+local function format_int(number) return string.format('%.0f', number) end
 local function lane_key(lane) return P .. 'lane:' .. lane end
 local function ids_key(lane) return P .. 'lane:' .. lane .. ':ids' end
 local function journal_key(lane) return P .. 'lane:' .. lane .. ':journal' end
 local function item_key(id) return P .. 'item:' .. id end
 local function ledger_key(day) return P .. 'ledger:' .. day end
-local function stage_of(lane) return string.match(lane, '^[^:]*') end
-local function num(key, field) return tonumber(redis.call('HGET', key, field) or '0') or 0 end
+-- inbound, session or delivery: the first word of a lane's name.
+local function kind_of(lane) return string.match(lane, '^[^:]*') end
 
--- Days are those of UTC; the civil date is computed since Lua in Redis has no os.date.
+local function read_number(key, field)
+  return tonumber(redis.call('HGET', key, field) or '0') or 0
+end
+
+-- Today's date in UTC, as YYYY-MM-DD. Lua in Redis has no os.date, so the date is computed from the
+-- number of days since 1970. This is Howard Hinnant's `civil_from_days`
+-- (https://howardhinnant.github.io/date_algorithms.html): years begin in March, so that the leap
+-- day comes last, and an era has 400 of them, which is 146097 days.
 local function today()
   local days = math.floor(NOW / 86400000) + 719468
   local era = math.floor(days / 146097)
-  local doe = days - era * 146097
-  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
-  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
-  local mp = math.floor((5 * doy + 2) / 153)
-  local day = doy - math.floor((153 * mp + 2) / 5) + 1
-  local month = mp < 10 and mp + 3 or mp - 9
-  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  local day_of_era = days - era * 146097
+  local leap_days = math.floor(day_of_era / 1460) - math.floor(day_of_era / 36524)
+    + math.floor(day_of_era / 146096)
+  local year_of_era = math.floor((day_of_era - leap_days) / 365)
+  local day_of_year = day_of_era
+    - (365 * year_of_era + math.floor(year_of_era / 4) - math.floor(year_of_era / 100))
+  local month_from_march = math.floor((5 * day_of_year + 2) / 153)
+  local day = day_of_year - math.floor((153 * month_from_march + 2) / 5) + 1
+  local month = month_from_march < 10 and month_from_march + 3 or month_from_march - 9
+  local year = year_of_era + era * 400 + (month <= 2 and 1 or 0)
   return string.format('%04d-%02d-%02d', year, month, day)
 end
 
-local function held_by(lane, token)
+-- The fence. Each lease of a lane has a token, which is higher than that of the lease before. A
+-- worker that was frozen may come back long after its lease ran out. If another worker has taken
+-- the lane meanwhile, the tokens differ and the late one can write nothing. If nobody has, its token
+-- still counts: its work is good, and refusing it would only repeat it.
+local function is_held_by(lane, token)
   local state = redis.call('HMGET', lane_key(lane), 'held', 'token')
   return state[1] == '1' and state[2] == token
 end
 
--- Sets when the lane is next to be looked at. True if it should be woken now.
+-- Sets when to look next at a lane that nobody holds. Returns true if that is now; the caller then
+-- wakes it. An empty lane leaves the index, and is forgotten after an hour.
 local function schedule(lane)
   local key = lane_key(lane)
   if redis.call('LLEN', ids_key(lane)) == 0 then
@@ -51,19 +81,21 @@ local function schedule(lane)
     redis.call('EXPIRE', key, IDLE_LANE_TTL)
     return false
   end
-  local rest = math.max(num(key, 'parked_until'), num(key, 'quiet_until'))
-  if rest > NOW then
-    redis.call('ZADD', DUE, int(rest), lane)
+  local rests_until = math.max(read_number(key, 'parked_until'), read_number(key, 'quiet_until'))
+  if rests_until > NOW then
+    redis.call('ZADD', DUE, format_int(rests_until), lane)
     return false
   end
-  redis.call('HDEL', key, 'put_off') -- this time passes before the first sweep puts it off
-  redis.call('ZADD', DUE, int(NOW + FIRST_PUT_OFF), lane)
+  -- A wake-up is about to be sent. The sweep looks only in case that is lost.
+  redis.call('HDEL', key, 'put_off')
+  redis.call('ZADD', DUE, format_int(NOW + FIRST_PUT_OFF), lane)
   return true
 end
 
-local function wake(wakes, lane)
-  for _, known in ipairs(wakes) do
-    if known == lane then return end
+-- Adds a lane to the lanes to wake, once.
+local function add_wake(wakes, lane)
+  for _, other in ipairs(wakes) do
+    if other == lane then return end
   end
   wakes[#wakes + 1] = lane
 end

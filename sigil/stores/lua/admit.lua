@@ -1,33 +1,46 @@
--- Chooses the key that a model is called with: the session's own, else the next in turn.
--- KEYS: what is known of the model (a hash: key -> state), the turn of its keys, then the
--- session's key (left out: no session).
--- ARGV, after the prefix: the token of a probe, its lease in ms, how long a session keeps its
--- key in s, then the keys.
--- A state is 'ends lease probe failures reason steps': until when it rests, and until when the
--- probe named (or '-') may take, in ms; see cool.lua for the rest. No state: nothing is wrong.
--- Answers {1, key, '1' if it is the probe}, or {0, key, state, now} of the one that ends first.
+-- Chooses the key that a model is called with: the session's own key, or else the next in turn.
+-- KEYS: the states of the model's keys (a hash: key -> state), the turn counter of its keys, then
+-- the session's key (left out: no session).
+-- ARGV: prefix, token of a probe, lease of a probe in ms, how long a session keeps its key in s,
+-- then the keys.
+-- A state is 'ends lease probe failures reason steps':
+--   ends      when the cooldown is over, in ms
+--   lease     until when the probe may take, in ms
+--   probe     the token of the probe, or '-'
+--   failures, reason, steps    see cool.lua
+-- A key without a state has nothing wrong with it.
+-- Answers {1, key, '1' if this call is the probe}, or {0, key, state, now} of the key whose
+-- cooldown ends first.
+-- After a cooldown one call in the whole cluster, the probe, finds out whether the model works
+-- again. It has a lease, so that a probe that dies does not block the model. Its token is a fence:
+-- once another probe has replaced it, it can report nothing any more.
+-- Repeating it is safe: the same token is given its probe again.
 local token, lease, keep = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local keys = {}
 for at = 5, #ARGV do keys[#keys + 1] = ARGV[at] end
 local states = redis.call('HMGET', KEYS[1], unpack(keys))
-local own = KEYS[3] and redis.call('GETEX', KEYS[3], 'EX', keep)
+local session_key = KEYS[3] and redis.call('GETEX', KEYS[3], 'EX', keep)
 
-local first, first_ends
-local function try(at)
+local soonest, soonest_ends
+local function try_key(at)
   local key, state = keys[at], states[at]
   if not state then return { 1, key, '' } end
-  local ends, held, probe, rest = string.match(state, '^(%d+) (%d+) (%S+) (.*)$')
-  if tonumber(ends) <= NOW and (probe == token or tonumber(held) <= NOW) then
-    redis.call('HSET', KEYS[1], key, table.concat({ ends, int(NOW + lease), token, rest }, ' '))
+  local ends, leased_until, probe, rest = string.match(state, '^(%d+) (%d+) (%S+) (.*)$')
+  local is_over = tonumber(ends) <= NOW
+  if is_over and (probe == token or tonumber(leased_until) <= NOW) then
+    local new_state = table.concat({ ends, format_int(NOW + lease), token, rest }, ' ')
+    redis.call('HSET', KEYS[1], key, new_state)
     return { 1, key, '1' }
   end
-  if not first or tonumber(ends) < first_ends then first, first_ends = at, tonumber(ends) end
+  if not soonest or tonumber(ends) < soonest_ends then
+    soonest, soonest_ends = at, tonumber(ends)
+  end
   return nil
 end
 
 for at, key in ipairs(keys) do
-  local found = key == own and try(at)
-  if found then return found end
+  local answer = key == session_key and try_key(at)
+  if answer then return answer end
 end
 local turn = 0
 if #keys > 1 then
@@ -35,10 +48,10 @@ if #keys > 1 then
   redis.call('EXPIRE', KEYS[2], keep)
 end
 for step = 1, #keys do
-  local found = try((turn + step - 2) % #keys + 1)
-  if found then
-    if KEYS[3] then redis.call('SET', KEYS[3], found[2], 'EX', keep) end
-    return found
+  local answer = try_key((turn + step - 2) % #keys + 1)
+  if answer then
+    if KEYS[3] then redis.call('SET', KEYS[3], answer[2], 'EX', keep) end
+    return answer
   end
 end
-return { 0, keys[first], states[first], int(NOW) }
+return { 0, keys[soonest], states[soonest], format_int(NOW) }

@@ -1,59 +1,64 @@
--- Sets money aside in all scopes or in none. ARGV: prefix, key of the reservation, want, least,
--- ttl ms; then for each scope its key, limit per hour, limit per day ('' for none), index of its
--- subjects, and subject. Answers {'held', amount}; or {'refused', number of the scope, window,
--- limit, left, ms until it resets, spent}, and then nothing was set aside. Of several windows
--- without room it is the one that has room again last: never, at its reset, or once others settle.
+-- Makes a hold in all scopes, or in none.
+-- ARGV: prefix, key of the hold, want, least, ttl ms; then for each scope its key, limit per hour,
+-- limit per day ('' for no limit), index of its subjects, and subject ('' for none).
+-- Answers {'held', amount}; or {'refused', number of the scope, window, limit, left, ms until it
+-- resets, spent}, and then no hold was made. If several windows lack room, the answer names the one
+-- that has room again last: a window whose limit is too small for this call in any case, before one
+-- that needs its reset, before one that only needs other calls to settle.
+-- Repeating it is safe: a hold that exists is granted again, whatever has happened to it since.
 local hold, want, least, ttl = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local MOST_ON_THE_WAY = 20
+local MOST_TO_EXPIRE = 20
 
-local known = redis.call('HGET', hold, 'amount')
-if known then return { 'held', known } end
+local amount_before = redis.call('HGET', hold, 'amount')
+if amount_before then return { 'held', amount_before } end
 
--- Each key is read before the first write, so that one of another type is an error that leaves
--- nothing half done (`expire` begins by reading the index).
-local room, refused, longest, keys, indexes = want, nil, -1, {}, {}
+-- First only read. A key of another type is an error of the first command that touches it, and each
+-- key is touched here, before the first write. (`expire_holds` begins by reading its index.)
+local room, refusal, longest_wait, windows, indexes = want, nil, -1, {}, {}
 for at = 6, #ARGV, 5 do
   for w, window in ipairs(WINDOWS) do
     local key, limit = ARGV[at] .. window.suffix, tonumber(ARGV[at + w])
-    local found = redis.call('HMGET', key, 'spent', 'reserved')
-    local spent, reserved = tonumber(found[1] or '0'), tonumber(found[2] or '0')
+    local state = redis.call('HMGET', key, 'spent', 'reserved')
+    local spent, reserved = tonumber(state[1] or '0'), tonumber(state[2] or '0')
     local left = (limit or math.huge) - spent - reserved
     if left < least then
-      local rest = 0
+      local wait = 0 -- until other calls settle, which may be soon
       if limit < least then
-        rest = math.huge
+        wait = math.huge
       elseif limit - spent < least then
-        rest = tonumber(window.resets)
+        wait = tonumber(window.resets)
       end
-      if rest > longest then
-        longest = rest
-        local scope, shown = int((at - 1) / 5), int(math.max(0, left))
-        refused = { 'refused', scope, window.name, int(limit), shown, window.resets, int(spent) }
+      if wait > longest_wait then
+        longest_wait = wait
+        -- Calls that cost more than their hold may have overspent the window.
+        local scope, shown_left = format_int((at - 1) / 5), format_int(math.max(0, left))
+        refusal = { 'refused', scope, window.name, format_int(limit), shown_left, window.resets,
+          format_int(spent) }
       end
     end
     room = math.min(room, left)
-    keys[#keys + 1] = { name = key, ttl = window.ttl }
+    windows[#windows + 1] = { key = key, ttl = window.ttl }
   end
   if ARGV[at + 4] ~= '' then
-    indexes[#indexes + 1] = { name = subjects_key(ARGV[at + 3]), subject = ARGV[at + 4] }
-    redis.call('ZCARD', indexes[#indexes].name)
+    indexes[#indexes + 1] = { key = subjects_key(ARGV[at + 3]), subject = ARGV[at + 4] }
+    redis.call('ZCARD', indexes[#indexes].key)
   end
 end
 
-expire(MOST_ON_THE_WAY)
-if refused then return refused end
+expire_holds(MOST_TO_EXPIRE)
+if refusal then return refusal end
 
-local amount, names = int(room), {}
-for i, key in ipairs(keys) do
-  redis.call('HINCRBY', key.name, 'reserved', amount)
-  redis.call('EXPIRE', key.name, key.ttl)
-  names[i] = key.name
+local amount, window_keys = format_int(room), {}
+for i, window in ipairs(windows) do
+  redis.call('HINCRBY', window.key, 'reserved', amount)
+  redis.call('EXPIRE', window.key, window.ttl)
+  window_keys[i] = window.key
 end
 for _, index in ipairs(indexes) do
-  redis.call('ZADD', index.name, int(NOW), index.subject)
-  redis.call('ZREMRANGEBYRANK', index.name, 0, -1 - MOST_SUBJECTS)
-  redis.call('EXPIRE', index.name, DAY.ttl)
+  redis.call('ZADD', index.key, format_int(NOW), index.subject)
+  redis.call('ZREMRANGEBYRANK', index.key, 0, -1 - MOST_SUBJECTS)
+  redis.call('EXPIRE', index.key, DAY.ttl)
 end
-redis.call('HSET', hold, 'amount', amount, 'windows', table.concat(names, ' '))
-redis.call('ZADD', HOLDS, int(NOW + ttl), hold)
+redis.call('HSET', hold, 'amount', amount, 'windows', table.concat(window_keys, ' '))
+redis.call('ZADD', HOLDS, format_int(NOW + ttl), hold)
 return { 'held', amount }

@@ -1,12 +1,16 @@
--- Appends an event to a live chat's log once per event id. ARGV: prefix, stream, seen,
--- event id, entry, most kept, ttl s, key of the turn's draft (or '').
-local args = { ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7] }
-if redis.call('ZSCORE', ARGV[3], ARGV[4]) then return 0 end
-show(args)
-if ARGV[8] ~= '' then
-  local entry = redis.call('HGET', ARGV[8], 'entry')
-  if entry then redis.call('XDEL', ARGV[2], entry) end
-  redis.call('HSET', ARGV[8], 'done', '1')
-  redis.call('EXPIRE', ARGV[8], 3600)
+-- Appends an event to a live chat's log. A reply also removes the draft of its turn.
+-- ARGV: prefix, stream, key of the ids shown, event id, entry, most kept, ttl s, key of the turn's
+-- draft (or '').
+-- Answers 1; or 0 if the event was shown before, and then nothing was written.
+-- Repeating it is safe: ids that were shown are remembered.
+local stream, shown, event_id, draft = ARGV[2], ARGV[3], ARGV[4], ARGV[8]
+if redis.call('ZSCORE', shown, event_id) then return 0 end
+append_event({ stream, shown, event_id, ARGV[5], ARGV[6], ARGV[7] })
+if draft ~= '' then
+  local entry = redis.call('HGET', draft, 'entry')
+  if entry then redis.call('XDEL', stream, entry) end
+  -- A late draft of this turn must not come back; see draft.lua.
+  redis.call('HSET', draft, 'done', '1')
+  redis.call('EXPIRE', draft, 3600)
 end
 return 1

@@ -1,20 +1,25 @@
--- Finds lanes with work whose time has come. ARGV: prefix, most lanes.
--- Each is put off by 1.5 s, doubling to 8 s until it is taken, so that a saturated pool is not
--- flooded. Answers {ms until the next due time or '-1', lanes to wake…}.
+-- Finds lanes whose time has come: a wake-up was lost, a rest is over, or a holder has died.
+-- ARGV: prefix, most lanes.
+-- Answers {ms until the next lane is due, or '-1' if none is, lanes to wake…}.
+-- A lane that is found is put off by 1.5 s, then 3, 6 and 8 s, until somebody takes it. Otherwise
+-- each sweep would send another wake-up to a pool of workers that is too busy to take the lane.
+-- Repeating it is safe: if the answer is lost, the lanes are found again when they are due.
 local answer = { '-1' }
-for _, lane in ipairs(redis.call('ZRANGEBYSCORE', DUE, '-inf', int(NOW), 'LIMIT', 0, ARGV[2])) do
+local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', format_int(NOW), 'LIMIT', 0, ARGV[2])
+for _, lane in ipairs(due) do
   local key = lane_key(lane)
   if redis.call('LLEN', ids_key(lane)) == 0 then
+    -- Its holder died after the last item was done.
     redis.call('HSET', key, 'held', '0')
     schedule(lane)
   else
-    local put_off = num(key, 'put_off')
+    local put_off = read_number(key, 'put_off')
     put_off = put_off == 0 and FIRST_PUT_OFF or math.min(2 * put_off, LAST_PUT_OFF)
     redis.call('HSET', key, 'put_off', put_off)
-    redis.call('ZADD', DUE, int(NOW + put_off), lane)
+    redis.call('ZADD', DUE, format_int(NOW + put_off), lane)
     answer[#answer + 1] = lane
   end
 end
-local next = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-if next[2] then answer[1] = int(math.max(0, tonumber(next[2]) - NOW)) end
+local next_due = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+if next_due[2] then answer[1] = format_int(math.max(0, tonumber(next_due[2]) - NOW)) end
 return answer

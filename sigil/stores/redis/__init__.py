@@ -20,7 +20,7 @@ from sigil.stores.redis.users import RedisUsers
 from sigil.stores.redis.vectors import RedisVectors
 
 
-def stores_over(client: Client, *, retention_days: int = 7, can_block: bool = True) -> Stores:
+def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = True) -> Stores:
     """Every store over one client."""
     return Stores(
         users=RedisUsers(client),

@@ -148,7 +148,7 @@ class Client:
                     await client.aclose()
 
 
-def from_url(url: str, keys: Keys, *, max_connections: int = 64) -> Client:
+def build_client(url: str, keys: Keys, *, max_connections: int = 64) -> Client:
     """A client for `redis://`, `rediss://`, `unix://` or `sentinel://`. Opens no connection.
 
     The pool waits for a free connection instead of failing, so that a burst of turns shares

@@ -74,7 +74,7 @@ def _encode_finish(encoder: Encoder, finish: Finish) -> Commands:
     yield "finish", (finish.id, finish.outcome.value, int(finish.keep_body), ttl)
 
 
-def _encode_delivered(encoder: Encoder, delivered: Delivered) -> Commands:
+def _encode_delivery_end(encoder: Encoder, delivered: Delivered) -> Commands:
     if delivered.ok:
         yield "delivered", (delivered.id, "sent", 0, encoder.finished_ttl)
     else:
@@ -122,7 +122,7 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
     Push: _encode_push,
     Accept: lambda _, accept: [("accept", (accept.id,))],
     Finish: _encode_finish,
-    Delivered: _encode_delivered,
+    Delivered: _encode_delivery_end,
     DeadLetter: _encode_dead_letter,
     Notice: lambda _, notice: [("notice", (notice.lane,))],
     Stop: lambda _, stop: [("stop", (stop.lane,))],

@@ -119,7 +119,7 @@ class RedisHealth:
         if grant.probe:
             known = self._keys.health(grant.provider, grant.model)
             args = (grant.key, grant.token, outcome)
-            await self._client.run_script("probed", (known,), args)
+            await self._client.run_script("report_probe", (known,), args)
 
     async def _read_time(self) -> int:
         """The time of the server, in milliseconds."""
