@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from tests.providers.exchange import KEY
-from tests.providers.wire_openai import CHAT, RESPONSES
-from tests.providers.wires import Wire
+from tests.providers.wires.openai import CHAT, RESPONSES
+from tests.providers.wires.wire import Wire
 
 Json = dict[str, Any]
 HERE = Path(__file__).parents[1] / "node"

@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from tests.providers.wires import GOOD, Json, Refusal, Wire
+from tests.providers.wires.wire import GOOD, Json, Refusal, Wire
 
 KEY = "sk-test-0123456789abcdef"
 REQUEST_ID = "req_0001"

@@ -16,10 +16,10 @@ from typing import Any
 
 from tests.providers.exchange import KEY, Exchange, good
 from tests.providers.faults import FAULTS
-from tests.providers.wire_anthropic import ANTHROPIC
-from tests.providers.wire_google import GOOGLE
-from tests.providers.wire_openai import CHAT, RESPONSES
-from tests.providers.wires import Wire
+from tests.providers.wires.anthropic import ANTHROPIC
+from tests.providers.wires.google import GOOGLE
+from tests.providers.wires.openai import CHAT, RESPONSES
+from tests.providers.wires.wire import Wire
 
 WIRES = (ANTHROPIC, CHAT, RESPONSES, GOOGLE)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sigil.errors import ErrorKind
 from tests.providers.exchange import KEY, Exchange
-from tests.providers.wires import EMPTY, FILTERED, Refusal, Wire
+from tests.providers.wires.wire import EMPTY, FILTERED, Refusal, Wire
 
 Act = Callable[[Exchange], Awaitable[None]]
 PLACES = ("before", "mid", "whole")

@@ -15,10 +15,10 @@ from sigil.providers.registry import load
 from tests.providers.aimock import Aimock
 from tests.providers.exchange import KEY
 from tests.providers.fault_server import FaultServer
-from tests.providers.wire_anthropic import ANTHROPIC
-from tests.providers.wire_google import GOOGLE
-from tests.providers.wire_openai import CHAT, RESPONSES
-from tests.providers.wires import Wire
+from tests.providers.wires.anthropic import ANTHROPIC
+from tests.providers.wires.google import GOOGLE
+from tests.providers.wires.openai import CHAT, RESPONSES
+from tests.providers.wires.wire import Wire
 
 
 @dataclass(frozen=True)

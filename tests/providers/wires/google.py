@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sigil.conversation import Usage
-from tests.providers.wires import EMPTY, FILTERED, Json, Refusal, Wire, sse
+from tests.providers.wires.wire import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
 _USAGE = {
     "promptTokenCount": 11,

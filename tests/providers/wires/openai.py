@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sigil.conversation import Usage
-from tests.providers.wires import EMPTY, FILTERED, Json, Refusal, Wire, sse
+from tests.providers.wires.wire import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
 _COUNTED = Usage(input_tokens=11, output_tokens=7, cached_tokens=4, thinking_tokens=3)
 _C_USAGE = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sigil.conversation import Usage
-from tests.providers.wires import EMPTY, FILTERED, Json, Refusal, Wire, sse
+from tests.providers.wires.wire import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
 _A_USAGE = {
     "input_tokens": 5,

@@ -9,7 +9,7 @@ import pytest
 from sigil.conversation import Native, ToolCall
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, ToolDefinition
 from sigil.providers.google import GoogleProvider
-from tests.providers.google_server import KEY, GoogleServer, answer, call, google_server
+from tests.providers.google.server import KEY, GoogleServer, answer, call, google_server
 
 SIGNATURE = "__79AAEC"
 

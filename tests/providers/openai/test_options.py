@@ -8,7 +8,7 @@ from sigil.errors import ConfigError
 from sigil.providers import EventType, Usage
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.asking import collected, failure
-from tests.providers.openai_server import (
+from tests.providers.openai.server import (
     DONE,
     KEY,
     USAGE,

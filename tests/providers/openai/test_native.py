@@ -10,7 +10,7 @@ from sigil.errors import ErrorKind
 from sigil.providers import ChatEvent, Message, ToolCall, ToolDefinition
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.asking import collected, failure, text_of
-from tests.providers.openai_server import (
+from tests.providers.openai.server import (
     DONE,
     KEY,
     OpenAIServer,

@@ -12,7 +12,7 @@ from sigil.errors import ErrorKind
 from sigil.providers import EventType, Usage
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.asking import asked, collected, failure
-from tests.providers.openai_server import (
+from tests.providers.openai.server import (
     DONE,
     KEY,
     REQUEST_ID,

@@ -9,18 +9,7 @@ from sigil.errors import ErrorKind
 from sigil.providers import EventType, Usage
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.asking import asked, collected, failure
-from tests.providers.openai_server import (
-    KEY,
-    REQUEST_ID,
-    OpenAIServer,
-    Reply,
-    cut,
-    refusal,
-    silence,
-    status,
-    streamed,
-)
-from tests.providers.responses_replies import (
+from tests.providers.openai.responses_replies import (
     CALL,
     CREATED,
     HI,
@@ -31,6 +20,17 @@ from tests.providers.responses_replies import (
     message,
     response,
     text_delta,
+)
+from tests.providers.openai.server import (
+    KEY,
+    REQUEST_ID,
+    OpenAIServer,
+    Reply,
+    cut,
+    refusal,
+    silence,
+    status,
+    streamed,
 )
 
 COUNTED = Usage(11, 7, cached_tokens=4, thinking_tokens=3, cache_write_tokens=2)

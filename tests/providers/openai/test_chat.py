@@ -9,7 +9,7 @@ from sigil.errors import ConfigError, ErrorKind
 from sigil.providers import EventType, ToolDefinition, Usage
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.asking import collected, failure
-from tests.providers.openai_server import (
+from tests.providers.openai.server import (
     DONE,
     KEY,
     OpenAIServer,

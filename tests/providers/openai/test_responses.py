@@ -8,13 +8,7 @@ from sigil.conversation import Image
 from sigil.providers import EventType, Message, ToolCall, ToolDefinition, Usage
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.asking import collected, text_of
-from tests.providers.openai_server import (
-    KEY,
-    OpenAIServer,
-    status,
-    streamed,
-)
-from tests.providers.responses_replies import (
+from tests.providers.openai.responses_replies import (
     CALL,
     CREATED,
     REASONING,
@@ -23,6 +17,12 @@ from tests.providers.responses_replies import (
     last,
     message,
     response,
+)
+from tests.providers.openai.server import (
+    KEY,
+    OpenAIServer,
+    status,
+    streamed,
 )
 
 COUNTED = Usage(11, 7, cached_tokens=4, thinking_tokens=3, cache_write_tokens=2)

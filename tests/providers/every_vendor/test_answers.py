@@ -31,7 +31,7 @@ from tests.providers.aimock import Aimock
 from tests.providers.exchange import KEY, TEXT
 from tests.providers.fault_server import FaultServer, fault_server
 from tests.providers.vendors import Vendor, made
-from tests.providers.wire_openai import RESPONSES
+from tests.providers.wires.openai import RESPONSES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.providers.openai_server import Reply, status, streamed
+from tests.providers.openai.server import Reply, status, streamed
 
 Json = dict[str, Any]
 

@@ -12,8 +12,8 @@ from typing import Any
 from tests.providers.loopback import Exchange, Json, serving
 from tests.providers.loopback import cut as cut
 from tests.providers.loopback import silence as silence
-from tests.providers.openai_rules import KEY as KEY
-from tests.providers.openai_rules import violations
+from tests.providers.openai.rules import KEY as KEY
+from tests.providers.openai.rules import violations
 
 REQUEST_ID = "req_0001"
 ALWAYS = {"x-request-id": REQUEST_ID, "connection": "close"}

@@ -13,7 +13,7 @@ from sigil.conversation import Image
 from sigil.errors import ConfigError, ErrorKind
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, ToolDefinition, Usage
 from sigil.providers.google import GoogleProvider
-from tests.providers.google_server import (
+from tests.providers.google.server import (
     KEY,
     GoogleServer,
     Json,

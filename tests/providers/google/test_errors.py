@@ -13,7 +13,7 @@ from sigil.conversation import ToolCall, ToolDefinition
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Usage
 from sigil.providers.google import GoogleProvider
-from tests.providers.google_server import (
+from tests.providers.google.server import (
     KEY,
     RESPONSE_ID,
     USAGE,

@@ -18,7 +18,7 @@ from sigil.conversation import Image, Native, Usage
 from sigil.errors import ConfigError, ErrorKind, ProviderError
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, ToolCall, ToolDefinition
 from sigil.providers.anthropic import AnthropicProvider
-from tests.providers.anthropic_server import (
+from tests.providers.anthropic.server import (
     ANSWER,
     KEY,
     REQUEST_ID,

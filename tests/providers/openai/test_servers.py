@@ -9,7 +9,7 @@ from sigil.providers.base import Catalogued, ModelInfo
 from sigil.providers.openai import OpenAIProvider
 from sigil.providers.openai.servers import COMPATIBLE
 from tests.providers.asking import collected
-from tests.providers.openai_server import KEY, OpenAIServer, Reply, cut, refusal, status
+from tests.providers.openai.server import KEY, OpenAIServer, Reply, cut, refusal, status
 
 KEYLESS = {"ollama", "vllm", "lmstudio", "llamacpp"}
 
