@@ -23,7 +23,7 @@ from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle
 from tests.providers.exchange import KEY, TEXT, WORDS
 from tests.providers.fault_server import FaultServer, fault_server
 from tests.providers.faults import Case, cases
-from tests.providers.vendors import Vendor, made
+from tests.providers.vendors import Vendor, open_providers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,7 +49,7 @@ async def server() -> AsyncIterator[FaultServer]:
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def providers(server: FaultServer) -> AsyncIterator[Mapping[str, Provider]]:
-    async with made(server) as providers:
+    async with open_providers(server) as providers:
         yield providers
 
 

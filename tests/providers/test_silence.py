@@ -14,7 +14,7 @@ from sigil.providers.chain.failover import Candidate, FailoverProvider
 from sigil.providers.fakes import FakeProvider
 from tests.providers.asking import asked
 from tests.providers.fault_server import fault_server
-from tests.providers.vendors import VENDORS, Vendor, made
+from tests.providers.vendors import VENDORS, Vendor, open_providers
 
 REQUEST = ChatRequest("", [Message("user", "Hello")])
 IDLE_S = 0.2
@@ -81,7 +81,7 @@ async def test_a_deadline_of_the_providers_own_is_not_taken_for_ours() -> None:
 @pytest.mark.parametrize("vendor", VENDORS, ids=str)
 async def test_every_vendor_is_heard_before_it_speaks(vendor: Vendor) -> None:
     heard = asyncio.Event()
-    async with fault_server() as server, made(server) as providers:
+    async with fault_server() as server, open_providers(server) as providers:
         stream = providers[vendor.name].chat(asked(model="silent.before", heard=heard.set))
         reading = asyncio.create_task(anext(stream))
         async with asyncio.timeout(20):

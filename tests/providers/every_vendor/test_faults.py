@@ -1,58 +1,56 @@
-"""Every fault, of every vendor, before and after the first token: each ends in its class."""
+"""Each way in which an answer can fail ends in its class of error, over every API.
+
+What the code of one API tells apart is tried over each of them, what a vendor's provider tells
+apart over one API of each SDK, and what is the same for all over one.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
-import pytest_asyncio
 
 from sigil.errors import ErrorKind, ProviderError
-from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Provider
+from sigil.providers import EventType, Message, Provider
+from tests.providers.calls import collect_events, join_text
 from tests.providers.exchange import KEY, REQUEST_ID, TEXT, WORDS
 from tests.providers.fault_server import FaultServer, fault_server
 from tests.providers.faults import RETRY_AFTER, Case, cases
-from tests.providers.vendors import Vendor, made
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+from tests.providers.vendors import LOCAL, SDKS, VENDORS, Vendor
 
 PROMPT = "A word that only these two know"
-# What is silent needs a deadline, which is the chain's; see test_failover_matrix.
-ENDING = [case for case in cases() if case.fault not in {"silent", "no_headers"}]
+
+# Which events make an answer, and which end it.
+OF_EACH_API = {
+    "ends_early.before", "ends_early.mid", "ends_early.whole",
+    "overloaded_event.mid", "overloaded_event.whole", "server_event.mid", "limited_event.mid",
+    "no_content.before", "no_content.whole", "empty_body.before", "empty_body.whole",
+    "filtered.before", "filtered.mid", "filtered.whole",
+    "malformed.mid", "malformed.whole", "not_an_object.mid", "not_an_object.whole",
+    "html_page.before", "html_page.whole", "cut.mid",
+}  # fmt: skip
+# What the SDK raises, and how it is translated.
+OF_EACH_SDK = {
+    "cut_without_headers.before", "cut.whole", "gzip_garbage.before", "gzip_garbage.whole",
+    "not_utf8.mid", "not_utf8.whole", "html_error.before", "html_error.whole",
+    "auth.before", "auth.whole", "limited_for.before", "limited_for.whole", "status_500.before",
+}  # fmt: skip
+# How bytes are read.
+OF_ALL = {"reset.mid", "reset.whole", "cut.before", "trickles.mid", "trickles.whole"}
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def server() -> AsyncIterator[FaultServer]:
-    async with fault_server() as served:
-        yield served
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def providers(server: FaultServer) -> AsyncIterator[Mapping[str, Provider]]:
-    """One of each vendor for all tests: what a fault leaves behind must not harm the next."""
-    async with made(server) as providers:
-        yield providers
-
-
-@pytest.fixture
-def provider(vendor: Vendor, providers: Mapping[str, Provider]) -> Provider:
-    return providers[vendor.name]
-
-
-def asked(model: str, *, stream: bool = True) -> ChatRequest:
-    return ChatRequest(model, [Message("user", PROMPT)], max_tokens=64, stream=stream)
-
-
-async def collected(provider: Provider, case: Case) -> list[ChatEvent]:
-    request = asked(case.model, stream=case.place != "whole")
-    async with asyncio.timeout(30):
-        return [event async for event in provider.chat(request)]
-
-
-def text_of(events: list[ChatEvent]) -> str:
-    return "".join(event.text for event in events if event.type is EventType.TEXT_DELTA)
+def pairs() -> Iterator[object]:
+    by_model = {case.model: case for case in cases()}
+    for models, vendors in (
+        (OF_EACH_API, VENDORS),
+        (OF_EACH_SDK, SDKS),
+        (OF_ALL, SDKS[:1]),
+        ({"auth.before"}, [LOCAL]),
+    ):
+        for model in sorted(models):
+            for vendor in vendors:
+                yield pytest.param(vendor, by_model[model], id=f"{vendor}-{model}")
 
 
 def everything_in(error: BaseException) -> str:
@@ -64,22 +62,32 @@ def everything_in(error: BaseException) -> str:
     return "\n".join(shown)
 
 
-@pytest.mark.parametrize("case", ENDING, ids=lambda case: case.model)
-async def test_a_fault_ends_in_its_class(provider: Provider, case: Case) -> None:
-    events = await collected(provider, case)
-    ends = [event for event in events if event.type in {EventType.DONE, EventType.ERROR}]
-    assert ends == events[-1:]
-    assert sum(event.type is EventType.USAGE for event in events) <= 1
+@pytest.mark.parametrize(("vendor", "case"), [*pairs()])
+async def test_a_fault_ends_in_its_class(
+    server: FaultServer, providers: Mapping[str, Provider], vendor: Vendor, case: Case
+) -> None:
+    server.calls.clear()
+    events = await collect_events(
+        providers[vendor.name],
+        Message("user", PROMPT),
+        model=case.model,
+        stream=case.place != "whole",
+    )
+    assert len(server.calls) == 1, "the SDK must not try again by itself"
     error = events[-1].error
     if case.kind is None:
-        assert (error, text_of(events)) == (None, TEXT)
+        assert (error, join_text(events)) == (None, TEXT)
         return
     assert isinstance(error, ProviderError)
-    assert (error.kind, error.provider) == (case.kind, provider.name), str(error)
+    assert (error.kind, error.provider, error.reached) == (case.kind, vendor.name, True), str(error)
+    assert error.retry_after == (RETRY_AFTER if case.fault == "limited_for" else None)
     if case.place == "mid":
-        assert text_of(events) == WORDS[0]
+        assert join_text(events) == WORDS[0]
     if error.status is not None and case.place != "mid" and "html" not in case.fault:
         assert error.request_id == REQUEST_ID
+    if case.place == "mid" and case.fault != "filtered":
+        counts = [event.usage for event in events if event.type is EventType.USAGE]
+        assert counts == ([vendor.wire.usage] if vendor.wire.counts_early else [])
     shown = everything_in(error)
     assert KEY not in shown
     assert PROMPT not in shown
@@ -87,29 +95,11 @@ async def test_a_fault_ends_in_its_class(provider: Provider, case: Case) -> None
     assert "\n" not in str(error)
 
 
-@pytest.mark.parametrize("place", ["before", "whole"])
-async def test_a_vendor_says_how_long_to_wait(provider: Provider, place: str) -> None:
-    for fault, seconds in (("limited_for", RETRY_AFTER), ("limited", None)):
-        error = (await collected(provider, Case(fault, place, None)))[-1].error
-        assert error is not None
-        assert error.retry_after == seconds
-
-
-@pytest.mark.parametrize("fault", ["ends_early", "cut", "overloaded_event", "malformed"])
-async def test_what_was_spent_on_a_broken_stream_is_told(
-    provider: Provider, vendor: Vendor, fault: str
-) -> None:
-    events = await collected(provider, Case(fault, "mid", None))
-    types = [EventType.USAGE] if vendor.wire.counts_early else []
-    assert [event.type for event in events[1:]] == [*types, EventType.ERROR]
-    if vendor.wire.counts_early:
-        assert events[1].usage == vendor.wire.usage
-
-
-async def test_nobody_there_is_a_network_error_that_reached_nobody(vendor: Vendor) -> None:
+@pytest.mark.parametrize("vendor", SDKS, ids=str)
+async def test_a_server_that_is_not_there_was_not_reached(vendor: Vendor) -> None:
     async with fault_server() as gone:
         provider = vendor.make(gone.url(vendor.wire))
-    (event,) = await collected(provider, Case("status_500", "before", None))
+    (event,) = await collect_events(provider)
     await provider.aclose()
     assert event.error is not None
     assert (event.error.kind, event.error.reached) == (ErrorKind.NETWORK, False)

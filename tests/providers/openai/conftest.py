@@ -1,35 +1,42 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import pytest_asyncio
 
 from sigil.providers.openai import OpenAIProvider
-from tests.providers.openai.responses_replies import answered
-from tests.providers.openai.rules import KEY
-from tests.providers.openai.server import OpenAIServer, openai_server
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from tests.providers.loopback import run_server
+from tests.providers.openai.server import KEY, OpenAIServer
 
 
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with openai_server() as served:
-        yield served
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def running_server() -> AsyncIterator[OpenAIServer]:
+    async with run_server(OpenAIServer(), "/v1") as server:
+        yield server
 
 
-@pytest.fixture
-async def provider(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
-    provider = OpenAIProvider(api_key=KEY, base_url=server.url, read_timeout=5)
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def provider(running_server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
+    """One for all tests of a module: what a failure leaves behind must not harm the next call."""
+    provider = OpenAIProvider(api_key=KEY, base_url=running_server.url, read_timeout=5)
     yield provider
     await provider.aclose()
 
 
 @pytest.fixture
-async def responses(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
+def server(running_server: OpenAIServer) -> Iterator[OpenAIServer]:
+    """The server, which has met nothing yet. A request that breaks its rules fails the test."""
+    running_server.reset()
+    yield running_server
+    assert running_server.violations == []
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def responses(running_server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
     """A provider that uses the responses API."""
-    server.reply = answered(text="Hi there")[0]
-    provider = OpenAIProvider(api_key=KEY, base_url=server.url, read_timeout=5, api="responses")
+    provider = OpenAIProvider(
+        api_key=KEY, base_url=running_server.url, read_timeout=5, api="responses"
+    )
     yield provider
     await provider.aclose()

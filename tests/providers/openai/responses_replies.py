@@ -1,13 +1,11 @@
-"""Answers of OpenAI's responses for `openai_server`: their events, and what is made of them."""
+"""What OpenAI's responses API answers: the events of a stream, and whole responses."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from tests.providers.openai.server import Reply, status, streamed
-
-Json = dict[str, Any]
+from tests.providers.loopback import Json, Reply, event_stream, status
 
 USAGE = {
     "input_tokens": 11,
@@ -59,11 +57,11 @@ CREATED = event("response.created", response=response(state="in_progress", usage
 HI = [CREATED, text_delta("Hi"), text_delta(" there")]
 
 
-def answered(*items: Json, text: str = "", **ending: Any) -> tuple[Reply, Reply]:
+def answer_pair(*items: Json, text: str = "", **ending: Any) -> tuple[Reply, Reply]:
     """The same answer as a stream and as a whole."""
     output = [*items, *([message(text)] if text else [])]
     deltas = [text_delta(piece) for piece in text.partition(" ") if piece]
     return (
-        streamed(CREATED, *deltas, *map(done, output), last(*output, **ending)),
+        event_stream(CREATED, *deltas, *map(done, output), last(*output, **ending)),
         status(200, response(*output, **ending)),
     )

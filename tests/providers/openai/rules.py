@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-KEY = "sk-test-0123456789abcdef"
-Json = dict[str, Any]
+from tests.providers.loopback import Json, Request
+
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
-def violations(line: str, headers: dict[str, str], body: Json, needs_key: bool) -> Iterator[str]:
-    """What is wrong with a request: required fields, bounds, roles, the pairing of tool calls
-    with their results."""
-    check = _CHECKS.get(line)
+def find_violations(request: Request, key: str | None) -> Iterator[str]:
+    """What is wrong with a request: required fields, bounds, roles, results without their calls
+    and calls without their results. Without a key none is expected."""
+    check = _CHECKS.get(f"{request.method} {request.path}")
     if check is None:
-        yield f"request line {line}"
+        yield f"{request.method} {request.path}"
         return
-    if needs_key and headers.get("authorization") != f"Bearer {KEY}":
+    if key is not None and request.headers.get("authorization") != f"Bearer {key}":
         yield "authorization"
-    yield from check(headers, body)
+    yield from check(request.headers, request.body)
 
 
-def _models(headers: dict[str, str], body: Json) -> Iterator[str]:
+def _check_models(headers: Mapping[str, str], body: Json) -> Iterator[str]:
     if body:
         yield "body"
 
 
-def _common(headers: dict[str, str], body: Json) -> Iterator[str]:
+def _check_common(headers: Mapping[str, str], body: Json) -> Iterator[str]:
     if headers.get("content-type") != "application/json":
         yield "content-type"
     if not isinstance(body.get("model"), str) or not body["model"]:
@@ -38,22 +38,22 @@ def _common(headers: dict[str, str], body: Json) -> Iterator[str]:
         yield "an opaque name is too long"
 
 
-def _chat(headers: dict[str, str], body: Json) -> Iterator[str]:
-    yield from _common(headers, body)
+def _check_chat(headers: Mapping[str, str], body: Json) -> Iterator[str]:
+    yield from _check_common(headers, body)
     if "stream_options" in body and not body.get("stream"):
         yield "stream_options without stream"
     limits = {"max_tokens", "max_completion_tokens"} & body.keys()
     if len(limits) != 1 or not isinstance(body[next(iter(limits))], int):
         yield "the answer is not bounded once"
-    yield from _message_violations(body.get("messages"))
+    yield from _find_message_violations(body.get("messages"))
     for tool in body.get("tools", ()):
         function = tool.get("function", {})
         if tool.get("type") != "function" or not _is_tool(function):
             yield f"tool {tool}"
 
 
-def _responses(headers: dict[str, str], body: Json) -> Iterator[str]:
-    yield from _common(headers, body)
+def _check_responses(headers: Mapping[str, str], body: Json) -> Iterator[str]:
+    yield from _check_common(headers, body)
     if not isinstance(body.get("max_output_tokens"), int):
         yield "the answer is not bounded"
     if "messages" in body or "stream_options" in body:
@@ -61,22 +61,22 @@ def _responses(headers: dict[str, str], body: Json) -> Iterator[str]:
     for tool in body.get("tools", ()):
         if tool.get("type") != "function" or not _is_tool(tool) or tool.get("strict") is not False:
             yield f"tool {tool}"
-    yield from _item_violations(body.get("input"), bool(body.get("store", True)))
+    yield from _find_item_violations(body.get("input"), bool(body.get("store", True)))
 
 
 def _is_tool(function: Json) -> bool:
-    named = _TOOL_NAME.fullmatch(function.get("name", "")) is not None
-    return named and function["parameters"]["type"] == "object"
+    has_name = _TOOL_NAME.fullmatch(function.get("name", "")) is not None
+    return has_name and function["parameters"]["type"] == "object"
 
 
 _CHECKS = {
-    "POST /v1/chat/completions HTTP/1.1": _chat,
-    "POST /v1/responses HTTP/1.1": _responses,
-    "GET /v1/models HTTP/1.1": _models,
+    "POST /v1/chat/completions": _check_chat,
+    "POST /v1/responses": _check_responses,
+    "GET /v1/models": _check_models,
 }
 
 
-def _item_violations(items: Any, stored: bool) -> Iterator[str]:
+def _find_item_violations(items: Any, stored: bool) -> Iterator[str]:
     if not isinstance(items, list) or not items:
         yield "input"
         return
@@ -108,7 +108,7 @@ def _is_content(content: Any, *kinds: str) -> bool:
     return bool(content) and all(part.get("type") in kinds for part in content)
 
 
-def _message_violations(messages: Any) -> Iterator[str]:
+def _find_message_violations(messages: Any) -> Iterator[str]:
     if not isinstance(messages, list) or not messages:
         yield "messages"
         return

@@ -7,7 +7,7 @@ import pytest
 from sigil.conversation import Message, ToolDefinition
 from sigil.providers import EventType
 from sigil.providers.openai import OpenAIProvider
-from tests.providers.asking import collected, text_of
+from tests.providers.calls import collect_events, join_text
 
 ADD = ToolDefinition(
     "math.add",
@@ -36,16 +36,16 @@ async def test_a_tool_goes_both_ways(api: str, stream: bool) -> None:
     asking = [Message("user", "Add 20260 and 1977 with the tool, then say only the sum.")]
     fields = {"model": MODEL, "max_tokens": 2000, "tools": (ADD,), "stream": stream}
     try:
-        events = await collected(provider, messages=asking, **fields)
+        events = await collect_events(provider, messages=asking, **fields)
         assert events[-1].type is EventType.DONE, events[-1].error
         assert any(event.usage and event.usage.total_tokens for event in events)
         calls = tuple(event.tool_call for event in events if event.tool_call)
         assert [call.name for call in calls] == ["math.add"]
-        said = Message("assistant", text_of(events), tool_calls=calls, native=events[-1].native)
+        said = Message("assistant", join_text(events), tool_calls=calls, native=events[-1].native)
         result = Message("tool", "22237", tool_call_id=calls[0].id)
-        events = await collected(provider, messages=[*asking, said, result], **fields)
+        events = await collect_events(provider, messages=[*asking, said, result], **fields)
         assert events[-1].type is EventType.DONE, events[-1].error
-        assert "22237" in text_of(events).replace(",", "")
+        assert "22237" in join_text(events).replace(",", "")
     finally:
         await provider.aclose()
 

@@ -1,29 +1,25 @@
+"""The options of a provider of OpenAI, and what they send."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import pytest_asyncio
 
 from sigil.errors import ConfigError
-from sigil.providers import EventType, Usage
 from sigil.providers.openai import OpenAIProvider
-from tests.providers.asking import collected, failure
-from tests.providers.openai.server import (
-    DONE,
-    KEY,
-    USAGE,
-    OpenAIServer,
-    chunk,
+from tests.providers.calls import collect_error, collect_events
+from tests.providers.loopback import Json
+from tests.providers.openai.chat_replies import (
     refusal,
-    streamed,
-    words,
 )
+from tests.providers.openai.server import KEY, OpenAIServer
 
-Json = dict[str, object]
 Ask = Callable[..., object]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def sent(server: OpenAIServer) -> AsyncIterator[Ask]:
     """What a provider with these options sends."""
     made: list[OpenAIProvider] = []
@@ -31,7 +27,7 @@ async def sent(server: OpenAIServer) -> AsyncIterator[Ask]:
     async def ask(options: Json, **fields: object) -> Json:
         provider = OpenAIProvider(api_key=KEY, base_url=server.url, **options)
         made.append(provider)
-        await collected(provider, **fields)
+        await collect_events(provider, **fields)
         return server.requests[-1]
 
     yield ask
@@ -106,21 +102,12 @@ async def test_headers_are_added(sent: Ask, server: OpenAIServer) -> None:
     assert server.headers[-1]["http-referer"] == "https://example.com"
 
 
-async def test_headers_of_another_account_are_not_taken_from_the_environment(
-    sent: Ask, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Secret: of-another-account")
-    await sent({"headers": {"X-Title": "Sigil"}})
-    assert server.headers[-1]["x-title"] == "Sigil"
-    assert "another-account" not in str(server.headers)
-
-
 async def test_a_headers_value_is_shown_nowhere(server: OpenAIServer) -> None:
     provider = OpenAIProvider(
         api_key=KEY, base_url=server.url, headers={"X-Proxy-Token": "pass-0123456789"}
     )
     server.reply = refusal(401, None, "The token pass-0123456789 is wrong")
-    error = await failure(provider)
+    error = await collect_error(provider)
     await provider.aclose()
     assert "pass-0123456789" not in f"{error!r} {provider!r} {vars(provider)}"
 
@@ -129,7 +116,7 @@ async def test_a_missing_key_is_no_secret(server: OpenAIServer) -> None:
     server.needs_key = False
     provider = OpenAIProvider(name="local", base_url=server.url)
     server.reply = refusal(400, None, "set reasoning_effort to 'none'")
-    assert "'none'" in str(await failure(provider))
+    assert "'none'" in str(await collect_error(provider))
     await provider.aclose()
 
 
@@ -164,51 +151,3 @@ def test_a_wrong_option_is_named_without_its_value(options: Json, where: str) ->
     with pytest.raises(ConfigError, match=rf"providers\.mine\.options\.{where}") as caught:
         OpenAIProvider(name="mine", api_key="k", **options)
     assert "secret" not in str(caught.value)
-
-
-COUNTS = {
-    "written to the cache": (
-        {**USAGE, "prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 5}},
-        Usage(11, 7, cached_tokens=4, cache_write_tokens=5, thinking_tokens=3),
-    ),
-    "thoughts in the total only": (
-        {
-            "prompt_tokens": 10,
-            "completion_tokens": 5,
-            "total_tokens": 45,
-            "completion_tokens_details": {"reasoning_tokens": 30},
-        },
-        Usage(10, 35, thinking_tokens=30),
-    ),
-    "no details": ({"prompt_tokens": 10, "completion_tokens": 5}, Usage(10, 5)),
-    "more parts than the whole": (
-        {
-            "prompt_tokens": 10,
-            "completion_tokens": 5,
-            "prompt_tokens_details": {"cached_tokens": 99, "cache_write_tokens": 99},
-            "completion_tokens_details": {"reasoning_tokens": 99},
-        },
-        Usage(10, 5, cached_tokens=10, thinking_tokens=5),
-    ),
-    "nonsense": (
-        {
-            "prompt_tokens": -3,
-            "completion_tokens": "5",
-            "total_tokens": None,
-            "prompt_tokens_details": 7,
-            "completion_tokens_details": {"reasoning_tokens": True},
-        },
-        Usage(),
-    ),
-}
-
-
-@pytest.mark.parametrize(("said", "counted"), COUNTS.values(), ids=COUNTS)
-async def test_usage_is_counted_as_all_in_and_all_out(
-    server: OpenAIServer, said: Json, counted: Usage
-) -> None:
-    server.reply = streamed(*words("Hi"), chunk({}, "stop"), chunk(usage=said), DONE)
-    provider = OpenAIProvider(api_key=KEY, base_url=server.url)
-    events = await collected(provider)
-    await provider.aclose()
-    assert [event.usage for event in events if event.type is EventType.USAGE] == [counted]

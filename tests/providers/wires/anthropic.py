@@ -7,7 +7,7 @@ from typing import Any
 from sigil.conversation import Usage
 from tests.providers.wires.wire import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
-_A_USAGE = {
+_USAGE = {
     "input_tokens": 5,
     "cache_read_input_tokens": 4,
     "cache_creation_input_tokens": 2,
@@ -28,7 +28,7 @@ def _message(content: list[Json], stop: str | None) -> Json:
         "content": content,
         "stop_reason": stop,
         "stop_sequence": None,
-        "usage": _A_USAGE,
+        "usage": _USAGE,
     }
 
 
@@ -47,7 +47,7 @@ def _whole(text: str, how: str) -> Json:
     return _message(content, "refusal" if how == FILTERED else "end_turn")
 
 
-def _refused(refusal: Refusal) -> Json:
+def _refusal_body(refusal: Refusal) -> Json:
     error = {"type": refusal.word, "message": refusal.message}
     return {"type": "error", "error": error, "request_id": "req_0001"}
 
@@ -69,8 +69,8 @@ ANTHROPIC = Wire(
     whole=_whole,
     usage=Usage(input_tokens=11, output_tokens=7, cached_tokens=4, cache_write_tokens=2),
     counts_early=True,
-    refused=_refused,
-    broken=lambda refusal: sse(_refused(refusal), "error"),
+    refusal=_refusal_body,
+    broken=lambda refusal: sse(_refusal_body(refusal), "error"),
     overloaded=Refusal(529, "overloaded_error", "Overloaded"),
     own={
         "invalid": Refusal(400, "invalid_request_error", "messages: field required"),

@@ -31,7 +31,7 @@ def _whole(text: str, how: str) -> Json:
     return _answer(None if how == EMPTY else text, "STOP")
 
 
-def _refused(refusal: Refusal) -> Json:
+def _refusal_body(refusal: Refusal) -> Json:
     error: Json = {
         "code": refusal.status,
         "message": refusal.message,
@@ -54,8 +54,8 @@ GOOGLE = Wire(
     whole=_whole,
     usage=Usage(input_tokens=11, output_tokens=7, cached_tokens=4, thinking_tokens=3),
     counts_early=True,
-    refused=_refused,
-    broken=lambda refusal: sse(_refused(refusal)),
+    refusal=_refusal_body,
+    broken=lambda refusal: sse(_refusal_body(refusal)),
     overloaded=Refusal(503, "UNAVAILABLE", "The model is overloaded. Please try again later."),
     own={
         "invalid": Refusal(400, "INVALID_ARGUMENT", "contents is not specified"),

@@ -1,4 +1,4 @@
-"""The form in which a vendor speaks, as text on the wire: good answers, and refusals."""
+"""The form of a vendor's answers on the wire: good ones, and refusals."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from sigil.conversation import Usage
 
 Json = dict[str, Any]
-# What a fault may do to an answer that is otherwise good.
+# How an answer ends.
 GOOD, EMPTY, FILTERED = "good", "empty", "filtered"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error as the vendor words it. `{key}` in the message gives way to the caller's key."""
+    """An error in the vendor's words. `{key}` in the message stands for the caller's key."""
 
     status: int
     word: str
@@ -29,9 +29,9 @@ class Wire:
     """One API. Texts of a stream are `opening`, a `word` each, then `closing`.
 
     `whole` is an answer that is not streamed; `closing` and `whole` take how it ends.
-    `refused` is the body of an error and `broken` an error as an event of a stream. `own` has
+    `refusal` is the body of an error and `broken` an error as an event of a stream. `own` has
     the vendor's words for what it refuses, by the name of the fault. `usage` is what a good
-    answer counts, and `counts_early` whether a stream has said some of it in its opening.
+    answer counts, and `counts_early` says whether a stream counts in its opening already.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Wire:
     word: Callable[[str], str]
     closing: Callable[[str], str]
     whole: Callable[[str, str], Json]
-    refused: Callable[[Refusal], Json]
+    refusal: Callable[[Refusal], Json]
     broken: Callable[[Refusal], str]
     overloaded: Refusal
     own: Mapping[str, Refusal]
