@@ -188,14 +188,21 @@ async def test_an_error_of_a_refresh_holds_nothing_of_the_request(vendor: Vendor
     assert await provider.list_models() == before
 
 
-@every_sdk
+@pytest.mark.parametrize(
+    ("vendor", "variable", "value"),
+    [
+        *((vendor, "ALL_PROXY", "gopher://user:from-outside@127.0.0.1:9") for vendor in SDKS),
+        (SDKS[0], "SSL_CERT_FILE", "/no/such/from-outside.pem"),
+    ],
+    ids=str,
+)
 async def test_a_process_that_can_call_nobody_does_not_rest_models_for_the_others(
-    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    vendor: Vendor, variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ALL_PROXY", "gopher://user:from-outside@127.0.0.1:9")
+    monkeypatch.setenv(variable, value)
     provider = vendor.make("http://127.0.0.1:9")
     error = await collect_error(provider)
     await provider.aclose()
     assert (error.kind, error.reached, error.counts) == (ErrorKind.UNAVAILABLE, False, False)
-    assert "PROXY" in str(error)
+    assert variable.partition("_")[2] in str(error)
     assert "from-outside" not in str(error)

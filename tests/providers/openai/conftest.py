@@ -30,13 +30,3 @@ def server(running_server: OpenAIServer) -> Iterator[OpenAIServer]:
     running_server.reset()
     yield running_server
     assert running_server.violations == []
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def responses(running_server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
-    """A provider that uses the responses API."""
-    provider = OpenAIProvider(
-        api_key=KEY, base_url=running_server.url, read_timeout=5, api="responses"
-    )
-    yield provider
-    await provider.aclose()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from tests.providers.loopback import Reply, Request, VendorServer
-from tests.providers.openai.chat_replies import answer
+from tests.providers.openai.chat.replies import answer
 from tests.providers.openai.rules import find_violations
 
 KEY = "sk-test-0123456789abcdef"

@@ -12,7 +12,7 @@ from sigil.providers import (
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error, collect_events, join_text
 from tests.providers.loopback import Json, Reply, event_stream, status
-from tests.providers.openai.chat_replies import (
+from tests.providers.openai.chat.replies import (
     DONE,
     USAGE,
     answer,

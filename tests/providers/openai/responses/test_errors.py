@@ -11,7 +11,7 @@ from sigil.providers import (
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error, collect_events
 from tests.providers.loopback import Reply, event_stream, status
-from tests.providers.openai.responses_replies import (
+from tests.providers.openai.responses.replies import (
     CALL,
     CREATED,
     HI,
@@ -26,12 +26,6 @@ from tests.providers.openai.responses_replies import (
 from tests.providers.openai.server import REQUEST_ID, OpenAIServer
 
 COUNTED = Usage(11, 7, cached_tokens=4, thinking_tokens=3, cache_write_tokens=2)
-
-
-@pytest.fixture
-def provider(server: OpenAIServer, responses: OpenAIProvider) -> OpenAIProvider:
-    server.reply = answer_pair(text="Hi there")[0]
-    return responses
 
 
 ERRORS = [

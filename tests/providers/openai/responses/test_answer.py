@@ -15,7 +15,7 @@ from sigil.providers import (
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events, join_text
 from tests.providers.loopback import event_stream, status
-from tests.providers.openai.responses_replies import (
+from tests.providers.openai.responses.replies import (
     CALL,
     CREATED,
     HI,
@@ -35,12 +35,6 @@ ASKED = Message("user", "Hello")
 
 
 ADD = ToolDefinition("add", "Adds", {"type": "object", "properties": {"a": {}}})
-
-
-@pytest.fixture
-def provider(server: OpenAIServer, responses: OpenAIProvider) -> OpenAIProvider:
-    server.reply = answer_pair(text="Hi there")[0]
-    return responses
 
 
 STREAM_AND_WHOLE = pytest.mark.parametrize("stream", [True, False])

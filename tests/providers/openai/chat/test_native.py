@@ -16,7 +16,7 @@ from sigil.providers import (
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events, join_text
 from tests.providers.loopback import event_stream
-from tests.providers.openai.chat_replies import (
+from tests.providers.openai.chat.replies import (
     DONE,
     answer,
     call_delta,

@@ -1,4 +1,4 @@
-"""What the errors of all vendors have in common: their class by status, waits, and clean words."""
+"""What a status means, with the words beside it, and how long it asks to wait."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from sigil.errors import ErrorKind
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error
-from tests.providers.openai.chat_replies import refusal
+from tests.providers.openai.chat.replies import refusal
 from tests.providers.openai.server import OpenAIServer
 
 
@@ -74,11 +74,3 @@ async def test_a_wait_in_milliseconds_comes_first(
 ) -> None:
     server.reply = refusal(429, None, "Slow down", retry_after_ms=value, retry_after="7")
     assert (await collect_error(provider)).retry_after == seconds
-
-
-async def test_a_vendors_words_drive_no_terminal(
-    server: OpenAIServer, provider: OpenAIProvider
-) -> None:
-    words = "\x1b[31mred\x1b]0;owned\x07 \u202eback\u202c \x9b2J\r\n\u2028 end"
-    server.reply = refusal(400, None, words)
-    assert "[31mred]0;owned back 2J end" in str(await collect_error(provider))

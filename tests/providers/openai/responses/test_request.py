@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sigil.conversation import Image
 from sigil.providers import (
     Message,
@@ -12,19 +10,12 @@ from sigil.providers import (
 )
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events
-from tests.providers.openai.responses_replies import answer_pair
 from tests.providers.openai.server import OpenAIServer
 
 ASKED = Message("user", "Hello")
 
 
 ADD = ToolDefinition("add", "Adds", {"type": "object", "properties": {"a": {}}})
-
-
-@pytest.fixture
-def provider(server: OpenAIServer, responses: OpenAIProvider) -> OpenAIProvider:
-    server.reply = answer_pair(text="Hi there")[0]
-    return responses
 
 
 async def test_the_request_carries_what_was_asked(

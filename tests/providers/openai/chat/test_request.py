@@ -14,7 +14,7 @@ from sigil.providers import (
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error, collect_events
 from tests.providers.loopback import event_stream
-from tests.providers.openai.chat_replies import (
+from tests.providers.openai.chat.replies import (
     call_delta,
     chunk,
 )
