@@ -52,7 +52,7 @@ async def test_a_request_that_nobody_reads(client):
             await client.post(f"http://127.0.0.1:{port}/", content=bytes(50_000_000))
 
 
-async def test_nobody_listens(client):
+async def test_nobody_listens_at_the_address(client):
     async with run_server(say_hello) as server:
         url = server.url()
     with pytest.raises(httpx2.ConnectError):

@@ -149,7 +149,7 @@ async def test_a_call_that_was_cut_off_at_the_bound_is_left_out(
     assert events[-1].stop_reason == "length"
 
 
-async def test_a_full_context_without_a_word_is_a_context_that_is_too_long(
+async def test_a_full_context_without_an_answer_is_a_context_that_is_too_long(
     server: AnthropicServer, provider: AnthropicProvider
 ) -> None:
     server.replies = [event_stream(start(), stop("model_context_window_exceeded"))]
@@ -178,7 +178,7 @@ async def test_a_full_context_without_a_word_is_a_context_that_is_too_long(
         ("data: \n\n",),
     ],
 )
-async def test_whatever_the_fields_hold_it_is_one_error_of_the_server(
+async def test_malformed_fields_end_in_one_error_of_the_server(
     server: AnthropicServer, provider: AnthropicProvider, events: tuple[str, ...]
 ) -> None:
     server.replies = [event_stream(*events)]
@@ -186,14 +186,14 @@ async def test_whatever_the_fields_hold_it_is_one_error_of_the_server(
 
 
 @pytest.mark.parametrize("body", [5, None, [], {}, {"content": {}}, {"content": [{}]}], ids=str)
-async def test_a_whole_answer_that_is_none_is_an_error_of_the_server(
+async def test_a_whole_body_that_is_not_an_answer_is_an_error_of_the_server(
     server: AnthropicServer, provider: AnthropicProvider, body: object
 ) -> None:
     server.replies = [status(200, body)]
     assert (await collect_error(provider, stream=False)).kind is ErrorKind.SERVER
 
 
-async def test_usage_is_told_of_an_answer_that_broke_off(
+async def test_an_answer_that_breaks_off_still_reports_its_usage(
     server: AnthropicServer, provider: AnthropicProvider
 ) -> None:
     for end in ("clean", "cut"):

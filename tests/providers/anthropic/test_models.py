@@ -44,7 +44,7 @@ async def test_models_are_refreshed_from_the_vendor_page_by_page(
     assert "after_id=claude-new-6" in server.paths[1]
 
 
-async def test_a_vendor_that_lists_without_end_is_not_asked_without_end(
+async def test_an_endless_list_of_models_is_not_read_for_ever(
     server: AnthropicServer, provider: AnthropicProvider
 ) -> None:
     server.replies = [status(200, {"data": [{"id": "m"}], "has_more": True, "last_id": "m"})]

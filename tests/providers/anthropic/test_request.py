@@ -83,7 +83,7 @@ async def test_thinking_is_asked_for_as_configured(server: AnthropicServer) -> N
     )
 
 
-async def test_a_budget_for_thinking_waits_if_the_calls_were_made_without(
+async def test_a_budget_for_thinking_is_left_out_after_calls_made_without_thinking(
     server: AnthropicServer,
 ) -> None:
     calls = (ToolCall("c", "get"),)
@@ -118,7 +118,7 @@ async def test_pictures_are_addressed_or_sent_along(server: AnthropicServer) -> 
     assert body["messages"][0]["content"][3] == {"type": "text", "text": "What?"}
 
 
-async def test_another_vendors_calls_are_told_in_the_neutral_form(server: AnthropicServer) -> None:
+async def test_another_vendors_calls_are_sent_in_the_neutral_form(server: AnthropicServer) -> None:
     calls = (ToolCall("call.1", "cal.get", {"a": 1}), ToolCall("call.2", "cal_get"))
     foreign = Native("openai.chat", "claude-opus-5-5", "{}")
     body = await record_body(

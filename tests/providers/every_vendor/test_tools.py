@@ -1,4 +1,4 @@
-"""How every vendor is told of a tool."""
+"""What every vendor is sent of a tool."""
 
 from __future__ import annotations
 

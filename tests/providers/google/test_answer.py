@@ -69,14 +69,14 @@ async def test_an_answer_is_text_usage_and_done(provider: GoogleProvider, stream
     ("finish", "reason"),
     [("STOP", "stop"), ("MAX_TOKENS", "length"), ("OTHER", "OTHER"), ("NEW_REASON", "NEW_REASON")],
 )
-async def test_stop_reasons(
+async def test_stop_reasons_are_mapped(
     server: GoogleServer, fresh_provider: GoogleProvider, finish: str, reason: str
 ) -> None:
     server.reply = answer("Hi", finish=finish)
     assert (await collect_events(fresh_provider))[-1].stop_reason == reason
 
 
-async def test_a_reason_to_block_may_be_new(
+async def test_an_unknown_reason_to_block_is_shown(
     server: GoogleServer, fresh_provider: GoogleProvider
 ) -> None:
     server.reply = chunks({"promptFeedback": {"blockReason": "NEW_REASON"}})
@@ -85,7 +85,7 @@ async def test_a_reason_to_block_may_be_new(
     assert (end.error.kind, "NEW_REASON" in str(end.error)) == (ErrorKind.FILTERED, True)
 
 
-async def test_counts_come_in_pieces_and_the_last_of_each_holds(
+async def test_the_last_value_of_each_count_holds(
     server: GoogleServer, provider: GoogleProvider
 ) -> None:
     server.reply = chunks(
@@ -178,7 +178,7 @@ async def test_an_answer_too_long_to_keep_is_kept_in_neutral_form_only(
         ([content("Hi"), '{"error": "No."}'], ErrorKind.SERVER),
     ],
 )
-async def test_streams_that_are_no_answers(
+async def test_a_stream_that_is_not_an_answer_is_an_error_of_its_class(
     server: GoogleServer, provider: GoogleProvider, events: list[Json | str], kind: ErrorKind
 ) -> None:
     server.reply = chunks(*events)
@@ -194,7 +194,7 @@ async def test_streams_that_are_no_answers(
         (content("Hi"), ErrorKind.NETWORK),
     ],
 )
-async def test_whole_answers_that_are_none(
+async def test_a_whole_body_that_is_not_an_answer_is_an_error_of_its_class(
     server: GoogleServer, provider: GoogleProvider, body: object, kind: ErrorKind
 ) -> None:
     server.reply = status(200, body)
@@ -211,7 +211,7 @@ async def test_whole_answers_that_are_none(
         answer(call("")),
     ],
 )
-async def test_what_a_failed_answer_used_is_said_before_the_error(
+async def test_the_usage_of_a_failed_answer_comes_before_the_error(
     server: GoogleServer, provider: GoogleProvider, reply: Reply
 ) -> None:
     server.reply = reply

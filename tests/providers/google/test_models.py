@@ -52,7 +52,7 @@ async def test_the_vendor_says_which_models_there_are(
     assert await provider.list_models() == list(found.values())
 
 
-async def test_a_model_that_is_known_not_to_think_is_not_told_to(server: GoogleServer) -> None:
+async def test_a_model_that_cannot_think_is_not_asked_to(server: GoogleServer) -> None:
     provider = GoogleProvider(api_key=KEY, base_url=server.url, thinking="low")
     server.reply = status(
         200,

@@ -16,13 +16,13 @@ from tests.providers.loopback import Exchange
 
 
 @pytest.mark.parametrize("thinking", ["hard", -2, True, 1.5, ["low"]])
-def test_thinking_is_a_level_or_a_budget(thinking: object) -> None:
+def test_thinking_must_be_a_level_or_a_budget(thinking: object) -> None:
     with pytest.raises(ConfigError, match=r"options\.thinking"):
         GoogleProvider(api_key="k", thinking=thinking)
 
 
 @pytest.mark.parametrize("version", ["", "1", "v1/../v2", "v1beta ", 1])
-def test_an_api_version_is_part_of_the_path(version: object) -> None:
+def test_an_api_version_that_cannot_be_part_of_a_path_is_refused(version: object) -> None:
     with pytest.raises(ConfigError, match=r"options\.api_version"):
         GoogleProvider(api_key="k", api_version=version)
 
@@ -46,7 +46,7 @@ async def test_another_version_of_the_api_is_another_path(server: GoogleServer) 
 
 
 @pytest.mark.parametrize("after", ["cut", "silent", "malformed"])
-async def test_what_comes_after_a_complete_answer_takes_nothing_away(
+async def test_nothing_after_a_complete_answer_changes_it(
     server: GoogleServer, provider: GoogleProvider, monkeypatch: pytest.MonkeyPatch, after: str
 ) -> None:
     async def reply(exchange: Exchange) -> None:

@@ -166,7 +166,7 @@ async def test_calls_of_others_go_in_neutral_form(
         ),
     ],
 )
-async def test_what_cannot_be_sent_is_not(
+async def test_a_request_that_cannot_be_written_is_not_sent(
     server: GoogleServer, provider: GoogleProvider, request_: ChatRequest, kind: ErrorKind
 ) -> None:
     (event,) = [event async for event in provider.chat(request_)]

@@ -69,7 +69,7 @@ async def test_an_error_under_a_status_of_success_has_its_class(
     assert (await collect_error(provider, stream=False)).kind is kind
 
 
-async def test_a_server_that_is_not_there(unused_tcp_port: int) -> None:
+async def test_an_unreachable_address_is_shown_without_its_password(unused_tcp_port: int) -> None:
     provider = OpenAIProvider(base_url=f"http://user:word@127.0.0.1:{unused_tcp_port}/v1")
     error = await collect_error(provider)
     assert error.kind is ErrorKind.NETWORK

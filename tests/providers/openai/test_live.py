@@ -41,9 +41,13 @@ async def test_a_tool_goes_both_ways(api: str, stream: bool) -> None:
         assert any(event.usage and event.usage.total_tokens for event in events)
         calls = tuple(event.tool_call for event in events if event.tool_call)
         assert [call.name for call in calls] == ["math.add"]
-        said = Message("assistant", join_text(events), tool_calls=calls, native=events[-1].native)
+        answer_message = Message(
+            "assistant", join_text(events), tool_calls=calls, native=events[-1].native
+        )
         result = Message("tool", "22237", tool_call_id=calls[0].id)
-        events = await collect_events(provider, messages=[*asking, said, result], **fields)
+        events = await collect_events(
+            provider, messages=[*asking, answer_message, result], **fields
+        )
         assert events[-1].type is EventType.DONE, events[-1].error
         assert "22237" in join_text(events).replace(",", "")
     finally:

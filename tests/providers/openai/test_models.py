@@ -38,7 +38,7 @@ async def refresh_from(
     return {info.id: info for info in found}
 
 
-SAID = {
+LISTED = {
     "OpenRouter": (
         {
             "id": "anthropic/claude-x",
@@ -94,29 +94,29 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize(("said", "info"), SAID.values(), ids=SAID)
-async def test_what_a_server_says_of_a_model_is_known(
-    server: OpenAIServer, said: dict[str, object], info: ModelInfo
+@pytest.mark.parametrize(("listed", "info"), LISTED.values(), ids=LISTED)
+async def test_what_a_server_lists_of_a_model_is_understood(
+    server: OpenAIServer, listed: dict[str, object], info: ModelInfo
 ) -> None:
-    assert await refresh_from(server, {"data": [said]}) == {info.id: info}
+    assert await refresh_from(server, {"data": [listed]}) == {info.id: info}
 
 
-async def test_a_bare_list_is_taken(server: OpenAIServer) -> None:
+async def test_a_bare_list_is_understood(server: OpenAIServer) -> None:
     assert set(await refresh_from(server, [{"id": "a"}, {"id": "a"}, {"id": "b"}])) == {"a", "b"}
 
 
-async def test_ids_that_are_none_are_passed_over(server: OpenAIServer) -> None:
+async def test_malformed_ids_are_passed_over(server: OpenAIServer) -> None:
     ids = ["", " ", "a b", "a\nb", "é", "x" * 201, 7, None, ["a"], "good"]
     models = [{"id": name} for name in ids] + ["odd", None, 7, {}]
     assert set(await refresh_from(server, {"data": models})) == {"good"}
 
 
-async def test_a_list_without_end_is_bounded(server: OpenAIServer) -> None:
+async def test_a_list_is_bounded(server: OpenAIServer) -> None:
     models = {"data": [{"id": f"m{number}"} for number in range(6000)]}
     assert len(await refresh_from(server, models)) == 5000
 
 
-async def test_of_openais_models_those_that_chat_are_listed(server: OpenAIServer) -> None:
+async def test_only_those_of_openais_models_that_chat_are_listed(server: OpenAIServer) -> None:
     ids = ["gpt-6-sol", "gpt-4.1-2025-04-14", "gpt-7-new", "o3"]
     others = ["gpt-4o-realtime", "gpt-image-2", "text-embedding-3-small", "whisper-1", "sora-3"]
     models = {"data": [{"id": name} for name in [*ids, *others]]}
@@ -139,7 +139,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("reply", "kind"), BROKEN.values(), ids=BROKEN)
-async def test_a_list_that_cannot_be_had_changes_nothing(
+async def test_a_refresh_that_fails_changes_nothing(
     server: OpenAIServer, provider: OpenAIProvider, reply: Reply, kind: ErrorKind
 ) -> None:
     before = await provider.list_models()

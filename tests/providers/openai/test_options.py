@@ -20,7 +20,7 @@ Ask = Callable[..., object]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def sent(server: OpenAIServer) -> AsyncIterator[Ask]:
+async def record_body(server: OpenAIServer) -> AsyncIterator[Ask]:
     """What a provider with these options sends."""
     made: list[OpenAIProvider] = []
 
@@ -39,8 +39,8 @@ PERSONAL = {"session": "session-1", "user": "user-1"}
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
-async def test_nothing_personal_is_sent_unless_it_is_configured(sent: Ask, api: str) -> None:
-    body = await sent({"api": api}, **PERSONAL)
+async def test_nothing_personal_is_sent_unless_it_is_configured(record_body: Ask, api: str) -> None:
+    body = await record_body({"api": api}, **PERSONAL)
     assert "session-1" not in str(body)
     assert "user-1" not in str(body)
     assert "metadata" not in body
@@ -48,7 +48,7 @@ async def test_nothing_personal_is_sent_unless_it_is_configured(sent: Ask, api: 
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
-async def test_what_is_configured_is_sent(sent: Ask, api: str) -> None:
+async def test_what_is_configured_is_sent(record_body: Ask, api: str) -> None:
     options = {
         "prompt_cache_key": True,
         "send_user_id": True,
@@ -56,7 +56,7 @@ async def test_what_is_configured_is_sent(sent: Ask, api: str) -> None:
         "store": True,
         "extra_body": {"provider": {"order": ["a"]}},
     }
-    body = await sent({"api": api, **options}, **PERSONAL)
+    body = await record_body({"api": api, **options}, **PERSONAL)
     assert body["prompt_cache_key"] == "session-1"
     assert body["user"] == "user-1"
     assert body["metadata"] == {"team": "x"}
@@ -64,16 +64,16 @@ async def test_what_is_configured_is_sent(sent: Ask, api: str) -> None:
     assert body["provider"] == {"order": ["a"]}
 
 
-async def test_opaque_names_fit_the_vendors_bound(sent: Ask) -> None:
+async def test_opaque_names_fit_the_vendors_bound(record_body: Ask) -> None:
     options = {"prompt_cache_key": True, "send_user_id": True, "user_field": "safety_identifier"}
-    first = await sent(options, session="s" * 100, user="u" * 100)
-    second = await sent(options, session="s" * 100, user="v" * 100)
+    first = await record_body(options, session="s" * 100, user="u" * 100)
+    second = await record_body(options, session="s" * 100, user="v" * 100)
     assert first["prompt_cache_key"] == second["prompt_cache_key"]
     assert first["safety_identifier"] != second["safety_identifier"]
 
 
 @pytest.mark.parametrize(
-    ("api", "model", "said"),
+    ("api", "model", "sent"),
     [
         ("chat", "gpt-6-sol", {"reasoning_effort": "low"}),
         ("chat", "gpt-4.1", {}),
@@ -81,24 +81,26 @@ async def test_opaque_names_fit_the_vendors_bound(sent: Ask) -> None:
         ("responses", "gpt-4.1", {}),
     ],
 )
-async def test_only_models_that_think_are_told_how_much(
-    sent: Ask, api: str, model: str, said: Json
+async def test_effort_is_sent_only_to_models_that_think(
+    record_body: Ask, api: str, model: str, sent: Json
 ) -> None:
-    body = await sent({"api": api, "reasoning_effort": "low"}, model=model)
-    assert {key: body[key] for key in ("reasoning_effort", "reasoning") if key in body} == said
+    body = await record_body({"api": api, "reasoning_effort": "low"}, model=model)
+    assert {key: body[key] for key in ("reasoning_effort", "reasoning") if key in body} == sent
 
 
-async def test_a_server_of_unknown_models_is_told_what_is_configured(sent: Ask) -> None:
-    body = await sent({"name": "vllm", "reasoning_effort": "high"}, model="qwen", temperature=0.6)
+async def test_effort_is_sent_to_a_server_whose_models_are_unknown(record_body: Ask) -> None:
+    body = await record_body(
+        {"name": "vllm", "reasoning_effort": "high"}, model="qwen", temperature=0.6
+    )
     assert (body["reasoning_effort"], body["temperature"]) == ("high", 0.6)
 
 
-async def test_a_server_without_the_usage_of_streams_is_not_asked_for_it(sent: Ask) -> None:
-    assert "stream_options" not in await sent({"stream_usage": False})
+async def test_a_server_that_cannot_count_streams_is_not_asked_to(record_body: Ask) -> None:
+    assert "stream_options" not in await record_body({"stream_usage": False})
 
 
-async def test_headers_are_added(sent: Ask, server: OpenAIServer) -> None:
-    await sent({"headers": {"HTTP-Referer": "https://example.com"}})
+async def test_headers_are_added(record_body: Ask, server: OpenAIServer) -> None:
+    await record_body({"headers": {"HTTP-Referer": "https://example.com"}})
     assert server.headers[-1]["http-referer"] == "https://example.com"
 
 
@@ -112,7 +114,7 @@ async def test_a_headers_value_is_shown_nowhere(server: OpenAIServer) -> None:
     assert "pass-0123456789" not in f"{error!r} {provider!r} {vars(provider)}"
 
 
-async def test_a_missing_key_is_no_secret(server: OpenAIServer) -> None:
+async def test_the_placeholder_for_a_missing_key_is_not_redacted(server: OpenAIServer) -> None:
     server.needs_key = False
     provider = OpenAIProvider(name="local", base_url=server.url)
     server.reply = refusal(400, None, "set reasoning_effort to 'none'")

@@ -16,13 +16,13 @@ from tests.providers.calls import collect_events
 from tests.providers.openai.server import OpenAIServer
 
 
-def test_a_name_that_is_no_servers_is_openai_itself() -> None:
+def test_an_unknown_name_means_openai_itself() -> None:
     with pytest.raises(ConfigError, match="base_url"):
         OpenAIProvider(name="work")
     assert OpenAIProvider(name="work", api_key="k").model_info("gpt-4.1").tools
 
 
-def test_it_knows_models() -> None:
+def test_it_has_a_catalogue() -> None:
     assert isinstance(OpenAIProvider(api_key="k"), Catalogued)
 
 

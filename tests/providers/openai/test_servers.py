@@ -38,7 +38,7 @@ async def test_a_known_servers_key_goes_nowhere_else(
     assert server.paths == ["/v1/chat/completions"]
 
 
-async def test_what_a_server_does_unlike_the_others_follows_its_address(
+async def test_the_options_of_a_known_server_follow_its_address(
     server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = {"mistral": type(COMPATIBLE["mistral"])(server.url, options={"stream_usage": False})}

@@ -88,7 +88,7 @@ async def test_a_tool_call_that_came_whole(server: OpenAIServer, provider: OpenA
 
 
 @pytest.mark.parametrize("arguments", ["{", "[1]", "null"])
-async def test_malformed_tool_calls_are_no_answer(
+async def test_malformed_tool_calls_are_an_error_of_the_server(
     server: OpenAIServer, provider: OpenAIProvider, arguments: str
 ) -> None:
     server.reply = event_stream(call_delta(0, arguments, "c", "add"), chunk({}, "tool_calls"), DONE)
@@ -114,7 +114,7 @@ async def test_a_refusal_is_text(server: OpenAIServer, provider: OpenAIProvider)
     assert (await collect_events(provider))[0].text == "I would rather not."
 
 
-async def test_an_answer_all_spent_on_thinking_is_cut_off_and_no_failure(
+async def test_an_answer_all_spent_on_thinking_is_cut_off_but_does_not_fail(
     server: OpenAIServer, provider: OpenAIProvider
 ) -> None:
     server.reply = event_stream(chunk({}, "length"), DONE)
@@ -122,7 +122,7 @@ async def test_an_answer_all_spent_on_thinking_is_cut_off_and_no_failure(
     assert (end.type, end.stop_reason) == (EventType.DONE, "length")
 
 
-async def test_a_call_that_was_cut_off_is_none(
+async def test_a_call_that_was_cut_off_is_left_out(
     server: OpenAIServer, provider: OpenAIProvider
 ) -> None:
     server.reply = event_stream(
@@ -179,11 +179,11 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize(("said", "counted"), COUNTS.values(), ids=COUNTS)
-async def test_usage_is_counted_as_all_in_and_all_out(
-    server: OpenAIServer, said: Json, counted: Usage
+@pytest.mark.parametrize(("sent", "counted"), COUNTS.values(), ids=COUNTS)
+async def test_usage_counts_all_input_and_all_output(
+    server: OpenAIServer, sent: Json, counted: Usage
 ) -> None:
-    server.reply = event_stream(*words("Hi"), chunk({}, "stop"), chunk(usage=said), DONE)
+    server.reply = event_stream(*words("Hi"), chunk({}, "stop"), chunk(usage=sent), DONE)
     provider = OpenAIProvider(api_key=KEY, base_url=server.url)
     events = await collect_events(provider)
     await provider.aclose()

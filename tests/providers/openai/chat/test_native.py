@@ -42,10 +42,12 @@ async def send_again(
 ) -> dict[str, object]:
     """The assistant's message of the next call."""
     calls = tuple(event.tool_call for event in events if event.tool_call)
-    said = Message("assistant", join_text(events), tool_calls=calls, native=events[-1].native)
+    answer_message = Message(
+        "assistant", join_text(events), tool_calls=calls, native=events[-1].native
+    )
     results = [Message("tool", "2", tool_call_id=call.id) for call in calls]
     server.reply = answer()
-    await collect_events(provider, model=model, messages=[ASKED, said, *results])
+    await collect_events(provider, model=model, messages=[ASKED, answer_message, *results])
     return server.requests[-1]["messages"][1]
 
 
@@ -56,12 +58,12 @@ async def strict(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
     await provider.aclose()
 
 
-async def test_an_answer_without_calls_keeps_no_form_of_its_own(provider: OpenAIProvider) -> None:
+async def test_an_answer_without_calls_has_no_native_form(provider: OpenAIProvider) -> None:
     assert (await collect_events(provider))[-1].native is None
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_call_goes_back_as_the_server_said_it(
+async def test_a_call_goes_back_as_the_server_sent_it(
     server: OpenAIServer, provider: OpenAIProvider, stream: bool
 ) -> None:
     signed = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
@@ -113,7 +115,7 @@ async def test_thoughts_go_back_in_the_fields_they_came_in(
     ]
 
 
-async def test_a_server_that_refuses_thoughts_is_given_none(
+async def test_a_server_that_refuses_thoughts_gets_none(
     server: OpenAIServer, strict: OpenAIProvider
 ) -> None:
     server.reply = event_stream(chunk({"reasoning": "Let me think."}), *CALLED)
@@ -130,7 +132,7 @@ async def test_a_server_that_refuses_thoughts_is_given_none(
         [chunk({"content": "é" * 200_000})],
     ],
 )
-async def test_what_is_too_long_is_not_kept(
+async def test_a_native_form_that_is_too_long_is_not_kept(
     server: OpenAIServer, provider: OpenAIProvider, thoughts: list[str]
 ) -> None:
     server.reply = event_stream(*thoughts, *CALLED)
@@ -138,7 +140,7 @@ async def test_what_is_too_long_is_not_kept(
     assert (events[-1].stop_reason, events[-1].native) == ("tool_calls", None)
 
 
-async def test_only_the_same_model_is_given_it_back(
+async def test_another_model_gets_the_neutral_form(
     server: OpenAIServer, provider: OpenAIProvider
 ) -> None:
     server.reply = event_stream(chunk({"reasoning": "Let me think."}), *CALLED)
@@ -161,9 +163,7 @@ async def test_the_servers_own_long_ids_stay(
     assert server.requests[-1]["messages"][2]["tool_call_id"] == "c" * 60
 
 
-async def test_ids_that_are_all_the_same_are_told_apart(
-    server: OpenAIServer, provider: OpenAIProvider
-) -> None:
+async def test_equal_ids_are_made_unique(server: OpenAIServer, provider: OpenAIProvider) -> None:
     server.reply = event_stream(
         call_delta(0, "{}", "c", "one"), call_delta(1, "{}", "c", "two"), chunk({}, "stop")
     )

@@ -72,21 +72,23 @@ async def test_openai_gets_its_own_bound_and_no_temperature_for_thinking_models(
 async def test_a_damaged_form_gives_way_to_the_neutral_one(
     server: OpenAIServer, provider: OpenAIProvider, content: str
 ) -> None:
-    said = Message(
+    answer_message = Message(
         "assistant",
         tool_calls=(ToolCall("c", "add", {}),),
         native=Native("openai.chat", "m", content),
     )
-    await collect_events(provider, messages=[ASKED, said, Message("tool", "2", tool_call_id="c")])
+    await collect_events(
+        provider, messages=[ASKED, answer_message, Message("tool", "2", tool_call_id="c")]
+    )
     assert server.requests[-1]["messages"][1]["tool_calls"][0]["id"] == "c"
 
 
 async def test_another_vendors_long_ids_are_shortened_alike(
     server: OpenAIServer, provider: OpenAIProvider
 ) -> None:
-    said = Message("assistant", tool_calls=(ToolCall("x" * 300, "add", {}),))
+    answer_message = Message("assistant", tool_calls=(ToolCall("x" * 300, "add", {}),))
     result = Message("tool", "2", tool_call_id="x" * 300)
-    await collect_events(provider, messages=[ASKED, said, result])
+    await collect_events(provider, messages=[ASKED, answer_message, result])
     _, calling, answering = server.requests[-1]["messages"]
     assert calling["tool_calls"][0]["id"] == answering["tool_call_id"]
     assert len(answering["tool_call_id"]) <= 40, "OpenAI takes no longer one"

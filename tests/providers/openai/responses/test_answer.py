@@ -67,9 +67,9 @@ async def test_calls_keep_their_form_and_go_back_in_it(
     assert end.native is not None
     assert (end.native.api, end.native.model) == ("openai.responses", "m")
 
-    said = Message("assistant", "I look.", tool_calls=(call,), native=end.native)
+    answer_message = Message("assistant", "I look.", tool_calls=(call,), native=end.native)
     result = Message("tool", "2", tool_call_id=call.id)
-    await collect_events(provider, messages=[ASKED, said, result])
+    await collect_events(provider, messages=[ASKED, answer_message, result])
     assert server.requests[-1]["input"] == [
         {"role": "user", "content": "Hello"},
         REASONING,
@@ -77,7 +77,7 @@ async def test_calls_keep_their_form_and_go_back_in_it(
         called,
         {"type": "function_call_output", "call_id": "c" * 60, "output": "2"},
     ]
-    await collect_events(provider, model="other", messages=[ASKED, said, result])
+    await collect_events(provider, model="other", messages=[ASKED, answer_message, result])
     assert "gAAAA=" not in str(server.requests[-1])
 
 
@@ -144,7 +144,7 @@ async def test_a_refusal_is_text(server: OpenAIServer, provider: OpenAIProvider)
         ({"reason": "max_messages"}, "max_messages"),
     ],
 )
-async def test_an_answer_that_is_not_whole_says_why(
+async def test_an_incomplete_answer_says_why(
     server: OpenAIServer,
     provider: OpenAIProvider,
     details: dict[str, str] | None,
@@ -157,7 +157,7 @@ async def test_an_answer_that_is_not_whole_says_why(
 
 
 @STREAM_AND_WHOLE
-async def test_an_answer_all_spent_on_thinking_is_cut_off_and_no_failure(
+async def test_an_answer_all_spent_on_thinking_is_cut_off_but_does_not_fail(
     server: OpenAIServer, provider: OpenAIProvider, stream: bool
 ) -> None:
     server.reply = answer_pair(REASONING, state="incomplete")[not stream]
@@ -166,7 +166,7 @@ async def test_an_answer_all_spent_on_thinking_is_cut_off_and_no_failure(
     assert events[-1].stop_reason == "length"
 
 
-async def test_a_call_that_was_cut_off_is_none(
+async def test_a_call_that_was_cut_off_is_left_out(
     server: OpenAIServer, provider: OpenAIProvider
 ) -> None:
     half = {**CALL, "call_id": "call_2", "arguments": '{"a": ', "status": "incomplete"}
