@@ -20,8 +20,9 @@ from typing import Any
 import pytest
 
 from tests.providers.exchange import KEY
-from tests.providers.wire_openai import CHAT, RESPONSES
-from tests.providers.wires import Wire
+from tests.providers.wires.openai_chat import CHAT
+from tests.providers.wires.openai_responses import RESPONSES
+from tests.providers.wires.wire import Wire
 
 Json = dict[str, Any]
 HERE = Path(__file__).parents[1] / "node"
@@ -39,13 +40,9 @@ class Aimock:
         """The `base_url` for this API, in the form that its SDK expects."""
         return f"{self.address}/v1" if wire in (CHAT, RESPONSES) else self.address
 
-    def fail_once(self, status: int, message: str, kind: str) -> None:
-        """The next request gets this answer."""
-        self._call("POST", "error", {"status": status, "body": {"message": message, "type": kind}})
-
     @contextmanager
     def chaos(self, fault: str) -> Iterator[None]:
-        """Every request meets the fault: `rateLimitRate`, `disconnectRate`, `malformedRate`."""
+        """Every request meets the fault: `rateLimitRate`, `malformedRate`, …"""
         self._call("POST", "chaos", {fault: 1})
         try:
             yield
@@ -91,17 +88,17 @@ def aimock() -> Iterator[Aimock]:
         text=True,
     )
     try:
-        yield Aimock(_address(process))
+        yield Aimock(_read_address(process))
     finally:
         process.terminate()
         process.communicate(timeout=10)
 
 
-def _address(process: subprocess.Popen[str]) -> str:
+def _read_address(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
-    said = []
+    output = []
     for line in process.stdout:
-        said.append(line)
+        output.append(line)
         if found := re.search(r"listening on (http://\S+)", line):
             return found.group(1)
-    raise RuntimeError(f"aimock did not start: {''.join(said)}")
+    raise RuntimeError(f"aimock did not start: {''.join(output)}")

@@ -1,42 +1,25 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from sigil.providers.openai import OpenAIProvider
-from tests.providers.openai_rules import KEY
-from tests.providers.openai_server import OpenAIServer, openai_server
-from tests.providers.responses_replies import answered
 from tests.providers.vendors import VENDORS, Vendor
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[OpenAIServer]:
-    async with openai_server() as served:
-        yield served
-
-
-@pytest.fixture
-async def provider(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
-    provider = OpenAIProvider(api_key=KEY, base_url=server.url, read_timeout=5)
-    yield provider
-    await provider.aclose()
-
-
-@pytest.fixture
-async def responses(server: OpenAIServer) -> AsyncIterator[OpenAIProvider]:
-    """A provider that uses the responses API."""
-    server.reply = answered(text="Hi there")[0]
-    provider = OpenAIProvider(api_key=KEY, base_url=server.url, read_timeout=5, api="responses")
-    yield provider
-    await provider.aclose()
+HERE = Path(__file__).parent
+SHARED_LOOP = [HERE / name for name in ("anthropic", "every_vendor", "google", "openai", "shared")]
+"""Here the tests of a module share a loop, and with it a client, which takes 40 ms to make."""
 
 
 @pytest.fixture(params=VENDORS, ids=str)
 def vendor(request: pytest.FixtureRequest) -> Vendor:
     vendor: Vendor = request.param
     return vendor
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        in_shared_loop = any(item.path.is_relative_to(folder) for folder in SHARED_LOOP)
+        if in_shared_loop and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)

@@ -1,12 +1,12 @@
-"""One request to a made-up vendor, and the pieces of its answer."""
+"""One request to a server that fails on purpose, and the pieces of its answer."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass
 
-from tests.providers.wires import GOOD, Json, Refusal, Wire
+from tests.providers import loopback
+from tests.providers.wires.wire import GOOD, Refusal, Wire
 
 KEY = "sk-test-0123456789abcdef"
 REQUEST_ID = "req_0001"
@@ -14,16 +14,11 @@ WORDS = ("Hello", " there")
 TEXT = "".join(WORDS)
 
 
-@dataclass
-class Exchange:
-    """One request and the way to answer it."""
+@dataclass(kw_only=True)
+class Exchange(loopback.Exchange):
+    """A request over this wire, whose model says how the answer is to fail, and where."""
 
     wire: Wire
-    path: str
-    headers: dict[str, str]
-    body: Json
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
 
     @property
     def model(self) -> str:
@@ -32,34 +27,12 @@ class Exchange:
         return self.path.rpartition("/models/")[2].partition(":")[0]
 
     @property
-    def streams(self) -> bool:
+    def is_streaming(self) -> bool:
         return bool(self.body.get("stream")) or "streamGenerateContent" in self.path
 
     @property
     def place(self) -> str:
-        return self.model.rpartition(".")[2] if self.streams else "whole"
-
-    async def head(self, status: int, kind: str, **extra: str) -> None:
-        headers = {
-            "content-type": kind,
-            self.wire.request_id_header: REQUEST_ID,
-            "transfer-encoding": "chunked",
-            **{name.replace("_", "-"): value for name, value in extra.items()},
-        }
-        lines = [f"HTTP/1.1 {status} x", *(f"{name}: {value}" for name, value in headers.items())]
-        self.writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-        await self.writer.drain()
-
-    async def send(self, data: str | bytes) -> None:
-        data = data.encode() if isinstance(data, str) else data
-        if data:
-            self.writer.write(b"%x\r\n%b\r\n" % (len(data), data))
-            await self.writer.drain()
-
-    async def end(self) -> None:
-        """Ends the body as HTTP does; without it the client sees a connection that broke."""
-        self.writer.write(b"0\r\n\r\n")
-        await self.writer.drain()
+        return self.model.rpartition(".")[2] if self.is_streaming else "whole"
 
     async def begin(self) -> None:
         """All that comes before the fault."""
@@ -76,21 +49,18 @@ class Exchange:
         if self.place == "whole":
             return json.dumps(self.wire.whole(TEXT, how))
         left = WORDS[1:] if self.place == "mid" else WORDS
-        said = "".join(map(self.wire.word, left)) if how == GOOD else ""
-        return said + self.wire.closing(how)
+        words = "".join(map(self.wire.word, left)) if how == GOOD else ""
+        return words + self.wire.closing(how)
 
     async def refuse(self, refusal: Refusal, **headers: str) -> None:
         message = refusal.message.replace("{key}", KEY)
         wrong = Refusal(refusal.status, refusal.word, message, refusal.code)
         await self.head(refusal.status, "application/json", **headers)
-        await self.send(json.dumps(self.wire.refused(wrong)))
+        await self.send(json.dumps(self.wire.refusal(wrong)))
         await self.end()
 
-    async def until_closed(self) -> None:
-        await self.reader.read()
 
-
-async def good(exchange: Exchange) -> None:
+async def answer_well(exchange: Exchange) -> None:
     await exchange.begin()
     await exchange.send(exchange.rest())
     await exchange.end()

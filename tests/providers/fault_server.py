@@ -1,25 +1,25 @@
 """A server on loopback that speaks the APIs of all vendors, and breaks them in every way.
 
-Which way is said by the name of the model that is asked for, `fault.place`, so that one server
-serves any number of tests at once; any other name is answered. The places are `before` the first
-token and `mid`, after it, of a stream, and `whole` for an answer that is not streamed.
+The name of the model says which way, as `fault.place`, so that one server serves any number of
+tests at once; any other name is answered. The places are `before` the first token and `mid`,
+after it, of a stream, and `whole` for an answer that is not streamed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from tests.providers.exchange import KEY, Exchange, good
+from tests.providers.exchange import KEY, REQUEST_ID, Exchange, answer_well
 from tests.providers.faults import FAULTS
-from tests.providers.wire_anthropic import ANTHROPIC
-from tests.providers.wire_google import GOOGLE
-from tests.providers.wire_openai import CHAT, RESPONSES
-from tests.providers.wires import Wire
+from tests.providers.loopback import listen, read_request
+from tests.providers.wires.anthropic import ANTHROPIC
+from tests.providers.wires.google import GOOGLE
+from tests.providers.wires.openai_chat import CHAT
+from tests.providers.wires.openai_responses import RESPONSES
+from tests.providers.wires.wire import Wire
 
 WIRES = (ANTHROPIC, CHAT, RESPONSES, GOOGLE)
 
@@ -47,54 +47,29 @@ class FaultServer:
             pass
         except (LookupError, ValueError) as error:
             self.violations.append(f"not understood: {error!r}")
-        finally:
-            writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        line, *raw = head.strip().split("\r\n")
-        headers = {name.lower(): value for name, value in (h.split(": ", 1) for h in raw)}
-        body = json.loads(await reader.readexactly(int(headers["content-length"])))
-        path = line.split(" ")[1]
-        (wire,) = (wire for wire in WIRES if wire.path in path)
-        exchange = Exchange(wire, path, headers, body, reader, writer)
+        request = await read_request(reader)
+        (wire,) = (wire for wire in WIRES if wire.path in request.path)
+        always = {wire.request_id_header: REQUEST_ID}
+        exchange = Exchange(request, reader, writer, always, wire=wire)
         self.calls.append(exchange)
         self._check(exchange)
         fault = exchange.model.rpartition(".")[0]
-        await (FAULTS[fault].act if fault else good)(exchange)
+        await (FAULTS[fault].act if fault else answer_well)(exchange)
 
     def _check(self, exchange: Exchange) -> None:
         name, value = exchange.wire.key_header(KEY)
-        if exchange.headers.get(name) != value:
+        if exchange.request.headers.get(name) != value:
             self.violations.append(f"{exchange.path}: no key in {name}")
-        if exchange.headers.get("content-type") != "application/json":
+        if exchange.request.headers.get("content-type") != "application/json":
             self.violations.append(f"{exchange.path}: content-type")
 
 
 @asynccontextmanager
 async def fault_server() -> AsyncIterator[FaultServer]:
     """The server; leaving fails if a request was not the vendor's."""
-    served = FaultServer()
-    tasks: set[asyncio.Task[Any]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            await served.serve(reader, writer)
-        except asyncio.CancelledError:
-            pass  # the tests are over; a client may keep its connection for longer
-        finally:
-            tasks.discard(task)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**22)
-    served.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
-        yield served
-    finally:
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        await server.wait_closed()
-    assert served.violations == []
+    server = FaultServer()
+    async with listen(server.serve) as server.address:
+        yield server
+    assert server.violations == []

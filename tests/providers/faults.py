@@ -1,4 +1,4 @@
-"""Every way in which a vendor's answer can fail, and the class that each must end in."""
+"""Every way in which a vendor's answer can fail, and the class of error that it must end in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sigil.errors import ErrorKind
 from tests.providers.exchange import KEY, Exchange
-from tests.providers.wires import EMPTY, FILTERED, Refusal, Wire
+from tests.providers.wires.wire import EMPTY, FILTERED, Refusal, Wire
 
 Act = Callable[[Exchange], Awaitable[None]]
 PLACES = ("before", "mid", "whole")
@@ -17,7 +17,7 @@ RETRY_AFTER = 7.0
 
 @dataclass(frozen=True)
 class Fault:
-    """`kinds` has its class by place; None is a fault that the answer survives."""
+    """`kinds` has its class by place; None is for a fault that the answer survives."""
 
     name: str
     act: Act
@@ -50,12 +50,12 @@ def fault(**kinds: ErrorKind | None) -> Callable[[Act], Act]:
     """`everywhere=` is for all places."""
     everywhere = dict.fromkeys(PLACES, kinds["everywhere"]) if "everywhere" in kinds else {}
 
-    def keep(act: Act) -> Act:
+    def register(act: Act) -> Act:
         name = act.__name__
         FAULTS[name] = Fault(name, act, everywhere or kinds)
         return act
 
-    return keep
+    return register
 
 
 # The connection
@@ -63,7 +63,7 @@ def fault(**kinds: ErrorKind | None) -> Callable[[Act], Act]:
 
 @fault(before=ErrorKind.NETWORK, mid=ErrorKind.NETWORK, whole=ErrorKind.SERVER)
 async def ends_early(exchange: Exchange) -> None:
-    """A body that ends cleanly before the answer does. Whole, it is JSON that is cut in half."""
+    """The body ends cleanly, the answer does not; a whole answer is JSON that is cut in half."""
     await exchange.begin()
     if exchange.place == "whole":
         await exchange.send(exchange.rest()[:40])
@@ -109,7 +109,7 @@ async def trickles(exchange: Exchange) -> None:
     await exchange.end()
 
 
-# An answer that is none, under a status of success
+# Something else than an answer, under a status of success
 
 
 @fault(everywhere=ErrorKind.OVERLOADED)
@@ -117,7 +117,7 @@ async def overloaded_event(exchange: Exchange) -> None:
     await exchange.begin()
     refusal = exchange.wire.overloaded
     if exchange.place == "whole":
-        await exchange.send(json.dumps(exchange.wire.refused(refusal)))
+        await exchange.send(json.dumps(exchange.wire.refusal(refusal)))
     else:
         await exchange.send(exchange.wire.broken(refusal))
     await exchange.end()
@@ -146,7 +146,7 @@ async def no_content(exchange: Exchange) -> None:
 
 @fault(before=ErrorKind.SERVER, whole=ErrorKind.SERVER)
 async def empty_body(exchange: Exchange) -> None:
-    kind = "text/event-stream" if exchange.streams else "application/json"
+    kind = "text/event-stream" if exchange.is_streaming else "application/json"
     await exchange.head(200, kind)
     await exchange.end()
 
@@ -181,9 +181,9 @@ async def not_utf8(exchange: Exchange) -> None:
 
 @fault(before=ErrorKind.SERVER, whole=ErrorKind.SERVER)
 async def gzip_garbage(exchange: Exchange) -> None:
-    kind = "text/event-stream" if exchange.streams else "application/json"
+    kind = "text/event-stream" if exchange.is_streaming else "application/json"
     await exchange.head(200, kind, content_encoding="gzip")
-    await exchange.send(b"this is no gzip at all")
+    await exchange.send(b"this is not gzip")
     await exchange.end()
 
 
@@ -204,14 +204,16 @@ async def html_error(exchange: Exchange) -> None:
 # Refusals, by their status and in the vendor's own words
 
 
-def _refusing(name: str, kind: ErrorKind, refusal: Callable[[Wire], Refusal], **head: str) -> None:
+def _add_refusal(
+    name: str, kind: ErrorKind, refusal: Callable[[Wire], Refusal], **head: str
+) -> None:
     async def act(exchange: Exchange) -> None:
         await exchange.refuse(refusal(exchange.wire), **head)
 
     FAULTS[name] = Fault(name, act, {"before": kind, "whole": kind})
 
 
-def _plain(status: int) -> Callable[[Wire], Refusal]:
+def _bare_status(status: int) -> Callable[[Wire], Refusal]:
     return lambda wire: Refusal(status, "error", f"No. The key was {KEY}.")
 
 
@@ -227,7 +229,7 @@ for _status, _kind in {
     503: ErrorKind.OVERLOADED,
     529: ErrorKind.OVERLOADED,
 }.items():
-    _refusing(f"status_{_status}", _kind, _plain(_status))
+    _add_refusal(f"status_{_status}", _kind, _bare_status(_status))
 
 _OWN_KINDS = {
     "invalid": ErrorKind.INVALID_REQUEST,
@@ -245,10 +247,10 @@ _OWN_KINDS = {
     "refused_prompt": ErrorKind.FILTERED,
 }
 for _name, _kind in _OWN_KINDS.items():
-    _refusing(_name, _kind, lambda wire, name=_name: wire.own[name])
+    _add_refusal(_name, _kind, lambda wire, name=_name: wire.own[name])
 
-_refusing("overloaded", ErrorKind.OVERLOADED, lambda wire: wire.overloaded)
-_refusing(
+_add_refusal("overloaded", ErrorKind.OVERLOADED, lambda wire: wire.overloaded)
+_add_refusal(
     "limited_for",
     ErrorKind.RATE_LIMITED,
     lambda wire: wire.own["limited"],

@@ -15,10 +15,11 @@ from sigil.providers.loading import load
 from tests.providers.aimock import Aimock
 from tests.providers.exchange import KEY
 from tests.providers.fault_server import FaultServer
-from tests.providers.wire_anthropic import ANTHROPIC
-from tests.providers.wire_google import GOOGLE
-from tests.providers.wire_openai import CHAT, RESPONSES
-from tests.providers.wires import Wire
+from tests.providers.wires.anthropic import ANTHROPIC
+from tests.providers.wires.google import GOOGLE
+from tests.providers.wires.openai_chat import CHAT
+from tests.providers.wires.openai_responses import RESPONSES
+from tests.providers.wires.wire import Wire
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,16 @@ class Vendor:
     def __str__(self) -> str:
         return self.name
 
-    def settings(self, base_url: str, key: str = KEY) -> ProviderSettings:
+    def settings(self, base_url: str, key: str = KEY, **options: Any) -> ProviderSettings:
         return ProviderSettings(
-            type=self.type, api_key=SecretStr(key), base_url=base_url, options=dict(self.options)
+            type=self.type,
+            api_key=SecretStr(key),
+            base_url=base_url,
+            options={**self.options, **options},
         )
 
-    def make(self, base_url: str, key: str = KEY) -> Provider:
-        (provider,) = load(self.name, self.settings(base_url, key)).values()
+    def make(self, base_url: str, key: str = KEY, **options: Any) -> Provider:
+        (provider,) = load(self.name, self.settings(base_url, key, **options)).values()
         return provider
 
 
@@ -48,14 +52,20 @@ VENDORS = (
     Vendor("openai", "openai", CHAT),
     Vendor("responses", "openai", RESPONSES, {"api": "responses"}),
     Vendor("google", "google", GOOGLE, {"api_version": "v1beta"}),
-    Vendor("local", "openai", CHAT),
 )
+"""One for each API."""
+
+SDKS = tuple(vendor for vendor in VENDORS if vendor.wire is not RESPONSES)
+"""One for each SDK, for what does not depend on the form of an answer."""
+
+LOCAL = Vendor("local", "openai", CHAT)
+"""A server of one's own, under a name that no vendor has."""
 
 
 @asynccontextmanager
-async def made(server: FaultServer | Aimock) -> AsyncIterator[dict[str, Provider]]:
-    """One provider of each vendor, all of one server."""
-    providers = {vendor.name: vendor.make(server.url(vendor.wire)) for vendor in VENDORS}
+async def open_providers(server: FaultServer | Aimock) -> AsyncIterator[dict[str, Provider]]:
+    """One provider of each vendor by its name, all of one server."""
+    providers = {vendor.name: vendor.make(server.url(vendor.wire)) for vendor in (*VENDORS, LOCAL)}
     try:
         yield providers
     finally:

@@ -26,7 +26,7 @@ from tests.providers.chain.chains import chain_of, kinds
 from tests.providers.exchange import KEY, TEXT, WORDS
 from tests.providers.fault_server import FaultServer, fault_server
 from tests.providers.faults import Case, cases
-from tests.providers.vendors import VENDORS, Vendor
+from tests.providers.vendors import VENDORS, Vendor, open_providers
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("no_pauses")]
 
@@ -36,8 +36,7 @@ NO_WORD, FIRST_WORD, LONG_SILENCE = 0.05, 0.25, 20.0
 SILENT = {"silent", "no_headers"}
 QUICK = {ErrorKind.NETWORK, ErrorKind.OVERLOADED}
 
-# The same API under another name fails in the same way.
-APIS = {vendor.name: vendor for vendor in VENDORS if vendor.name != "local"}
+APIS = {vendor.name: vendor for vendor in VENDORS}
 CHOSEN = {
     "silent.before",
     "silent.mid",
@@ -67,10 +66,8 @@ async def server() -> AsyncIterator[FaultServer]:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def providers(server: FaultServer) -> AsyncIterator[Mapping[str, Provider]]:
     """One of each vendor for all tests: what a fault leaves behind must not harm the next."""
-    opened = {name: vendor.make(server.url(vendor.wire)) for name, vendor in APIS.items()}
-    yield opened
-    for provider in opened.values():
-        await provider.aclose()
+    async with open_providers(server) as opened:
+        yield opened
 
 
 @pytest.fixture(params=APIS)
