@@ -37,8 +37,8 @@ _settings: dict[str | None, Settings] = {}
 
 
 def _get_settings(role: str | None) -> Settings:
-    """The settings that `serve` was given, or else loads them. Ends the process if that fails,
-    since the `celery` command cannot handle a `ConfigError`."""
+    """The settings that `serve` was given, else those that load now. Ends the process if loading
+    fails, since the `celery` command cannot handle a `ConfigError`."""
     if role not in _settings:
         try:
             _settings[role] = load_settings(role=role)

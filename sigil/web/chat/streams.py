@@ -1,8 +1,8 @@
 """The open event streams of this process.
 
-A stream first tells what the chat's log holds, then says `ready`, then waits for news. It ends
-when its reader goes, when the process stops, or when the store is away; the reader then comes
-back with the id of the last event that it saw.
+A stream first sends what the chat's log holds, then `ready`, then new events as they come. It
+ends when its reader leaves, when the process stops, or when the store is away; a reader then
+reconnects with the id of the last event that it saw.
 """
 
 from __future__ import annotations
