@@ -1,5 +1,6 @@
 """`sigil up`, as a person meets it: one command, and nothing left when it ends."""
 
+import contextlib
 import json
 import os
 import re
@@ -99,13 +100,29 @@ def folder() -> Iterator[Path]:
         yield folder
 
 
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Up]:
+    up = Up(folder)
+    try:
+        yield up
+    finally:
+        if up.process.poll() is None:
+            up.process.terminate()
+            up.process.wait(20)
+
+
 @pytest.fixture
 def up(folder: Path) -> Iterator[Up]:
-    up = Up(folder)
-    yield up
-    if up.process.poll() is None:
-        up.process.terminate()
-        up.process.wait(20)
+    with running(folder) as up:
+        yield up
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Up]:
+    """One that tests may disturb, but not end."""
+    with short_folder() as folder, running(folder) as up:
+        up.ready()
+        yield up
 
 
 def memory(pids: list[int]) -> tuple[float, float]:
@@ -193,16 +210,6 @@ def test_flower_runs_beside_it_if_asked_for(folder: Path):
     assert up.family() == {}
 
 
-def test_a_second_start_on_the_folder_is_refused(up: Up):
-    up.ready()
-    second = up.run("up", stderr=subprocess.PIPE)
-    _, error = second.communicate(timeout=20)
-    assert second.returncode == 1
-    assert f"process {up.process.pid}" in error.decode()
-    assert "Traceback" not in error.decode()
-    assert up.process.poll() is None
-
-
 def test_a_port_that_is_taken_is_said_at_once(folder: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -226,18 +233,30 @@ def test_a_redis_that_is_not_there_is_said_and_nothing_is_left(folder: Path):
     assert up.family() == {}
 
 
+def test_a_second_start_on_the_folder_is_refused(shared: Up):
+    second = shared.run("up", stderr=subprocess.PIPE)
+    _, error = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert f"process {shared.process.pid}" in error.decode()
+    assert "Traceback" not in error.decode()
+    assert shared.process.poll() is None
+
+
 @pytest.mark.parametrize("words", ["worker agent", "sigil gateway", "valkey-server"])
-def test_a_role_that_dies_is_started_again(up: Up, words: str):
-    address = up.ready()
-    first = up.child(words)
+def test_a_role_that_dies_is_started_again(shared: Up, words: str):
+    address = shared.ready()
+    restarts = shared.said.count("started again")
+    first = shared.child(words)
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: "started again" in up.said, within=10)
-    wait_until(lambda: any(words in c for p, c in up.family().items() if p != first), within=10)
-    up.env["SIGIL_GATEWAY__PORT"] = address.rstrip("/").rpartition(":")[2]
-    settings = load_settings(environ=up.env)
-    wait_until(lambda: up.child("worker agent") in find_live_workers(settings, "agent"), within=20)
+    wait_until(lambda: shared.said.count("started again") > restarts, within=10)
+    wait_until(lambda: any(words in c for p, c in shared.family().items() if p != first), within=10)
+    shared.env["SIGIL_GATEWAY__PORT"] = address.rstrip("/").rpartition(":")[2]
+    settings = load_settings(environ=shared.env)
+    wait_until(
+        lambda: shared.child("worker agent") in find_live_workers(settings, "agent"), within=20
+    )
     wait_until(lambda: answers(address), within=20)  # a new gateway needs a moment to listen
-    answer, _ = up.run("chat", "again", stdout=subprocess.PIPE).communicate(timeout=40)
+    answer, _ = shared.run("chat", "again", stdout=subprocess.PIPE).communicate(timeout=40)
     assert "again" in answer.decode()
 
 

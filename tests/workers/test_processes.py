@@ -30,13 +30,16 @@ def impatient() -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def patient() -> Iterator[Stack]:
-    """A lease so long that only handing back can bring a lane to another worker in time."""
+    """A lease so long that only handing back can bring a lane to another worker in time; shared,
+    and without agent workers."""
     with (
         short_folder() as folder,
         Stack(folder, LANES__LEASE=120, LANES__RENEW=40, TIMEOUTS__GRACE=1) as stack,
     ):
+        stack.worker("routing")
+        stack.worker("outbound")
         yield stack
 
 
@@ -56,19 +59,19 @@ async def test_after_kill_9_another_worker_goes_on(impatient: Stack):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 async def test_a_stopped_worker_hands_back_at_once(patient: Stack, number: signal.Signals):
-    patient.worker("routing")
-    first = patient.worker("agent")
-    patient.worker("outbound")
+    first, chat = patient.worker("agent"), f"c{number}"
     async with patient.gateway() as gateway:
-        await say(gateway, "c1", "one two three four five six")
-        await until(gateway, "c1", "draft", within=15)
-        patient.worker("agent")
+        await say(gateway, chat, "one two three four")
+        await until(gateway, chat, "draft", within=15)
+        second = patient.start("sigil", "worker", "agent", log="agent.log")
         first.send_signal(number)
         began = time.monotonic()
         assert first.wait(15) == 0, patient.log("agent")
         assert time.monotonic() - began < 8
-        await until(gateway, "c1", "reply", within=25)
-        assert len(await events(gateway, "c1", "reply")) == 1
+        await until(gateway, chat, "reply", within=25)
+        assert len(await events(gateway, chat, "reply")) == 1
+    second.terminate()
+    assert second.wait(15) == 0
 
 
 async def test_a_running_turn_is_let_finish_within_the_grace_time():
