@@ -196,7 +196,7 @@ async def talking(
         "providers": {vendor.name: provider},
         "models": {"default": f"{vendor.name}/{model}", "failover": failover},
         # The first call opens the client.
-        "timeouts": {"idle_stream": 4 * FIRST_WORD if "silent" in model else LONG_SILENCE},
+        "timeouts": {"idle_stream": 3 * QUIET if "silent" in model else LONG_SILENCE},
     }
     gateway = build(
         Settings.model_validate(settings),
