@@ -26,7 +26,7 @@ def test_bad_messages_are_refused_before_anything_is_kept(call, real_redis):
         (("send", "--as", "owner", ""), None, "content is empty"),
         (("send", "--as", "owner", "-"), b"x" * 1_000_000, "at most 65536 are taken"),
         (("send", "--as", "ownr", "x"), None, "did you mean 'owner'?"),
-        (("send", "--as", "owner", "--channel", "telegram", "x"), None, "has no identity in the"),
+        (("send", "--as", "owner", "--channel", "telegram", "x"), None, "no channel named"),
         (("send", "--as", "owner", "--chat", "y" * 300, "x"), None, "at most 256"),
         (("notify", "telegram", "1", "x"), None, "no channel 'telegram' is configured"),
         (("notify", "wbe", "1", "x"), None, "did you mean 'web'?"),

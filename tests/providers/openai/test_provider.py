@@ -28,7 +28,7 @@ def test_it_has_a_catalogue() -> None:
 
 def test_openais_own_servers_are_asked_for_responses_others_for_chat_completions() -> None:
     def api_of(**how: str) -> str:
-        return type(OpenAIProvider(api_key="k", **how)._api).__name__
+        return {"/responses": "ResponsesApi", "/chat/completions": "ChatApi"}[OpenAIProvider(api_key="k", **how)._api.path]
 
     assert api_of() == "ResponsesApi"
     assert api_of(base_url="https://eu.api.openai.com/v1") == "ResponsesApi"
