@@ -10,10 +10,7 @@ from sigil.errors import ErrorKind
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error
 from tests.providers.loopback import Reply, event_stream, status
-from tests.providers.openai.chat.replies import (
-    refusal,
-    words,
-)
+from tests.providers.openai.chat.replies import refusal, words
 from tests.providers.openai.server import REQUEST_ID, OpenAIServer
 
 

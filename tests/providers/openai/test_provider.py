@@ -7,9 +7,7 @@ import inspect
 import pytest
 
 from sigil.errors import ConfigError
-from sigil.providers import (
-    EventType,
-)
+from sigil.providers import EventType
 from sigil.providers.base import Catalogued
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events

@@ -45,7 +45,7 @@ def _refusal_body(refusal: Refusal) -> Json:
 
 GOOGLE = Wire(
     name="google",
-    path="/models/",
+    path="/v1beta/models/",
     key_header=lambda key: ("x-goog-api-key", key),
     request_id_header="x-request-id",
     opening=sse(_answer("")),
