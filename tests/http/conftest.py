@@ -6,9 +6,7 @@ import httpx2
 import pytest
 
 from sigil.http.transport import http_client
-from tests.http.server import (
-    SOON,
-)
+from tests.http.server import SOON
 
 
 @pytest.fixture

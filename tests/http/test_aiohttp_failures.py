@@ -7,14 +7,7 @@ import asyncio
 import httpx2
 import pytest
 
-from tests.http.server import (
-    CHUNKED,
-    SOON,
-    run_deaf_server,
-    run_server,
-    say_hello,
-    stay_silent,
-)
+from tests.http.server import CHUNKED, SOON, run_deaf_server, run_server, say_hello, stay_silent
 
 
 async def test_a_head_that_does_not_come_in_time(client):

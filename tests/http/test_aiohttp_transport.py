@@ -12,12 +12,7 @@ import pytest
 from sigil.http import aiohttp_transport
 from sigil.http.aiohttp_transport import AiohttpClient
 from sigil.http.transport import http_client
-from tests.http.server import (
-    CHUNKED,
-    SOON,
-    run_server,
-    say_hello,
-)
+from tests.http.server import CHUNKED, SOON, run_server, say_hello
 
 
 async def test_pieces_are_passed_on_as_they_come(client):

@@ -15,11 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from sigil.http.transport import http_client
-from tests.http.server import (
-    SOON,
-    run_server,
-    say_hello,
-)
+from tests.http.server import SOON, run_server, say_hello
 
 
 def make_certificate(folder: Path, host: str) -> tuple[Path, ssl.SSLContext]:

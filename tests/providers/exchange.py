@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from tests.providers import loopback
 from tests.providers.wires.wire import GOOD, Refusal, Wire
 
-KEY = "sk-test-0123456789abcdef"
+KEY = "key-0123456789abcdef"
+"""In a form that no vendor's keys have: it is known as a secret only because it is the key."""
 REQUEST_ID = "req_0001"
 WORDS = ("Hello", " there")
 TEXT = "".join(WORDS)

@@ -30,11 +30,7 @@ from tests.providers.loopback import event_stream, status
 COUNTED = Usage(
     input_tokens=11, output_tokens=7, cached_tokens=4, thinking_tokens=3, cache_write_tokens=2
 )
-
-
 TOOL = ToolDefinition("get", "Gets it.", {"type": "object", "properties": {"id": {}}})
-
-
 SIGNED = {"type": "thinking", "thinking": "Hm, well.", "signature": "sig=="}
 
 

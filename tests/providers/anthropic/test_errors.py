@@ -7,12 +7,7 @@ import pytest
 from sigil.errors import ErrorKind
 from sigil.providers.anthropic import AnthropicProvider
 from tests.providers.anthropic.calls import collect_error
-from tests.providers.anthropic.replies import (
-    event,
-    refusal,
-    start,
-    stop,
-)
+from tests.providers.anthropic.replies import event, refusal, start, stop
 from tests.providers.anthropic.server import REQUEST_ID, AnthropicServer
 from tests.providers.loopback import event_stream
 

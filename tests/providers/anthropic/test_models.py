@@ -8,9 +8,7 @@ import pytest
 
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.anthropic import AnthropicProvider
-from tests.providers.anthropic.replies import (
-    refusal,
-)
+from tests.providers.anthropic.replies import refusal
 from tests.providers.anthropic.server import KEY, AnthropicServer
 from tests.providers.loopback import status
 

@@ -10,11 +10,7 @@ from sigil.errors import ConfigError
 from sigil.providers import EventType
 from sigil.providers.anthropic import AnthropicProvider
 from tests.providers.anthropic.calls import collect_events
-from tests.providers.anthropic.replies import (
-    start,
-    stop,
-    text,
-)
+from tests.providers.anthropic.replies import start, stop, text
 from tests.providers.anthropic.server import KEY, AnthropicServer
 from tests.providers.loopback import event_stream
 

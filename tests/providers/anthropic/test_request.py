@@ -13,14 +13,10 @@ from sigil.conversation import Image, Native
 from sigil.providers import Message, ToolCall, ToolDefinition
 from sigil.providers.anthropic import AnthropicProvider
 from tests.providers.anthropic.calls import collect_events, make_request, record_body
-from tests.providers.anthropic.replies import (
-    text_block,
-)
+from tests.providers.anthropic.replies import text_block
 from tests.providers.anthropic.server import KEY, AnthropicServer
 
 TOOL = ToolDefinition("get", "Gets it.", {"type": "object", "properties": {"id": {}}})
-
-
 MARK = {"type": "ephemeral"}
 
 

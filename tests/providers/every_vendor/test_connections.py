@@ -108,7 +108,6 @@ async def test_closing_ends_the_calls_under_way(
 async def test_a_cancelled_call_leaves_no_connection(
     server: FaultServer, providers: Mapping[str, Provider], vendor: Vendor, model: str
 ) -> None:
-    server.calls.clear()
     stream = not model.endswith("whole")
     task = asyncio.create_task(collect_events(providers[vendor.name], model=model, stream=stream))
     call = await wait_for_call(server, model)
@@ -122,7 +121,6 @@ async def test_a_cancelled_call_leaves_no_connection(
 async def test_a_stream_that_is_left_early_leaves_no_connection(
     server: FaultServer, providers: Mapping[str, Provider], vendor: Vendor
 ) -> None:
-    server.calls.clear()
     chat = providers[vendor.name].chat(make_request(model="silent.mid"))
     async with aclosing(chat) as events:
         assert (await anext(events)).type is EventType.TEXT_DELTA
@@ -133,7 +131,6 @@ async def test_a_stream_that_is_left_early_leaves_no_connection(
 @every_sdk
 @pytest.mark.parametrize("model", ["silent.mid", "no_headers.before", "silent.whole"])
 async def test_silence_is_a_timeout(server: FaultServer, vendor: Vendor, model: str) -> None:
-    server.calls.clear()
     provider = vendor.make(server.url(vendor.wire), read_timeout=0.1)
     error = await collect_error(provider, model=model, stream=not model.endswith("whole"))
     assert (error.kind, error.reached) == (ErrorKind.TIMEOUT, True)
@@ -147,7 +144,6 @@ async def test_connections_are_kept_for_the_next_call(
     server: FaultServer, providers: Mapping[str, Provider], vendor: Vendor
 ) -> None:
     await providers[vendor.name].aclose()
-    server.calls.clear()
     for number in range(6):
         await collect_events(providers[vendor.name], stream=bool(number % 2))
     assert len({id(call.writer) for call in server.calls}) == 1
@@ -165,7 +161,6 @@ async def test_nothing_comes_from_the_environment(
 ) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    server.calls.clear()
     provider = vendor.make(server.url(vendor.wire))
     assert join_text(await collect_events(provider, session="the-session", user="the-user")) == TEXT
     await provider.aclose()

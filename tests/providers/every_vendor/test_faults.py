@@ -66,7 +66,6 @@ def everything_in(error: BaseException) -> str:
 async def test_a_fault_ends_in_its_class(
     server: FaultServer, providers: Mapping[str, Provider], vendor: Vendor, case: Case
 ) -> None:
-    server.calls.clear()
     events = await collect_events(
         providers[vendor.name],
         Message("user", PROMPT),

@@ -6,33 +6,16 @@ import pytest
 
 from sigil.conversation import Native
 from sigil.errors import ErrorKind
-from sigil.providers import (
-    ChatEvent,
-    EventType,
-    Message,
-    ToolDefinition,
-    Usage,
-)
+from sigil.providers import ChatEvent, EventType, Message, ToolDefinition, Usage
 from sigil.providers.google import GoogleProvider
 from tests.providers.calls import tool_calls_in
 from tests.providers.google.calls import collect_error, collect_events
-from tests.providers.google.replies import (
-    USAGE,
-    answer,
-    call,
-    chunks,
-    content,
-    error,
-)
+from tests.providers.google.replies import USAGE, answer, call, chunks, content, error
 from tests.providers.google.server import GoogleServer
 from tests.providers.loopback import Json, Reply, status
 
 COUNTED = Usage(input_tokens=13, output_tokens=10, cached_tokens=4, thinking_tokens=3)
-
-
 SIGNATURE = "__79AAEC"
-
-
 ANSWERED = (
     {"text": "I think", "thought": True},
     "I ",
@@ -41,8 +24,6 @@ ANSWERED = (
     call("kb_add", {"user_id": 2}),
     {"text": "", "thoughtSignature": "AAAA"},
 )
-
-
 TOOLS = (ToolDefinition("kb.add"),)
 
 

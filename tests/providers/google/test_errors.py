@@ -9,13 +9,7 @@ import pytest
 from sigil.errors import ErrorKind
 from sigil.providers.google import GoogleProvider
 from tests.providers.google.calls import collect_error
-from tests.providers.google.replies import (
-    RESPONSE_ID,
-    chunks,
-    content,
-    error,
-    refusal,
-)
+from tests.providers.google.replies import RESPONSE_ID, chunks, content, error, refusal
 from tests.providers.google.server import KEY, GoogleServer
 from tests.providers.loopback import Json, status
 
@@ -28,8 +22,6 @@ QUOTA = (
     "You exceeded your current quota, please check your plan and billing details. "
     "* Quota exceeded for metric: generate_content_free_tier_requests, limit: 20"
 )
-
-
 CREDIT = "Your prepayment credits are depleted. Please go to AI Studio to manage your billing."
 
 

@@ -6,9 +6,7 @@ import os
 
 import pytest
 
-from sigil.providers import (
-    EventType,
-)
+from sigil.providers import EventType
 from sigil.providers.google import GoogleProvider
 from tests.providers.google.calls import collect_events
 

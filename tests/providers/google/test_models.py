@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from sigil.providers.google import GoogleProvider
 from tests.providers.google.calls import collect_events
-from tests.providers.google.replies import (
-    answer,
-)
+from tests.providers.google.replies import answer
 from tests.providers.google.server import KEY, GoogleServer
 from tests.providers.loopback import Json, status
 

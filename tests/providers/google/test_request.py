@@ -8,12 +8,7 @@ import pytest
 
 from sigil.conversation import Image, Native
 from sigil.errors import ErrorKind
-from sigil.providers import (
-    ChatRequest,
-    Message,
-    ToolCall,
-    ToolDefinition,
-)
+from sigil.providers import ChatRequest, Message, ToolCall, ToolDefinition
 from sigil.providers.google import GoogleProvider
 from tests.providers.google.calls import MODEL, collect_events
 from tests.providers.google.server import KEY, GoogleServer

@@ -10,20 +10,14 @@ from sigil.errors import ErrorKind
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error
 from tests.providers.loopback import Reply, event_stream, status
-from tests.providers.openai.chat.replies import (
-    refusal,
-    words,
-)
+from tests.providers.openai.chat.replies import refusal, words
 from tests.providers.openai.server import REQUEST_ID, OpenAIServer
 
 
 @pytest.mark.parametrize(
     ("code", "word", "kind"),
     [
-        (401, "invalid_api_key", ErrorKind.AUTH),
         (429, "insufficient_quota", ErrorKind.BILLING),
-        (429, "rate_limit_exceeded", ErrorKind.RATE_LIMITED),
-        (404, "model_not_found", ErrorKind.UNAVAILABLE),
         (400, "context_length_exceeded", ErrorKind.CONTEXT_TOO_LONG),
         (400, "content_filter", ErrorKind.FILTERED),
         (400, "content_policy_violation", ErrorKind.FILTERED),
@@ -52,6 +46,8 @@ def error_event(error: object) -> Reply:
     [
         ({"message": "Oh no", "type": "server_error", "code": None}, ErrorKind.SERVER),
         ({"message": "Slow", "code": "rate_limit_exceeded"}, ErrorKind.RATE_LIMITED),
+        ({"message": "No such model", "code": "model_not_found"}, ErrorKind.UNAVAILABLE),
+        ({"message": "Bad key", "code": "invalid_api_key"}, ErrorKind.AUTH),
         ({"message": "Slow", "code": 429}, ErrorKind.RATE_LIMITED),
         ({"message": "Busy", "code": 529}, ErrorKind.OVERLOADED),
         ({"message": "Bad", "type": "invalid_request_error"}, ErrorKind.INVALID_REQUEST),

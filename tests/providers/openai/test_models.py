@@ -10,9 +10,7 @@ from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.base import ModelInfo
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.loopback import Reply, cut, status
-from tests.providers.openai.chat.replies import (
-    refusal,
-)
+from tests.providers.openai.chat.replies import refusal
 from tests.providers.openai.server import KEY, OpenAIServer
 
 

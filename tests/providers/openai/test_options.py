@@ -11,9 +11,7 @@ from sigil.errors import ConfigError
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error, collect_events
 from tests.providers.loopback import Json
-from tests.providers.openai.chat.replies import (
-    refusal,
-)
+from tests.providers.openai.chat.replies import refusal
 from tests.providers.openai.server import KEY, OpenAIServer
 
 Ask = Callable[..., object]

@@ -75,25 +75,10 @@ ANTHROPIC = Wire(
     own={
         "invalid": Refusal(400, "invalid_request_error", "messages: field required"),
         "auth": Refusal(401, "authentication_error", "invalid x-api-key {key}"),
-        "billing": Refusal(402, "billing_error", "There is an issue with your payment."),
-        "credit": Refusal(
-            400,
-            "invalid_request_error",
-            "Your credit balance is too low to access the Anthropic API. Please go to Plans & "
-            "Billing to upgrade or purchase credits.",
-        ),
-        "forbidden": Refusal(403, "permission_error", "Your key may not use this resource."),
-        "no_model": Refusal(404, "not_found_error", "model: m"),
         "too_long": Refusal(
             400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"
         ),
-        "too_large": Refusal(413, "request_too_large", "Request exceeds the maximum size"),
         "limited": Refusal(429, "rate_limit_error", "This request would exceed your rate limit."),
         "server": Refusal(500, "api_error", "Internal server error"),
-        "unavailable": Refusal(503, "api_error", "Service unavailable"),
-        "late": Refusal(504, "timeout_error", "Request timed out"),
-        "refused_prompt": Refusal(
-            400, "invalid_request_error", "Output blocked by content filtering policy"
-        ),
     },
 )

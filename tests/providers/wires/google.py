@@ -45,7 +45,7 @@ def _refusal_body(refusal: Refusal) -> Json:
 
 GOOGLE = Wire(
     name="google",
-    path="/models/",
+    path="/v1beta/models/",
     key_header=lambda key: ("x-goog-api-key", key),
     request_id_header="x-request-id",
     opening=sse(_answer("")),
@@ -65,27 +65,13 @@ GOOGLE = Wire(
             "API key not valid. Please pass a valid API key. {key}",
             "API_KEY_INVALID",
         ),
-        "billing": Refusal(402, "FAILED_PRECONDITION", "Payment is required."),
-        "credit": Refusal(
-            400,
-            "FAILED_PRECONDITION",
-            "Gemini API free tier is not available in your country. Please enable billing on "
-            "your project in Google AI Studio.",
-        ),
-        "forbidden": Refusal(403, "PERMISSION_DENIED", "Permission denied on resource."),
-        "no_model": Refusal(404, "NOT_FOUND", "models/m is not found for API version v1beta"),
         "too_long": Refusal(
             400,
             "INVALID_ARGUMENT",
             "The input token count (1200000) exceeds the maximum number of tokens allowed "
             "(1048576).",
         ),
-        "too_large": Refusal(413, "INVALID_ARGUMENT", "Request payload size exceeds the limit"),
         "limited": Refusal(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted."),
         "server": Refusal(500, "INTERNAL", "An internal error has occurred."),
-        "unavailable": Refusal(503, "UNAVAILABLE", "The service is currently unavailable."),
-        "late": Refusal(504, "DEADLINE_EXCEEDED", "Deadline expired"),
-        # Google answers with a success that holds no candidates; see FILTERED.
-        "refused_prompt": Refusal(400, "INVALID_ARGUMENT", "Blocked by the content policy."),
     },
 )

@@ -9,25 +9,14 @@ import pytest
 import pytest_asyncio
 
 from sigil.conversation import Native
-from sigil.providers import (
-    ChatEvent,
-    Message,
-)
+from sigil.providers import ChatEvent, Message
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events, join_text
 from tests.providers.loopback import event_stream
-from tests.providers.openai.chat.replies import (
-    DONE,
-    answer,
-    call_delta,
-    chunk,
-    whole,
-)
+from tests.providers.openai.chat.replies import DONE, answer, call_delta, chunk, whole
 from tests.providers.openai.server import KEY, OpenAIServer
 
 CALLED = [call_delta(0, '{"a": 1}', "call-a", "add"), chunk({}, "tool_calls"), DONE]
-
-
 ASKED = Message("user", "Hello")
 
 

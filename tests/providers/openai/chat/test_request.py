@@ -6,18 +6,11 @@ import pytest
 
 from sigil.conversation import Image, Native
 from sigil.errors import ErrorKind
-from sigil.providers import (
-    Message,
-    ToolCall,
-    ToolDefinition,
-)
+from sigil.providers import Message, ToolCall, ToolDefinition
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error, collect_events
 from tests.providers.loopback import event_stream
-from tests.providers.openai.chat.replies import (
-    call_delta,
-    chunk,
-)
+from tests.providers.openai.chat.replies import call_delta, chunk
 from tests.providers.openai.server import KEY, OpenAIServer
 
 ASKED = Message("user", "Hello")

@@ -6,12 +6,7 @@ import json
 
 import pytest
 
-from sigil.providers import (
-    EventType,
-    Message,
-    ToolDefinition,
-    Usage,
-)
+from sigil.providers import EventType, Message, ToolDefinition, Usage
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events, join_text
 from tests.providers.loopback import event_stream, status
@@ -29,14 +24,8 @@ from tests.providers.openai.responses.replies import (
 from tests.providers.openai.server import KEY, OpenAIServer
 
 COUNTED = Usage(11, 7, cached_tokens=4, thinking_tokens=3, cache_write_tokens=2)
-
-
 ASKED = Message("user", "Hello")
-
-
 ADD = ToolDefinition("add", "Adds", {"type": "object", "properties": {"a": {}}})
-
-
 STREAM_AND_WHOLE = pytest.mark.parametrize("stream", [True, False])
 
 

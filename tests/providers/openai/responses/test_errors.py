@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sigil.errors import ErrorKind
-from sigil.providers import (
-    Usage,
-)
+from sigil.providers import Usage
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error, collect_events
 from tests.providers.loopback import Reply, event_stream, status
@@ -26,8 +24,6 @@ from tests.providers.openai.responses.replies import (
 from tests.providers.openai.server import REQUEST_ID, OpenAIServer
 
 COUNTED = Usage(11, 7, cached_tokens=4, thinking_tokens=3, cache_write_tokens=2)
-
-
 ERRORS = [
     ({"code": "server_error", "message": "Oh no"}, ErrorKind.SERVER),
     ({"code": "rate_limit_exceeded", "message": "Slow"}, ErrorKind.RATE_LIMITED),
@@ -61,8 +57,6 @@ async def test_a_failed_answer_is_still_charged(
 
 
 DELTA = "response.function_call_arguments.delta"
-
-
 BROKEN = {
     "ended early with the marker of the transport": (
         event_stream(*HI, "data: [DONE]\n\n"),

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from sigil.conversation import Image
-from sigil.providers import (
-    Message,
-    ToolCall,
-    ToolDefinition,
-)
+from sigil.providers import Message, ToolCall, ToolDefinition
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events
 from tests.providers.openai.server import OpenAIServer
 
 ASKED = Message("user", "Hello")
-
-
 ADD = ToolDefinition("add", "Adds", {"type": "object", "properties": {"a": {}}})
 
 
