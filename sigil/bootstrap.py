@@ -63,18 +63,15 @@ def build(
 
     def make_agent() -> Agent:
         from sigil.agent.loop import Agent
-        from sigil.money.budgets import Budgets
         from sigil.money.limits import check_prices
-        from sigil.money.price_book import PriceBook
 
         models = make_registry(settings, providers, stores)
         registries.append(models)
-        prices = PriceBook(settings.providers)
+        prices = directory.current.prices
         if settings.providers.keys() - {"echo"}:
             prices.load()  # half a second, which no turn should wait for
         check_prices(settings, prices)
-        budgets = Budgets(stores.budgets, prices, settings)
-        return Agent(stores, workspaces, router, models, budgets)
+        return Agent(stores, workspaces, router, models)
 
     async def close() -> None:
         for models in registries:
@@ -82,7 +79,6 @@ def build(
         await asyncio.shield(stores.backend.close())
 
     return Gateway(
-        settings=settings,
         stores=stores,
         directory=directory,
         channels=router,

@@ -13,14 +13,14 @@ store and never copied in here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
-from sigil.identity import Identity, People, User
+from sigil.config.schema.servers import GatewaySettings
+from sigil.identity import Identity, People, Role, User
 from sigil.leases import LeaseTerms
-from sigil.money.limits import find_limit
-from sigil.overlay import DirectoryStore, Overlay
 from sigil.pairing import Door, PairingMode
 from sigil.providers.order import ModelOrder
 from sigil.workspace import Binding, ToolPolicy, WorkspaceConfig, WorkspaceTable
@@ -36,7 +36,35 @@ if TYPE_CHECKING:
         ModelSettings,
         TimeoutSettings,
     )
-    from sigil.money.store import Limit
+    from sigil.money.budgets import Budgets
+    from sigil.money.price_book import PriceBook
+    from sigil.money.store import BudgetStore
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What was granted at run time, over the configuration; `version` rises with each change.
+
+    `bindings` name the workspace of a chat, which is a channel and its id there; `memberships` are
+    the further members of a workspace (user ids), `roles` those of stored users, and `grants`
+    what a user may do besides their role. Where the configuration says something else, it wins.
+    """
+
+    version: int = 0
+    bindings: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    memberships: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+class DirectoryStore(Protocol):
+    """Keeps the overlay. Every lease that is taken tells its version."""
+
+    async def load(self) -> Overlay: ...
+
+    async def save(self, overlay: Overlay) -> int:
+        """Replaces the overlay and returns its new version; `overlay.version` is ignored."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +99,15 @@ class Account:
         return capabilities.coalesce if self.coalesce is None else self.coalesce
 
 
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token for the web page and the API, and the user whom it stands for. Only the gateway's
+    configuration holds any."""
+
+    user_id: str
+    secret: bytes = field(repr=False)
+
+
 @dataclass(frozen=True)
 class Directory:
     """Everything that a step decides by, frozen. Made by `Directory.of`."""
@@ -87,6 +124,9 @@ class Directory:
     budgets: BudgetSettings
     lanes: LaneSettings
     timeouts: TimeoutSettings
+    owner: User
+    gateway: GatewaySettings
+    tokens: tuple[Token, ...]
     _default_account: Account
     _settings: Settings
 
@@ -100,10 +140,11 @@ class Directory:
         """The snapshot of a configuration under an overlay. `provider_names` are those of the
         registry, where it knows more than the configuration. Raises `ConfigError`."""
         overlay = overlay or Overlay()
+        people = People.of(_read_users(settings), overlay.roles)
         workspaces = _read_workspaces(settings, overlay)
         return cls(
             version=overlay.version,
-            people=People.of(_read_users(settings), overlay.roles),
+            people=people,
             workspaces=WorkspaceTable(workspaces),
             accounts={name: Account.of(name, each) for name, each in settings.channels.items()},
             models=ModelOrder(
@@ -118,6 +159,9 @@ class Directory:
             budgets=settings.budgets,
             lanes=settings.lanes,
             timeouts=settings.timeouts,
+            owner=next(user for user in people.users.values() if user.role == "owner"),
+            gateway=settings.gateway,
+            tokens=tuple(_read_tokens(settings)),
             _default_account=Account.of("", settings.policy("")),
             _settings=settings,
         )
@@ -137,11 +181,18 @@ class Directory:
         lanes = self.lanes
         return LeaseTerms(lanes.lease, lanes.renew, lanes.items_per_lease, lanes.seconds_per_lease)
 
-    def list_limits(self, session_key: str, user_id: str, scope: str) -> list[Limit]:
-        """What the four scopes of a turn may spend: session, user, workspace and all. `scope`
-        is the workspace's, which tells everybody's personal workspaces apart."""
-        subjects = (("session", session_key), ("user", user_id), ("workspace", scope), ("all", ""))
-        return [find_limit(self._settings, name, subject) for name, subject in subjects]
+    @cached_property
+    def prices(self) -> PriceBook:
+        """What models cost under this configuration."""
+        from sigil.money.price_book import PriceBook
+
+        return PriceBook(self._settings.providers)
+
+    def open_budgets(self, store: BudgetStore) -> Budgets:
+        """What may be spent under this configuration."""
+        from sigil.money.budgets import Budgets
+
+        return Budgets(store, self.prices, self._settings)
 
 
 class LiveDirectory:
@@ -177,6 +228,15 @@ def _read_users(settings: Settings) -> list[User]:
         )
         for user_id, user in settings.users.items()
     ]
+
+
+def _read_tokens(settings: Settings) -> Iterator[Token]:
+    if settings.gateway.token is not None:
+        owner = next(id for id, user in settings.users.items() if user.role == "owner")
+        yield Token(owner, settings.gateway.token.get_secret_value().encode())
+    for user_id, user in settings.users.items():
+        if user.token is not None:
+            yield Token(user_id, user.token.get_secret_value().encode())
 
 
 def _read_workspaces(settings: Settings, overlay: Overlay) -> dict[str, WorkspaceConfig]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Protocol
 
 
 class Stage(StrEnum):
@@ -167,3 +169,20 @@ Effect = (
     | Audit
     | Show
 )
+
+
+class AuditStore(Protocol):
+    """The newest 10,000 entries of the audit log."""
+
+    async def add(self, entry: str) -> None:
+        """Appends one entry, made by `encode_audit_entry`."""
+        ...
+
+    async def recent(self, limit: int = 100) -> list[str]:
+        """The newest `limit` entries, the oldest of them first."""
+        ...
+
+
+def encode_audit_entry(what: str, **facts: Any) -> str:
+    """Encodes one entry as JSON. The `facts` are JSON values, without message text or secrets."""
+    return json.dumps({"what": what, **facts})

@@ -36,7 +36,6 @@ from sigil.replies import Replies
 if TYPE_CHECKING:
     from sigil.agent.loop import Agent
     from sigil.channels.router import ChannelRouter
-    from sigil.config import Settings
     from sigil.directory import Directory, LiveDirectory
     from sigil.outbound.delivery import Delivery
     from sigil.routing import Routing
@@ -66,7 +65,6 @@ class Gateway:
     def __init__(
         self,
         *,
-        settings: Settings,
         stores: Stores,
         directory: LiveDirectory,
         channels: ChannelRouter,
@@ -76,7 +74,6 @@ class Gateway:
         wakeups: Wakeups,
         close: Callable[[], Awaitable[None]],
     ) -> None:
-        self.settings = settings
         self.stores = stores
         self.directory = directory
         self.channels = channels

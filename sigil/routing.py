@@ -17,10 +17,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sigil.audit import encode_audit_entry
 from sigil.commands.base import CommandContext, Place
 from sigil.commands.table import COMMANDS, parse_command
-from sigil.effects import Audit, DeadLetter, Effect, Finish, Notice, Outcome, Push, Stage
+from sigil.effects import (
+    Audit,
+    DeadLetter,
+    Effect,
+    Finish,
+    Notice,
+    Outcome,
+    Push,
+    Stage,
+    encode_audit_entry,
+)
 from sigil.errors import ChannelNotFound, LaneFull, MessageInvalid, NotAMember
 from sigil.identity import ConfiguredUsers
 from sigil.lanes import LaneKind, LaneStatus, lane_id

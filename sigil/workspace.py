@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sigil.errors import ConfigError, NotAMember, UserNotFound, WorkspaceNotFound
 from sigil.identity import Identity
+from sigil.memory import ScopedMemory, ScopedSessions, ScopedVectors
 from sigil.scope import PERSONAL, workspace_scope
-from sigil.scoped_stores import ScopedMemory, ScopedSessions, ScopedVectors
 from sigil.tool_policy import ToolPolicy, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sigil.identity import UserStore
-    from sigil.stores.base import Stores
+    from sigil.memory import MemoryStore, VectorStore
+    from sigil.pairing import PairingStore
+    from sigil.sessions import SessionStore
 
 __all__ = [
     "Binding",
@@ -151,6 +153,21 @@ class WorkspaceTable:
 EMPTY_TABLE = WorkspaceTable({})
 
 
+class WorkspaceStores(Protocol):
+    """What of `sigil.stores.Stores` a workspace needs."""
+
+    @property
+    def users(self) -> UserStore: ...
+    @property
+    def pairings(self) -> PairingStore: ...
+    @property
+    def sessions(self) -> SessionStore: ...
+    @property
+    def memory(self) -> MemoryStore: ...
+    @property
+    def vectors(self) -> VectorStore: ...
+
+
 class Workspace:
     """An open workspace, made by `WorkspaceManager`; its configuration is read live.
 
@@ -180,7 +197,9 @@ class WorkspaceManager:
     """The way from a chat to its workspace, and the workspaces that are open."""
 
     def __init__(
-        self, stores: Stores, read_table: Callable[[], WorkspaceTable] = lambda: EMPTY_TABLE
+        self,
+        stores: WorkspaceStores,
+        read_table: Callable[[], WorkspaceTable] = lambda: EMPTY_TABLE,
     ) -> None:
         self.stores = stores
         self._read_table = read_table

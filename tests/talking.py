@@ -72,6 +72,7 @@ class Talk:
     channel: MemoryChannel
     provider: Any
     woken: Woken
+    settings: Settings
     written: int = field(default=0)
 
     @property
@@ -144,25 +145,27 @@ def talk(
         **settings,
     }
     woken = Woken()
+    made = Settings.model_validate(given)
     gateway = build(
-        Settings.model_validate(given),
+        made,
         stores=stores or fake_stores(),
         providers={"fake": model, **(providers or {})},
         channels={"memory": memory, **(channels or {})},
         wakeups=woken,
     )
-    return Talk(gateway, memory, model, woken)
+    return Talk(gateway, memory, model, woken, made)
 
 
 def another_worker(first: Talk, **settings: Any) -> Talk:
     """Another process on the same stores, with the same channel and provider."""
-    given = first.gateway.settings.model_dump() | settings
+    given = first.settings.model_dump() | settings
     woken = Woken()
+    made = Settings.model_validate(given)
     gateway = build(
-        Settings.model_validate(given),
+        made,
         stores=replace(first.stores),
         providers={"fake": first.provider},
         channels={"memory": first.channel},
         wakeups=woken,
     )
-    return Talk(gateway, first.channel, first.provider, woken, first.written)
+    return Talk(gateway, first.channel, first.provider, woken, made, first.written)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from sigil.agent import wording
-from sigil.audit import encode_audit_entry
 from sigil.conversation import Message, encode_message
 from sigil.effects import (
     AppendHistory,
@@ -28,6 +27,7 @@ from sigil.effects import (
     Finish,
     Outcome,
     Stage,
+    encode_audit_entry,
 )
 from sigil.errors import BudgetExceeded
 from sigil.messages import fit_reply

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sigil import logs
 from sigil.agent import wording
 from sigil.agent.context import build_question, build_request, session_budget
 from sigil.agent.ending import Ending, bury_items, end_command, end_turn, refuse_stranger
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from sigil.directory import Directory
     from sigil.effects import Effect
     from sigil.lanes import Item
-    from sigil.money.budgets import Budgets
     from sigil.providers.chain.failover import FailoverProvider
     from sigil.providers.model_request import Budget
     from sigil.providers.registry import ProviderRegistry
@@ -66,13 +64,11 @@ class Agent:
         workspaces: WorkspaceManager,
         channels: ChannelRouter,
         registry: ProviderRegistry,
-        budgets: Budgets,
     ) -> None:
         self._stores = stores
         self._workspaces = workspaces
         self._channels = channels
         self._registry = registry
-        self._budgets = budgets
         self._replies = Replies(stores.lanes)
 
     async def prepare(self) -> None:
@@ -82,7 +78,9 @@ class Agent:
     async def handle(self, held: Held, directory: Directory) -> None:
         """Answers the next turn of the lane."""
         turn = await self._make_turn(held, directory)
-        with logs.context(message=turn.items[0].id, session=lane_id(held.lane), turn=turn.id):
+        with structlog.contextvars.bound_contextvars(
+            message_id=turn.items[0].id, session_id=lane_id(held.lane), turn_id=turn.id
+        ):
             ending = await self._answer(held, turn)
             effects = [*(Finish(item.id, ending.outcome) for item in turn.items), *ending.effects]
             if ending.text:
@@ -158,12 +156,15 @@ class Agent:
         return end_turn(turn, question, await self._ask(held, turn, chain, question, budget))
 
     def _make_chain(self, turn: Turn, budget: Budget) -> FailoverProvider:
-        timeouts, session = turn.directory.timeouts, turn.session
+        directory, session = turn.directory, turn.session
+        budgets = directory.open_budgets(self._stores.budgets)
         return self._registry.chain(
             ModelRequest(turn.route.workspace_id, session.model, budget),
-            model_call=timeouts.model_call,
-            idle_stream=timeouts.idle_stream,
-            meter=self._budgets.open_meter(
+            order=directory.models,
+            cooldowns=directory.model_settings.cooldowns,
+            model_call=directory.timeouts.model_call,
+            idle_stream=directory.timeouts.idle_stream,
+            meter=budgets.open_meter(
                 session_key=session.key,
                 user_id=turn.route.user_id,
                 workspace_id=turn.route.scope,

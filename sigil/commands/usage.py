@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sigil.commands.base import CommandContext, CommandResult
 from sigil.money.amounts import format_reset, format_usd
-from sigil.money.standings import read_standings
 
 if TYPE_CHECKING:
     from sigil.money.standings import Standing
@@ -22,8 +21,9 @@ async def show_usage(context: CommandContext) -> CommandResult:
     session, route, stores = context.session, context.route, context.stores
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     today = await stores.budgets.read_usage("user", route.user_id, day)
-    limits = context.directory.list_limits(session.key, route.user_id, route.scope)
-    standings = await read_standings(stores.budgets, [x for x in limits if x.scope != "all"])
+    budgets = context.directory.open_budgets(stores.budgets)
+    limits = budgets.find_limits(session.key, route.user_id, route.scope)
+    standings = await budgets.read_standings([x for x in limits if x.scope != "all"])
     used = session.input_tokens + session.output_tokens
     limit = context.directory.budgets.max_session_tokens
     of = f" of {limit}" if limit is not None else ""

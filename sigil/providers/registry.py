@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from sigil.providers.chain.meter import Meter
 from sigil.providers.chain.plugins import describe_error
 from sigil.providers.model_request import ModelRequest
 from sigil.providers.names import split_name
+from sigil.providers.order import ModelOrder
 
 if TYPE_CHECKING:
     from sigil.config.schema import ModelOverride
@@ -54,9 +55,7 @@ class ProviderRegistry:
     def __init__(self, health: Health | None = None) -> None:
         self._health = health
         self._providers: dict[str, _Registered] = {}
-        self._default: str | None = None
-        self._overrides: dict[str, str] = {}
-        self._failover: tuple[str, ...] = ()
+        self._order = ModelOrder()
 
     def register(
         self,
@@ -108,19 +107,20 @@ class ProviderRegistry:
     def set_default(self, model: str) -> None:
         """Sets the model of everybody who has no other. Raises `ConfigError` for a malformed name
         or an unregistered provider."""
-        self._default = self._check_name(model)
+        self._order = replace(self._order, default=self._check_name(model))
 
     def set_override(self, workspace_id: str, model: str | None) -> None:
         """Sets the model of one workspace; None removes it. Raises `ConfigError`."""
-        if model is None:
-            self._overrides.pop(workspace_id, None)
-        else:
-            self._overrides[workspace_id] = self._check_name(model)
+        overrides = {id: name for id, name in self._order.overrides.items() if id != workspace_id}
+        if model is not None:
+            overrides[workspace_id] = self._check_name(model)
+        self._order = replace(self._order, overrides=overrides)
 
     def set_failover(self, models: Iterable[str]) -> None:
         """Sets the models that are tried next, in order. Raises `ConfigError`, and then changes
         nothing."""
-        self._failover = tuple([self._check_name(model) for model in models])
+        failover = tuple([self._check_name(model) for model in models])
+        self._order = replace(self._order, failover=failover)
 
     async def route(self, request: ModelRequest) -> tuple[Provider, str]:
         """The provider of the first candidate that can be called now, and the model's own name.
@@ -135,25 +135,27 @@ class ProviderRegistry:
         self,
         request: ModelRequest,
         *,
+        order: ModelOrder | None = None,
+        cooldowns: Sequence[float] | None = None,
         model_call: float = 300.0,
         idle_stream: float = 90.0,
         meter: Meter | None = None,
     ) -> FailoverProvider:
         """Makes one provider of all candidates of one turn; `FailoverProvider` says what the
-        keywords mean.
+        other keywords mean.
 
-        The order is: the request's model, the workspace's override, the default, the failover
-        models. A model of an unregistered provider is passed over, so that a session whose choice
-        has left the configuration is still answered. Raises `BudgetExceeded` before any candidate
-        is looked at, and `ConfigError` for a malformed name.
+        `order` and `cooldowns` (seconds) are those of the turn's own snapshot of the
+        configuration; without them those of the registry hold. A model of an unregistered
+        provider is passed over, so that a session whose choice has left the configuration is
+        still answered. Raises `BudgetExceeded` before any candidate is looked at, and
+        `ConfigError` for a malformed name.
         """
         if request.budget is not None:
             request.budget.check()
-        override = self._overrides.get(request.workspace_id or "")
-        names = (request.model, override, self._default, *self._failover)
         candidates: list[Candidate] = []
         causes: dict[str, str] = {}
-        for name in dict.fromkeys(name for name in names if name is not None):
+        order = self._order if order is None else order
+        for name in order.list_names(request.workspace_id, request.model):
             provider_name, _ = split_name(name)
             registered = self._providers.get(provider_name)
             if name in request.exclude:
@@ -162,12 +164,15 @@ class ProviderRegistry:
                 causes[name] = self._describe_unknown(provider_name)
             else:
                 candidates.append(registered.make_candidate(name))
+        health = self._health
+        if health is not None and cooldowns is not None:
+            health = health.with_steps(cooldowns)
         return FailoverProvider(
             candidates,
             model_call=model_call,
             idle_stream=idle_stream,
             causes=causes,
-            health=self._health,
+            health=health,
             meter=meter,
         )
 
@@ -175,8 +180,9 @@ class ProviderRegistry:
         """Prepares the providers whose models are configured, and asks the vendors about models
         that no catalogue knows. A failure here is left alone: it happens again, and is reported,
         when the model is called. Until then little is expected of the model."""
-        models = (self._default, *self._overrides.values(), *self._failover)
-        names = [split_name(model) for model in dict.fromkeys(models) if model]
+        order = self._order
+        models = [*order.list_names(), *order.overrides.values()]
+        names = [split_name(model) for model in dict.fromkeys(models)]
         for provider_name in dict.fromkeys(provider_name for provider_name, _ in names):
             for provider in self._providers[provider_name].instances.values():
                 prepare = getattr(provider, "prepare", None)

@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from sigil.audit import AuditStore
 from sigil.channels.live import ChatStore
+from sigil.directory import DirectoryStore
+from sigil.effects import AuditStore
 from sigil.identity import UserStore
 from sigil.lanes import Lanes, Signals
 from sigil.memory import MemoryStore, VectorStore
 from sigil.messages import MessageStore
 from sigil.metrics import CounterStore
 from sigil.money.store import BudgetStore
-from sigil.overlay import DirectoryStore
 from sigil.pairing import PairingStore
 from sigil.providers.chain.health_store import HealthStore
 from sigil.sessions import SessionStore

@@ -13,51 +13,34 @@ import binascii
 import hashlib
 import hmac
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sigil.errors import UserNotFound
-from sigil.identity import User
 from sigil.web.responses import RequestRefused
 from sigil.web.source import is_local_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from starlette.requests import Request
 
-    from sigil.config import Settings
-    from sigil.identity import UserStore
+    from sigil.directory import LiveDirectory, Token
+    from sigil.identity import User, UserStore
 
 COOKIE = "sigil_session"
 SESSION_S = 30 * 24 * 3600
 
 
-@dataclass(frozen=True, slots=True)
-class TokenKey:
-    """A token and the user whom it stands for."""
-
-    user_id: str
-    token: bytes
-
-    def sign(self, claim: str) -> str:
-        """The cookie's signature. Its key derives from the token, so a new token ends it."""
-        key = hashlib.sha256(b"sigil web session\0" + self.token).digest()
-        return hmac.new(key, claim.encode(), hashlib.sha256).hexdigest()
-
-
 class Access:
-    """Finds the user behind a request. `users` is asked about people the owner acts as."""
+    """Finds the user behind a request, by the newest configuration. `users` is asked about
+    people whom the owner acts as."""
 
-    def __init__(self, settings: Settings, users: UserStore) -> None:
+    def __init__(self, directory: LiveDirectory, users: UserStore) -> None:
+        self._directory = directory
         self._store = users
-        self.token_required = settings.gateway.token is not None
-        self._users = {
-            id: User(id=id, name=user.name or id, role=user.role)
-            for id, user in settings.users.items()
-        }
-        self._owner = next(user for user in self._users.values() if user.role == "owner")
-        self._keys = tuple(_read_keys(settings, self._owner.id))
+
+    @property
+    def token_required(self) -> bool:
+        """Whether a request without a token is refused."""
+        return self._directory.current.gateway.token is not None
 
     async def identify(self, request: Request) -> User:
         """The user on whose behalf the request is made: its sender, or the one that an owner
@@ -84,7 +67,7 @@ class Access:
             return user
         if self.token_required:
             raise RequestRefused(401, "http.token_needed", "Sign in with a token first.")
-        return self._owner
+        return self._directory.current.owner
 
     def check_metrics_reader(self, request: Request) -> None:
         """Refuses with 401 or 403, unless the owner or a scraper on this machine asks."""
@@ -93,12 +76,13 @@ class Access:
 
     def find_by_token(self, token: str) -> User:
         """The user whose token this is. Refuses with 401."""
-        return self._users[self._find_key(token).user_id]
+        return self._directory.current.people.users[self._find_token(token).user_id]
 
-    def _find_key(self, token: str) -> TokenKey:
+    def _find_token(self, token: str) -> Token:
         given = token.encode("utf-8", "surrogateescape")
-        # Every key is compared, in constant time, so that timing gives nothing away.
-        matches = [key for key in self._keys if hmac.compare_digest(key.token, given)]
+        known = self._directory.current.tokens
+        # Every token is compared, in constant time, so that timing gives nothing away.
+        matches = [each for each in known if hmac.compare_digest(each.secret, given)]
         if not matches:
             raise RequestRefused(401, "http.token_wrong", "This token is not valid.")
         return matches[0]
@@ -108,10 +92,10 @@ class Access:
     def create_cookie(self, token: str) -> str:
         """A cookie's value for the holder of a valid token: `<user>.<expiry>.<signature>`.
         Refuses with 401."""
-        key = self._find_key(token)
-        name = base64.urlsafe_b64encode(key.user_id.encode()).decode()
+        known = self._find_token(token)
+        name = base64.urlsafe_b64encode(known.user_id.encode()).decode()
         claim = f"{name}.{int(time.time()) + SESSION_S}"
-        return f"{claim}.{key.sign(claim)}"
+        return f"{claim}.{_sign_claim(known, claim)}"
 
     def _find_by_cookie(self, cookie: str) -> User | None:
         claim, _, signature = cookie.rpartition(".")
@@ -121,18 +105,16 @@ class Access:
             is_fresh = time.time() < int(expiry)
         except (ValueError, binascii.Error):
             return None
-        given = signature.encode("utf-8", "replace")
+        given, directory = signature.encode("utf-8", "replace"), self._directory.current
         matches = [
-            hmac.compare_digest(key.sign(claim).encode(), given)
-            for key in self._keys
-            if key.user_id == user_id
+            hmac.compare_digest(_sign_claim(token, claim).encode(), given)
+            for token in directory.tokens
+            if token.user_id == user_id
         ]
-        return self._users.get(user_id) if is_fresh and any(matches) else None
+        return directory.people.users.get(user_id) if is_fresh and any(matches) else None
 
 
-def _read_keys(settings: Settings, owner_id: str) -> Iterator[TokenKey]:
-    if settings.gateway.token is not None:
-        yield TokenKey(owner_id, settings.gateway.token.get_secret_value().encode())
-    for id, user in settings.users.items():
-        if user.token is not None:
-            yield TokenKey(id, user.token.get_secret_value().encode())
+def _sign_claim(token: Token, claim: str) -> str:
+    """A cookie's signature. Its key derives from the token, so a new token ends it."""
+    key = hashlib.sha256(b"sigil web session\0" + token.secret).digest()
+    return hmac.new(key, claim.encode(), hashlib.sha256).hexdigest()

@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
     from sigil.channels.base import Receive
     from sigil.channels.router import ChannelRouter
-    from sigil.config import Settings
+    from sigil.directory import LiveDirectory
     from sigil.stores.base import Stores
 
 _STATIC = resources.files("sigil.web") / "static"
 
 
 def create_app(
-    settings: Settings, stores: Stores, channels: ChannelRouter, receive: Receive
+    directory: LiveDirectory, stores: Stores, channels: ChannelRouter, receive: Receive
 ) -> Starlette:
     """The page, its API, health and metrics.
 
     `receive` takes the messages that people write. `app.state.streams.close()` ends the open
     event streams, which would otherwise hold up a shutdown.
     """
-    access = Access(settings, stores.users)
+    access = Access(directory, stores.users)
     streams = Streams(stores.chats)
-    sign_in = SignInRoutes(access=access, model=settings.models.default)
+    sign_in = SignInRoutes(access=access, directory=directory)
     chat = ChatRoutes(
         access=access, channels=channels, chats=stores.chats, receive=receive, streams=streams
     )
@@ -60,7 +60,7 @@ def create_app(
             *chat.routes,
             *operations.routes,
         ],
-        middleware=[Middleware(Guard, source=SourcePolicy(settings.gateway))],
+        middleware=[Middleware(Guard, source=SourcePolicy(lambda: directory.current.gateway))],
         exception_handlers={RequestRefused: handle_refusal, SigilError: handle_sigil_error},
     )
     app.state.streams = streams

@@ -78,7 +78,7 @@ async def serve(settings: Settings, listening: socket.socket, wakeups: Wakeups) 
     async with process.run(*listeners, store_within=STORE_WITHIN_S):
         for warning in await gateway.stores.backend.list_warnings():
             log.warning("the server may lose messages", reason=warning)
-        app = create_app(settings, gateway.stores, gateway.channels, gateway.receive)
+        app = create_app(gateway.directory, gateway.stores, gateway.channels, gateway.receive)
         server = _create_server(app)
 
         def stop() -> None:

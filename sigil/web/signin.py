@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import sigil
+from sigil.directory import LiveDirectory
 from sigil.web.access import COOKIE, SESSION_S, Access
 from sigil.web.responses import read_json
 
@@ -28,11 +29,11 @@ class Login(BaseModel):
 
 
 class SignInRoutes:
-    """`/login`, `/logout` and `/api/me`. `model` is the default one, for the page to show."""
+    """`/login`, `/logout` and `/api/me`. `directory` tells the page the default model."""
 
-    def __init__(self, *, access: Access, model: str) -> None:
+    def __init__(self, *, access: Access, directory: LiveDirectory) -> None:
         self._access = access
-        self._model = model
+        self._directory = directory
         self.routes = [
             Route("/login", self.sign_in, methods=["POST"]),
             Route("/logout", self.sign_out, methods=["POST"]),
@@ -66,7 +67,7 @@ class SignInRoutes:
             {
                 "user": _describe_user(user),
                 "token_required": self._access.token_required,
-                "model": self._model,
+                "model": self._directory.current.models.default,
                 "version": sigil.__version__,
                 "now": int(time.time() * 1000),
             }

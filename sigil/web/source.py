@@ -14,6 +14,8 @@ from sigil.addresses import is_loopback, is_wildcard
 from sigil.web.responses import RequestRefused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
     from sigil.config.schema import GatewaySettings
@@ -22,16 +24,16 @@ _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
 class SourcePolicy:
-    """The rules above, for one configuration."""
+    """The rules above, by the newest configuration."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
-        self._local_only = settings.token is None
-        self._allowed_hosts = {host.lower() for host in settings.allowed_hosts}
-        self._own_host = settings.host.lower().strip("[]")
+    def __init__(self, read_settings: Callable[[], GatewaySettings]) -> None:
+        self._read_settings = read_settings
 
     def check_request(self, request: Request) -> None:
         """Refuses clients, hosts and origins that are not allowed, with 403."""
-        if self._local_only and not is_loopback(get_client_address(request)):
+        settings = self._read_settings()
+        local_only = settings.token is None
+        if local_only and not is_loopback(get_client_address(request)):
             raise RequestRefused(
                 403,
                 "http.not_local",
@@ -40,7 +42,7 @@ class SourcePolicy:
         host = request.headers.get("host", "").lower()
         name = parse_host_name(host)
         if not is_loopback(name) and (
-            self._local_only or not self._is_known_host(host, name, request)
+            local_only or not _is_known_host(settings, host, name, request)
         ):
             raise RequestRefused(
                 403,
@@ -52,14 +54,16 @@ class SourcePolicy:
                 403, "http.foreign_origin", "The request came from another site and was refused."
             )
 
-    def _is_known_host(self, host: str, name: str, request: Request) -> bool:
-        if name in self._allowed_hosts or host in self._allowed_hosts:
-            return True
-        if is_wildcard(self._own_host):
-            # We listen on every address, so the one that the client reached is ours.
-            server = request.scope.get("server")
-            return server is not None and name == server[0]
-        return name == self._own_host
+
+def _is_known_host(settings: GatewaySettings, host: str, name: str, request: Request) -> bool:
+    if any(each.lower() in {name, host} for each in settings.allowed_hosts):
+        return True
+    own_host = settings.host.lower().strip("[]")
+    if is_wildcard(own_host):
+        # We listen on every address, so the one that the client reached is ours.
+        server = request.scope.get("server")
+        return server is not None and name == server[0]
+    return name == own_host
 
 
 def _is_own_origin(request: Request, host: str) -> bool:

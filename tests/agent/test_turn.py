@@ -185,7 +185,7 @@ async def test_a_stop_ends_the_turn_keeps_its_words_and_drops_what_waits() -> No
 async def test_a_stop_is_prompt_without_waiting_for_the_renewal() -> None:
     slow = SlowProvider(words="")
     t = talk(provider=slow, lanes={"renew": 60, "lease": 200})
-    listening = asyncio.create_task(Process(t.gateway, t.gateway.settings).listen_for_stops())
+    listening = asyncio.create_task(Process(t.gateway, t.settings).listen_for_stops())
     await t.write("one")
     session = await t.routed()
     turn = asyncio.create_task(t.gateway.turn(session))
@@ -221,7 +221,7 @@ async def test_a_late_signal_of_a_stop_stops_nothing_newer() -> None:
     client: Any = t.stores.backend
     until = client.keys.lane(session), "lease_until"
     before = await client.redis.hget(*until)
-    listening = asyncio.create_task(Process(t.gateway, t.gateway.settings).listen_for_stops())
+    listening = asyncio.create_task(Process(t.gateway, t.settings).listen_for_stops())
     while await client.redis.hget(*until) == before:  # the signal makes the holder look
         await client.redis.publish(client.keys.stops(), session)
         await asyncio.sleep(0.001)

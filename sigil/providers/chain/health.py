@@ -63,6 +63,10 @@ class Health:
         self._steps = tuple(steps)
         self._renew_every = renew_every
 
+    def with_steps(self, steps: Sequence[float]) -> Health:
+        """The same policy with other steps."""
+        return Health(self._store, steps, renew_every=self._renew_every)
+
     async def admit(
         self, provider: str, model: str, keys: Sequence[str], session: str | None = None
     ) -> KeyGrant | Cooldown:
@@ -149,6 +153,10 @@ class UnsharedHealth(Health):
 
     def __init__(self) -> None:
         pass
+
+    def with_steps(self, steps: Sequence[float]) -> Health:
+        """The same policy with other steps."""
+        return Health(self._store, steps, renew_every=self._renew_every)
 
     async def admit(
         self, provider: str, model: str, keys: Sequence[str], session: str | None = None

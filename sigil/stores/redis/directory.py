@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
+from sigil.directory import Overlay
 from sigil.identity import Role
-from sigil.overlay import Overlay
 from sigil.stores.redis.client import Client
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sigil.audit import encode_audit_entry
+from sigil.effects import encode_audit_entry
 
 
 def test_an_entry_begins_with_what_happened() -> None:
