@@ -25,7 +25,7 @@ EXTRAS = [
 ]
 
 
-def locked(name: str) -> dict[str, Requirement]:
+def read_lock(name: str) -> dict[str, Requirement]:
     """The packages of a lock file by name, each pinned to one version."""
     text = (ROOT / name).read_text().replace("\\\n", " ")
     lines = (re.sub(r"--hash=\S+", "", line) for line in text.splitlines())
@@ -56,7 +56,7 @@ def test_every_locked_package_has_a_hash(lock):
 
 
 def test_the_locks_agree_with_each_other():
-    runtime, dev, build = (locked(lock) for lock in LOCKS)
+    runtime, dev, build = (read_lock(lock) for lock in LOCKS)
     assert {name: str(dev.get(name)) for name in runtime} == {
         name: str(requirement) for name, requirement in runtime.items()
     }
@@ -72,7 +72,7 @@ def test_every_dependency_has_a_floor(requirement):
 
 @pytest.mark.parametrize("requirement", BASE, ids=lambda each: each.name)
 def test_the_lock_satisfies_every_base_dependency(requirement):
-    version = pin(locked("requirements.lock")[canonicalize_name(requirement.name)])
+    version = pin(read_lock("requirements.lock")[canonicalize_name(requirement.name)])
     assert requirement.specifier.contains(version)
 
 

@@ -99,9 +99,9 @@ class Faults:
 
     async def _swallow(self, rng: random.Random) -> None:
         """Some process loses the reply of the next script of a kind that it runs."""
-        rng.choice(self._links).swallow(self._wanted(rng))
+        rng.choice(self._links).swallow(self._pick_reply(rng))
 
-    def _wanted(self, rng: random.Random) -> Wanted:
+    def _pick_reply(self, rng: random.Random) -> Wanted:
         if rng.random() < 0.5:
             return commits_that_keep(self._shas["commit"])
         return calls(self._shas[rng.choice(SCRIPTS)])

@@ -87,7 +87,9 @@ def url(folder: Path, browser: Browser) -> Iterator[str]:
 
 
 @contextmanager
-def opened(browser: Browser, url: str, *, noise: str = r"^$", **options: object) -> Iterator[Page]:
+def open_page(
+    browser: Browser, url: str, *, noise: str = r"^$", **options: object
+) -> Iterator[Page]:
     """A page in a context of its own, in which no script or policy complains."""
     context = browser.new_context(**options)  # type: ignore[arg-type]
     page = context.new_page()
@@ -102,7 +104,7 @@ def opened(browser: Browser, url: str, *, noise: str = r"^$", **options: object)
 
 @pytest.fixture
 def page(browser: Browser, url: str) -> Iterator[Page]:
-    with opened(browser, url) as page:
+    with open_page(browser, url) as page:
         yield page
 
 
@@ -184,7 +186,7 @@ def test_the_stop_button_ends_an_answer(page: Page) -> None:
 
 
 def test_what_is_typed_while_offline_is_kept_and_sent_once(browser: Browser, url: str) -> None:
-    with opened(browser, url, noise="ERR_INTERNET_DISCONNECTED") as page:
+    with open_page(browser, url, noise="ERR_INTERNET_DISCONNECTED") as page:
         say(page, "first")
         expect_answers(page, 1)
         page.context.set_offline(True)
@@ -205,7 +207,9 @@ def test_a_gateway_that_restarts_loses_nothing(browser: Browser, url: str, folde
         port = free.getsockname()[1]
     with ExitStack() as stack:
         with running(folder, "gateway", port, **env) as address:
-            page = stack.enter_context(opened(browser, address, noise="ERR_CONNECTION|ERR_INCOMP"))
+            page = stack.enter_context(
+                open_page(browser, address, noise="ERR_CONNECTION|ERR_INCOMP")
+            )
             say(page, LONG)
             expect(page.locator(f"{ANSWER}.live")).to_contain_text("word40", timeout=STREAM_S)
         expect(page.get_by_role("status")).to_contain_text("Reconnecting", timeout=STREAM_S)
@@ -236,7 +240,7 @@ def test_markdown_is_shown_and_nothing_active_runs(page: Page) -> None:
 
 
 def test_a_text_that_is_too_long_is_given_back(browser: Browser, url: str) -> None:
-    with opened(browser, url, noise="status of 4") as page:
+    with open_page(browser, url, noise="status of 4") as page:
         say(page, "x" * 70_000)
         expect(page.get_by_role("alert")).to_contain_text("at most 65536")
         expect(page.get_by_label("Message", exact=True)).to_have_value("x" * 70_000)
@@ -264,7 +268,7 @@ def test_it_can_be_used_by_keyboard(page: Page) -> None:
 
 def test_it_fits_a_phone(browser: Browser, url: str) -> None:
     small = {"width": 360, "height": 640}
-    with opened(browser, url, viewport=small, has_touch=True, is_mobile=True) as page:
+    with open_page(browser, url, viewport=small, has_touch=True, is_mobile=True) as page:
         say(page, "wide\n\n```\n" + "x" * 300 + "\n```\n\n| " + " | ".join("abcdefghij") + " |")
         expect_answers(page, 1)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -286,7 +290,7 @@ def brightness(page: Page) -> int:
 
 
 def test_light_and_dark(browser: Browser, url: str) -> None:
-    with opened(browser, url, color_scheme="dark") as page:
+    with open_page(browser, url, color_scheme="dark") as page:
         assert brightness(page) < 200
         page.get_by_role("button", name="Switch between light and dark").click()
         assert brightness(page) > 600
@@ -299,7 +303,7 @@ def test_a_page_with_a_token_asks_for_it(browser: Browser, url: str, folder: Pat
     env = {"SIGIL_GATEWAY__TOKEN": "open-sesame-please", "SIGIL_REDIS__URL": redis}
     with (
         running(folder, "gateway", **env) as guarded,
-        opened(browser, guarded, noise="status of 401") as page,
+        open_page(browser, guarded, noise="status of 401") as page,
     ):
         page.get_by_label("Token").fill("wrong")
         page.keyboard.press("Enter")
@@ -320,7 +324,7 @@ def test_a_page_with_a_token_asks_for_it(browser: Browser, url: str, folder: Pat
 def test_screenshot(browser: Browser, url: str) -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     size = {"width": 1200, "height": 900}
-    with opened(browser, url, viewport=size, device_scale_factor=2) as page:
+    with open_page(browser, url, viewport=size, device_scale_factor=2) as page:
         for earlier in ("Plan the garden for spring", "Summarise the minutes of Monday"):
             say(page, earlier)
             expect_answers(page, 1)

@@ -150,7 +150,7 @@ class Fleet:
         for lane in list(dict.fromkeys(self.front.inbound)):
             await self.gateway.route(lane)
 
-    async def ended(self) -> dict[str, int]:
+    async def count_outcomes(self) -> dict[str, int]:
         days = await self.stores.lanes.counts()
         return {
             outcome: sum(day.get(outcome, 0) for day in days.values())
@@ -236,7 +236,7 @@ def _stop_hard(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-async def _holds_run_out(stores: Stores) -> None:
+async def expire_holds(stores: Stores) -> None:
     """Lets the time of every reservation be over now."""
     redis, index = stores.backend.redis, f"{stores.backend.keys.prefix}budget-holds"
     for hold in await redis.zrange(index, 0, -1):
@@ -247,10 +247,10 @@ async def test_as_many_calls_are_made_as_the_budget_fits_and_the_others_are_told
     async with fleet(Vendor(lambda most: most), limit=FITS * 2000, max_tokens=200) as f:
         await f.start(WORKERS)
         await f.all_speak()
-        await f.until(lambda: _full(f))
+        await f.until(lambda: is_full(f))
         assert await f.money() == (0, f.limit)
         f.vendor.gate.set()
-        await f.until(lambda: _true(f, answered=FITS, refused=TURNS - FITS))
+        await f.until(lambda: has_outcomes(f, answered=FITS, refused=TURNS - FITS))
         assert await f.money() == (f.limit, 0)
         assert f.vendor.billed == f.limit
         assert f.vendor.calls == FITS
@@ -263,8 +263,8 @@ async def test_what_is_spent_is_what_was_billed_whatever_the_calls_cost():
     async with fleet(vendor, limit=FITS * 10_000, max_tokens=1000) as f:
         await f.start(WORKERS)
         await f.all_speak()
-        await f.until(lambda: _true(f, ended=TURNS))
-        ended = await f.ended()
+        await f.until(lambda: has_outcomes(f, ended=TURNS))
+        ended = await f.count_outcomes()
         assert ended["answered"] == vendor.calls >= 9
         assert ended["refused"] == TURNS - vendor.calls > 0
         assert await f.money() == (vendor.billed, 0)
@@ -274,37 +274,39 @@ async def test_the_calls_of_killed_workers_are_paid_in_full_and_nothing_stays_re
     async with fleet(Vendor(lambda most: most), limit=FITS * 2000, max_tokens=200) as f:
         workers = await f.start(WORKERS)
         await f.all_speak()
-        await f.until(lambda: _full(f))
+        await f.until(lambda: is_full(f))
         for process in workers[1:]:
             _stop_hard(process)
-        await f.until(lambda: _broken(f))
+        await f.until(lambda: has_broken(f))
         broken = f.vendor.broken
         await f.start(WORKERS - 1)
         f.vendor.gate.set()
         # Another worker takes the turns over, and there is no money for a second call.
-        await f.until(lambda: _true(f, answered=FITS - broken, refused=TURNS - FITS + broken))
+        await f.until(
+            lambda: has_outcomes(f, answered=FITS - broken, refused=TURNS - FITS + broken)
+        )
         assert await f.money() == (f.limit - broken * 2000, broken * 2000)
-        await _holds_run_out(f.stores)
-        await f.until(lambda: _paid(f))
+        await expire_holds(f.stores)
+        await f.until(lambda: is_paid(f))
         assert f.vendor.billed == f.limit
         assert f.vendor.calls == FITS
 
 
-async def _true(f: Fleet, ended: int | None = None, **outcomes: int) -> bool:
-    found = await f.ended()
+async def has_outcomes(f: Fleet, ended: int | None = None, **outcomes: int) -> bool:
+    found = await f.count_outcomes()
     if ended is not None and sum(found.values()) != ended:
         return False
     return all(found[name] == count for name, count in outcomes.items())
 
 
-async def _full(f: Fleet) -> bool:
+async def is_full(f: Fleet) -> bool:
     """As many calls as fit are with the vendor, and all others were refused."""
-    return f.vendor.calls == FITS and await _true(f, refused=TURNS - FITS)
+    return f.vendor.calls == FITS and await has_outcomes(f, refused=TURNS - FITS)
 
 
-async def _broken(f: Fleet) -> bool:
+async def has_broken(f: Fleet) -> bool:
     return f.vendor.broken > 0
 
 
-async def _paid(f: Fleet) -> bool:
+async def is_paid(f: Fleet) -> bool:
     return await f.money() == (f.limit, 0)

@@ -162,7 +162,7 @@ async def worker(config: Path):
             await process.wait()
 
 
-def told(answers: list[dict]) -> list[str]:
+def list_texts(answers: list[dict]) -> list[str]:
     return [answer["text"] for answer in answers]
 
 
@@ -170,7 +170,7 @@ def told(answers: list[dict]) -> list[str]:
 async def test_a_failure_of_one_is_known_to_all_and_one_probe_ends_it(valkey_url, tmp_path):
     async with fleet(valkey_url, tmp_path) as site:
         vendor, (first, *others) = site.vendor, site.workers
-        assert told(await site.all_call()) == ["gpt-x"] * WORKERS
+        assert list_texts(await site.all_call()) == ["gpt-x"] * WORKERS
         assert vendor.calls == {"gpt-x": WORKERS}
 
         vendor.fails.add("gpt-x")
@@ -178,11 +178,13 @@ async def test_a_failure_of_one_is_known_to_all_and_one_probe_ends_it(valkey_url
         assert answer["text"] == "gpt-y"
         assert [attempt[:2] for attempt in answer["attempts"]] == [[MAIN, False], [BACKUP, True]]
         for _ in range(3):
-            assert told(await asyncio.gather(*(each.call() for each in others))) == ["gpt-y"] * 3
+            assert (
+                list_texts(await asyncio.gather(*(each.call() for each in others))) == ["gpt-y"] * 3
+            )
         assert vendor.calls["gpt-x"] == WORKERS + 1
 
         await end_cooldowns(site.stores)
-        assert told(await site.all_call()) == ["gpt-y"] * WORKERS
+        assert list_texts(await site.all_call()) == ["gpt-y"] * WORKERS
         assert vendor.calls["gpt-x"] == WORKERS + 2  # one probe, in vain
         (cooldown,) = await site.stores.health.list_cooldowns()
         assert (cooldown.failures, cooldown.reason) == (2, "server")
@@ -194,7 +196,7 @@ async def test_a_failure_of_one_is_known_to_all_and_one_probe_ends_it(valkey_url
         assert vendor.calls["gpt-x"] == WORKERS + 3
         vendor.let_go.set()
         assert (await site.held_call)["text"] == "gpt-x"
-        assert told(await site.all_call()) == ["gpt-x"] * WORKERS
+        assert list_texts(await site.all_call()) == ["gpt-x"] * WORKERS
         assert vendor.calls["gpt-x"] == 2 * WORKERS + 3
 
 
@@ -212,14 +214,14 @@ async def test_after_a_prober_was_killed_the_next_one_probes(valkey_url, tmp_pat
         await prober.process.wait()
         await asyncio.wait([site.held_call])
 
-        assert told(await site.all_call()) == ["gpt-y"] * 3
+        assert list_texts(await site.all_call()) == ["gpt-y"] * 3
         assert vendor.calls["gpt-x"] == 2
         await expire_probes(site.stores)
         await site.hold_a_probe()
         assert vendor.calls["gpt-x"] == 3
         vendor.let_go.set()
         assert (await site.held_call)["text"] == "gpt-x"
-        assert told(await site.all_call()) == ["gpt-x"] * 3
+        assert list_texts(await site.all_call()) == ["gpt-x"] * 3
 
 
 @in_turn
@@ -233,7 +235,7 @@ async def test_a_limited_key_rests_alone_in_all_processes(valkey_url, tmp_path):
                 await each.call(session)
                 for each, session in zip(site.workers, sessions, strict=True)
             ]
-            assert told(answers) == ["gpt-x"] * WORKERS
+            assert list_texts(answers) == ["gpt-x"] * WORKERS
         assert site.vendor.keys[limited] == 1
         assert site.vendor.keys[free] == 2 * WORKERS
         (cooldown,) = await site.stores.health.list_cooldowns()

@@ -76,8 +76,8 @@ async def test_a_conversation_goes_on_after_a_failover():
             "sentinel failover-timeout sigil-main 5000",
             sentinel=True,
         )
-        asked = redis.Redis(port=watch, decode_responses=True)
-        wait_until(lambda: _in_step(asked), within=20)
+        sentinel = redis.Redis(port=watch, decode_responses=True)
+        wait_until(lambda: _is_replicating(sentinel), within=20)
         nobody = free_port()  # a Sentinel that is away must not matter
         secret = "hunter2%3B%40%2Fhunter2"
         url = f"sentinel://:{secret}@127.0.0.1:{nobody};127.0.0.1:{watch}/sigil-main/0"
@@ -88,7 +88,7 @@ async def test_a_conversation_goes_on_after_a_failover():
                 await say(gateway, "c1", "before")
                 await until(gateway, "c1", "reply", within=15)
                 running[first].kill()
-                wait_until(lambda: _primary(asked) == second, within=20)
+                wait_until(lambda: _primary(sentinel) == second, within=20)
                 await say(gateway, "c1", "after")
                 await until(gateway, "c1", "reply", within=30, count=2)
                 texts = [str(event["text"]) for event in await events(gateway, "c1", "reply")]
@@ -97,7 +97,7 @@ async def test_a_conversation_goes_on_after_a_failover():
                 assert "hunter2" not in stack.log(role)
                 # Wake-ups go there too, not only what the sweep finds.
                 assert stack.log(role).count("Connected to sentinel://") >= 2
-        asked.close()
+        sentinel.close()
 
 
 def _primary(sentinel: redis.Redis) -> int:
@@ -105,6 +105,6 @@ def _primary(sentinel: redis.Redis) -> int:
     return int(address[1])
 
 
-def _in_step(sentinel: redis.Redis) -> bool:
+def _is_replicating(sentinel: redis.Redis) -> bool:
     replicas = sentinel.sentinel_slaves("sigil-main")
     return any(replica["master-link-status"] == "ok" for replica in replicas)

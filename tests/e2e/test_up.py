@@ -58,14 +58,14 @@ class Up:
         """The first address that it prints, once it is there."""
 
         def says() -> bool:
-            assert self.process.poll() is None, self.said
-            return "http://" in self.said and "Logs" in self.said
+            assert self.process.poll() is None, self.output
+            return "http://" in self.output and "Logs" in self.output
 
         wait_until(says, within=60)
-        return re.search(r"http://\S+", self.said)[0]
+        return re.search(r"http://\S+", self.output)[0]
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.out.read_text()
 
     def family(self) -> dict[int, str]:
@@ -164,7 +164,7 @@ def test_it_answers_and_ends_without_a_trace(up: Up):
     assert rss < 400
     assert ready < 6  # seconds of processor time, whatever else this machine does; 2.7 seen
     for word in ("web", "terminal", "echo/echo", str(up.folder / "data"), "Ctrl-C", "sigil.yaml"):
-        assert word in up.said
+        assert word in up.output
     assert len(up.family()) == 6
 
     began = time.monotonic()
@@ -191,7 +191,7 @@ def test_flower_runs_beside_it_if_asked_for(folder: Path):
         del os.environ["FLOWER_UNAUTHENTICATED_API"]
     try:
         up.ready()
-        assert "http://127.0.0.1:5555/" in up.said
+        assert "http://127.0.0.1:5555/" in up.output
         wait_until(lambda: len(flower_api("workers?refresh=1")) == 3, within=30, every=0.5)
         queues = [info["active_queues"] for info in flower_api("workers").values()]
         assert sorted(queue["name"] for (queue,) in queues) == [
@@ -203,7 +203,7 @@ def test_flower_runs_beside_it_if_asked_for(folder: Path):
         second.mkdir()
         refused = Up(second, "--flower")
         assert refused.process.wait(20) == 1
-        assert "--flower" in refused.said
+        assert "--flower" in refused.output
     finally:
         up.process.terminate()
         assert up.process.wait(20) == 0
@@ -216,8 +216,8 @@ def test_a_port_that_is_taken_is_said_at_once(folder: Path):
         taken.listen()
         up = Up(folder, GATEWAY__PORT=taken.getsockname()[1])
         assert up.process.wait(20) == 1
-        assert f"port {taken.getsockname()[1]}" in up.said
-    assert "Traceback" not in up.said
+        assert f"port {taken.getsockname()[1]}" in up.output
+    assert "Traceback" not in up.output
     assert up.family() == {}
 
 
@@ -227,9 +227,9 @@ def test_a_redis_that_is_not_there_is_said_and_nothing_is_left(folder: Path):
         port = closed.getsockname()[1]
         up = Up(folder, REDIS__URL=f"redis://:hunter2hunter2@127.0.0.1:{port}/0")
         assert up.process.wait(40) == 1
-    assert f"Redis at 127.0.0.1:{port} does not answer" in up.said
-    assert "hunter2" not in up.said
-    assert "Traceback" not in up.said
+    assert f"Redis at 127.0.0.1:{port} does not answer" in up.output
+    assert "hunter2" not in up.output
+    assert "Traceback" not in up.output
     assert up.family() == {}
 
 
@@ -245,10 +245,10 @@ def test_a_second_start_on_the_folder_is_refused(shared: Up):
 @pytest.mark.parametrize("words", ["worker agent", "sigil gateway", "valkey-server"])
 def test_a_role_that_dies_is_started_again(shared: Up, words: str):
     address = shared.ready()
-    restarts = shared.said.count("started again")
+    restarts = shared.output.count("started again")
     first = shared.child(words)
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: shared.said.count("started again") > restarts, within=10)
+    wait_until(lambda: shared.output.count("started again") > restarts, within=10)
     wait_until(lambda: any(words in c for p, c in shared.family().items() if p != first), within=10)
     shared.env["SIGIL_GATEWAY__PORT"] = address.rstrip("/").rpartition(":")[2]
     settings = load_settings(environ=shared.env)
@@ -262,7 +262,7 @@ def test_a_role_that_dies_is_started_again(shared: Up, words: str):
 
 def test_sigterm_ends_it_too_even_during_the_start(folder: Path):
     up = Up(folder)
-    wait_until(lambda: "Starting" in up.said, within=20)
+    wait_until(lambda: "Starting" in up.output, within=20)
     began = time.monotonic()
     up.process.terminate()
     assert up.process.wait(20) == 0

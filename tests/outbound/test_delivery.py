@@ -20,7 +20,7 @@ from tests.talking import Talk, another_worker, talk
 LONG = "\n\n".join(f"paragraph {i} " + "word " * 30 for i in range(4))
 
 
-async def notified(t: Talk, *texts: str) -> str:
+async def notify(t: Talk, *texts: str) -> str:
     """Puts messages on Ann's lane; returns the lane's key."""
     for text in texts:
         await t.gateway.notify(OutboundMessage("memory", "ann", text))
@@ -53,7 +53,7 @@ class Dying(MemoryChannel):
         return taken
 
 
-async def died(t: Talk, lane: str) -> None:
+async def crash_while_sending(t: Talk, lane: str) -> None:
     """A worker that is killed while the platform has the chunk."""
     assert isinstance(t.channel, Dying)
     worker = asyncio.create_task(t.gateway.deliver(lane))
@@ -67,7 +67,7 @@ async def died(t: Talk, lane: str) -> None:
     await expire_leases(t.stores)
 
 
-def dying(at: int, *, idempotent: bool = False, **settings: Any) -> Talk:
+def make_crashing_talk(at: int, *, idempotent: bool = False, **settings: Any) -> Talk:
     capabilities = Capabilities(max_chars=200, idempotent_send=idempotent)
     channel = Dying("memory", at, capabilities)
     t = talk(channels={"memory": channel}, **settings)
@@ -116,7 +116,7 @@ async def test_replies_go_to_where_the_words_came_from() -> None:
 
 async def test_a_pause_that_the_platform_asks_for_is_kept_and_so_is_the_order() -> None:
     t = talk()
-    lane = await notified(t, "one", "two")
+    lane = await notify(t, "one", "two")
     t.channel.fail_next(SendFailed("slow down", retry_after=30))
     await t.gateway.deliver(lane)
     assert t.texts == []
@@ -130,7 +130,7 @@ async def test_a_pause_that_the_platform_asks_for_is_kept_and_so_is_the_order() 
 
 async def test_a_retry_goes_on_where_it_failed() -> None:
     t = small()
-    await notified(t, LONG)
+    await notify(t, LONG)
     lane = t.woken.last(LaneKind.DELIVERY)
     original = t.channel.send
 
@@ -149,7 +149,7 @@ async def test_a_retry_goes_on_where_it_failed() -> None:
 
 async def test_after_five_tries_it_is_a_dead_letter_and_the_next_one_goes() -> None:
     t = talk()
-    await notified(t, "doomed", "fine")
+    await notify(t, "doomed", "fine")
     t.channel.fail_next(SendFailed("no"), times=5)
     await settle(t.gateway)
     assert t.texts == ["fine"]
@@ -164,7 +164,7 @@ async def test_after_five_tries_it_is_a_dead_letter_and_the_next_one_goes() -> N
 
 async def test_pauses_grow_between_tries() -> None:
     t = talk()
-    lane = await notified(t, "one")
+    lane = await notify(t, "one")
     t.channel.fail_next(SendFailed("no"), times=3)
     pauses = []
     for _ in range(3):
@@ -176,7 +176,7 @@ async def test_pauses_grow_between_tries() -> None:
 
 async def test_what_is_refused_is_dead_at_once() -> None:
     t = talk()
-    lane = await notified(t, "to nobody", "fine")
+    lane = await notify(t, "to nobody", "fine")
     t.channel.fail_next(SendRefused("the chat is gone"))
     await t.gateway.deliver(lane)
     assert t.texts == ["fine"]
@@ -196,7 +196,7 @@ async def test_a_channel_that_is_gone_is_a_dead_letter() -> None:
 
 async def test_a_sender_with_a_defect_is_given_up_after_its_strikes() -> None:
     t = talk()
-    await notified(t, "doomed", "fine")
+    await notify(t, "doomed", "fine")
     t.channel.fail_next(KeyError("a defect"), times=3)  # type: ignore[arg-type]  # that is the point
     await settle(t.gateway)
     assert t.texts == ["fine"]
@@ -207,8 +207,8 @@ async def test_a_send_that_hangs_does_not_hold_up_its_destination(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(delivery, "LONGEST_SEND_S", 0.02)
-    t = dying(at=1)
-    await notified(t, "one")
+    t = make_crashing_talk(at=1)
+    await notify(t, "one")
     await settle(t.gateway)
     assert t.texts == ["one", "one"], "its fate was unknown, so it was sent again"
 
@@ -217,9 +217,9 @@ async def test_a_send_that_hangs_does_not_hold_up_its_destination(
 
 
 async def test_an_unknown_chunk_is_sent_again_under_its_own_id() -> None:
-    t = dying(at=2)
-    lane = await notified(t, LONG)
-    await died(t, lane)
+    t = make_crashing_talk(at=2)
+    lane = await notify(t, LONG)
+    await crash_while_sending(t, lane)
     await settle(t.gateway)
     indexes = [chunk.index for chunk in t.channel.chunks]
     assert indexes == [0, 1, 1, *range(2, max(indexes) + 1)]
@@ -227,9 +227,9 @@ async def test_an_unknown_chunk_is_sent_again_under_its_own_id() -> None:
 
 
 async def test_an_unknown_chunk_is_held_where_that_is_wished() -> None:
-    t = dying(at=1, memory={"on_unknown": "hold"})
-    lane = await notified(t, "one", "two")
-    await died(t, lane)
+    t = make_crashing_talk(at=1, memory={"on_unknown": "hold"})
+    lane = await notify(t, "one", "two")
+    await crash_while_sending(t, lane)
     await settle(t.gateway)
     assert t.texts == ["one", "two"]
     (letter,) = await t.stores.messages.dead()
@@ -237,9 +237,9 @@ async def test_an_unknown_chunk_is_held_where_that_is_wished() -> None:
 
 
 async def test_where_the_platform_knows_the_id_it_is_always_sent_again() -> None:
-    t = dying(at=1, idempotent=True, memory={"on_unknown": "hold"})
-    lane = await notified(t, "one")
-    await died(t, lane)
+    t = make_crashing_talk(at=1, idempotent=True, memory={"on_unknown": "hold"})
+    lane = await notify(t, "one")
+    await crash_while_sending(t, lane)
     await settle(t.gateway)
     assert t.texts == ["one", "one"]
     assert len({chunk.id for chunk in t.channel.chunks}) == 1
@@ -250,7 +250,7 @@ async def test_where_the_platform_knows_the_id_it_is_always_sent_again() -> None
 async def test_a_lost_answer_is_unknown_too(wish: str, sent: list[str]) -> None:
     t = talk(memory={"on_unknown": wish})
     t.channel.fail_next(SendFailed("cut off", outcome_unknown=True), taken=True)
-    await notified(t, "one")
+    await notify(t, "one")
     await settle(t.gateway)
     assert t.texts == sent
     assert len(await t.stores.messages.dead()) == (wish == "hold")
@@ -258,7 +258,7 @@ async def test_a_lost_answer_is_unknown_too(wish: str, sent: list[str]) -> None:
 
 async def test_nothing_is_sent_once_the_lease_is_gone() -> None:
     t = small()
-    lane = await notified(t, LONG)
+    lane = await notify(t, LONG)
     original = t.channel.send
 
     async def lose_it(chunk: Chunk) -> str | None:

@@ -15,16 +15,16 @@ from tests.talking import SlowProvider, Talk, another_worker, talk
 LIVE = Capabilities(live=True)
 
 
-async def shown(stores: Stores, chat: str = "memory:ann") -> list[dict[str, Any]]:
+async def read_log(stores: Stores, chat: str = "memory:ann") -> list[dict[str, Any]]:
     return [dict(event.data) for event in await stores.chats.read(chat)]
 
 
-async def drafts(t: Talk) -> list[str]:
-    return [event["text"] for event in await shown(t.stores) if event["type"] == "draft"]
+async def read_drafts(t: Talk) -> list[str]:
+    return [event["text"] for event in await read_log(t.stores) if event["type"] == "draft"]
 
 
-async def until_drafted(t: Talk, text: str) -> None:
-    while await drafts(t) != [text]:
+async def wait_for_draft(t: Talk, text: str) -> None:
+    while await read_drafts(t) != [text]:
         await asyncio.sleep(0.005)
 
 
@@ -34,8 +34,8 @@ async def test_people_see_their_words_and_the_answer_as_it_grows() -> None:
     await t.write("hello")
     session = await t.routed()
     turn = asyncio.create_task(t.gateway.turn(session))
-    await until_drafted(t, "so far")
-    assert [event["type"] for event in await shown(t.stores)] == ["user", "draft"]
+    await wait_for_draft(t, "so far")
+    assert [event["type"] for event in await read_log(t.stores)] == ["user", "draft"]
     slow.release.set()
     await turn
 
@@ -43,7 +43,7 @@ async def test_people_see_their_words_and_the_answer_as_it_grows() -> None:
 async def test_a_channel_that_is_not_live_has_no_log() -> None:
     t = talk()
     await t.say("hello")
-    assert await shown(t.stores) == []
+    assert await read_log(t.stores) == []
 
 
 async def test_a_worker_that_was_replaced_draws_no_more() -> None:
@@ -52,16 +52,16 @@ async def test_a_worker_that_was_replaced_draws_no_more() -> None:
     await t.write("hello")
     session = await t.routed()
     stale = asyncio.create_task(t.gateway.turn(session))
-    await until_drafted(t, "so far")
+    await wait_for_draft(t, "so far")
     await expire_leases(t.stores)
     fresh_slow = SlowProvider(words="anew")
     t.provider = fresh_slow
     later = another_worker(t)
     fresh = asyncio.create_task(later.gateway.turn(session))
-    await until_drafted(t, "anew")
+    await wait_for_draft(t, "anew")
     slow.release.set()
     await stale
-    assert await drafts(t) == ["anew"]
+    assert await read_drafts(t) == ["anew"]
     fresh_slow.release.set()
     await fresh
 
@@ -69,16 +69,16 @@ async def test_a_worker_that_was_replaced_draws_no_more() -> None:
 async def test_a_restart_replaces_the_draft(stores: Stores) -> None:
     draft = Draft(stores.chats, "web:c", "t", 5)
     draft.add("half an answer")
-    await _written(stores, "half an answer")
+    await wait_for_text(stores, "half an answer")
     draft.restart()
     draft.add("anew")
-    await _written(stores, "anew")
+    await wait_for_text(stores, "anew")
     await draft.close()
-    assert len(await shown(stores, "web:c")) == 1
+    assert len(await read_log(stores, "web:c")) == 1
 
 
-async def _written(stores: Stores, text: str) -> None:
-    while [event["text"] for event in await shown(stores, "web:c")] != [text]:
+async def wait_for_text(stores: Stores, text: str) -> None:
+    while [event["text"] for event in await read_log(stores, "web:c")] != [text]:
         await asyncio.sleep(0.005)
 
 
@@ -87,8 +87,8 @@ async def test_many_deltas_are_few_writes(stores: Stores) -> None:
     for number in range(500):
         draft.add(f"{number} ")
         await asyncio.sleep(0)
-    await _written(stores, draft.text)
-    (event,) = await shown(stores, "web:c")
+    await wait_for_text(stores, draft.text)
+    (event,) = await read_log(stores, "web:c")
     assert event["revision"] < 20
     await draft.close()
 
@@ -100,7 +100,7 @@ async def test_the_reply_ends_the_draft_for_good(stores: Stores) -> None:
     await chats.show("web:c", "id.0", reply)
     await chats.show("web:c", "id.0", reply)
     assert not await chats.draft("web:c", "t", 2, 1, "late")
-    assert await shown(stores, "web:c") == [reply]
+    assert await read_log(stores, "web:c") == [reply]
 
 
 async def test_a_store_that_fails_costs_the_draft_and_not_the_turn() -> None:
@@ -152,4 +152,4 @@ async def test_the_log_of_a_conversation_reads_in_order() -> None:
     await t.write("one")
     await settle(t.gateway)
     await t.write("two")
-    assert [e["text"] for e in await shown(t.stores) if e["type"] == "user"] == ["one", "two"]
+    assert [e["text"] for e in await read_log(t.stores) if e["type"] == "user"] == ["one", "two"]
