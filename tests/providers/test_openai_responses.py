@@ -120,12 +120,12 @@ async def test_a_conversation_is_sent_as_items(
 
 def test_openais_own_servers_are_asked_for_responses_others_for_chat_completions() -> None:
     def api_of(**how: str) -> str:
-        return type(OpenAIProvider(api_key="k", **how)._api).__name__
+        return OpenAIProvider(api_key="k", **how)._api.path
 
-    assert api_of() == "ResponsesApi"
-    assert api_of(base_url="https://eu.api.openai.com/v1") == "ResponsesApi"
-    assert api_of(base_url="https://openai.example.com/v1") == "ChatApi"
-    assert api_of(api="chat") == "ChatApi"
+    assert api_of() == "/responses"
+    assert api_of(base_url="https://eu.api.openai.com/v1") == "/responses"
+    assert api_of(base_url="https://openai.example.com/v1") == "/chat/completions"
+    assert api_of(api="chat") == "/chat/completions"
 
 
 # What comes back

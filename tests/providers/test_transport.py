@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from sigil.http import aiohttp_transport
 from sigil.http.aiohttp_transport import AiohttpClient
-from sigil.http.transport import http_client
+from sigil.http.transport import make_http_client
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n"
 HELLO = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
@@ -96,7 +96,7 @@ async def serving(reply: Reply, context: ssl.SSLContext | None = None) -> AsyncI
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    made = http_client(SOON)
+    made = make_http_client(SOON)
     yield made
     await made.aclose()
 
@@ -262,7 +262,7 @@ async def test_closing_the_client_ends_all_connections():
         await connection.gone()
         raise ConnectionError
 
-    client = http_client(SOON)
+    client = make_http_client(SOON)
     async with serving(reply) as server:
         request = client.build_request("GET", server.url())
         await client.send(request, stream=True)
@@ -519,7 +519,7 @@ def certificate(folder: Path, host: str) -> tuple[Path, ssl.SSLContext]:
 async def test_a_server_that_the_system_trusts_is_spoken_to(tmp_path, monkeypatch):
     file, context = certificate(tmp_path, "127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    async with http_client(SOON) as client, serving(hello, context) as server:
+    async with make_http_client(SOON) as client, serving(hello, context) as server:
         assert (await client.get(server.url("https"))).text == "hello"
 
 
@@ -529,7 +529,7 @@ async def test_a_server_that_cannot_prove_who_it_is_gets_no_request(tmp_path, mo
     file, context = certificate(tmp_path / "used", host)
     # One whose name is another is trusted as such, but is not the one that was asked for.
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted if host == "127.0.0.1" else file))
-    async with http_client(SOON) as client, serving(hello, context) as server:
+    async with make_http_client(SOON) as client, serving(hello, context) as server:
         with pytest.raises(httpx2.ConnectError, match="certificate"):
             await client.get(server.url("https"))
         assert server.requests == []
@@ -542,7 +542,7 @@ async def test_proxies_of_the_environment_are_used_where_they_are_wanted(monkeyp
     async with serving(reply) as proxy, serving(hello) as server:
         monkeypatch.setenv("HTTP_PROXY", f"http://user:pass@127.0.0.1:{proxy.port}")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        async with http_client(SOON) as client:
+        async with make_http_client(SOON) as client:
             assert (await client.get("http://vendor.example/v1")).text == "proxy"
             assert (await client.get(server.url())).text == "hello"
         (seen,) = proxy.requests

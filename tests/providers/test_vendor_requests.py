@@ -11,7 +11,8 @@ import pytest
 
 from sigil.errors import ErrorKind
 from sigil.providers import ChatEvent, EventType, Message, Provider, ToolCall, ToolDefinition
-from sigil.providers.shared.vendor import clean, retry_after
+from sigil.providers.shared.http_status import read_retry_after
+from sigil.providers.shared.redaction import redact
 from tests.providers.asking import collected, failure, text_of
 from tests.providers.exchange import TEXT
 from tests.providers.fault_server import fault_server
@@ -144,19 +145,19 @@ async def test_a_tools_schema_has_what_vendors_insist_on(
     ],
 )
 def test_how_long_to_wait_is_taken_with_care(value: str, seconds: float | None) -> None:
-    assert retry_after({"retry-after": value}) == seconds
+    assert read_retry_after({"retry-after": value}) == seconds
 
 
 @pytest.mark.parametrize(
     ("value", "seconds"), [("1500", 1.5), ("nan", None), ("inf", 86400.0), ("-1", 0.0), ("x", None)]
 )
 def test_milliseconds_are_taken_with_care(value: str, seconds: float | None) -> None:
-    assert retry_after({"retry-after-ms": value, "retry-after": "7"}) == seconds
+    assert read_retry_after({"retry-after-ms": value, "retry-after": "7"}) == seconds
 
 
 def test_a_vendors_words_drive_no_terminal() -> None:
     words = "\x1b[31mred\x1b]0;owned\x07 \u202eback\u202c \x9b2J\r\n\u2028 end"
-    assert clean(words) == "[31mred]0;owned back 2J end"
+    assert redact(words) == "[31mred]0;owned back 2J end"
 
 
 async def ended(provider: Provider, **fields: Any) -> ChatEvent:
