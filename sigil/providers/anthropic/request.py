@@ -9,7 +9,7 @@ from typing import cast
 from sigil.conversation import Image, Message
 from sigil.providers.anthropic.options import MIN_THINKING_BUDGET, AnthropicOptions
 from sigil.providers.base import ChatRequest, ModelInfo
-from sigil.providers.shared.json_fields import Json
+from sigil.providers.shared.json_fields import Json, read_object
 from sigil.providers.shared.native import decode_native
 from sigil.providers.shared.pictures import read_data_url
 from sigil.providers.shared.tools import ToolNames, complete_schema
@@ -162,7 +162,7 @@ def _build_answer(
     message: Message, model: str, names: ToolNames, keep_thoughts: bool
 ) -> list[Json]:
     native = decode_native(message, API, model)
-    if isinstance(native, list) and native and all(map(_is_block, native)):
+    if isinstance(native, list) and native and all("type" in read_object(b) for b in native):
         return [block for block in native if keep_thoughts or block["type"] not in _THOUGHTS]
     blocks: list[Json] = []
     if message.content.strip():
@@ -177,10 +177,6 @@ def _build_answer(
         for call in message.tool_calls
     ]
     return blocks
-
-
-def _is_block(value: object) -> bool:
-    return isinstance(value, dict) and "type" in value
 
 
 def _clean_id(call_id: str) -> str:

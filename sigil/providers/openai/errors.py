@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from sigil.errors import ErrorKind, ProviderError
@@ -57,6 +58,7 @@ _REQUEST_FAULTS = frozenset(
         "image_file_not_found",
     }
 )
+_ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 
 def translate_error(
@@ -96,7 +98,7 @@ def translate_refusal(
     fields = inner if isinstance(inner, dict) else {"message": inner}
     message = read_text(fields.get("message")) or f"an error without a message ({status})"
     codes = [str(fields[name]) for name in ("code", "type") if fields.get(name) is not None]
-    status = status or next((int(code) for code in codes if _is_error_status(code)), None)
+    status = status or next((int(code) for code in codes if _ERROR_STATUS.fullmatch(code)), None)
     kind = next((_KIND_OF_CODE[code] for code in codes if code in _KIND_OF_CODE), None)
     if kind is None:
         default = 500 if _REQUEST_FAULTS.isdisjoint(codes) else 400
@@ -109,7 +111,3 @@ def translate_refusal(
         request_id=headers.get("x-request-id") or request_id,
         retry_after=read_retry_after(headers),
     )
-
-
-def _is_error_status(code: str) -> bool:
-    return len(code) == 3 and code.isascii() and code.isdigit() and code[0] in "45"

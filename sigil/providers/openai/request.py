@@ -61,9 +61,11 @@ def encode_arguments(call: ToolCall) -> str:
     return json.dumps(dict(call.arguments), ensure_ascii=False)
 
 
-def read_address(image: Image) -> str:
-    """The picture's address. Raises `CannotSend` if it is neither public nor the picture itself:
-    a server on our network must not be made to fetch it."""
+def check_address(image: Image) -> str:
+    """Returns the address of a picture if it is public or holds the picture itself.
+
+    Raises `CannotSend` for any other: a server on our network must not be made to fetch it.
+    """
     if image.url[:6].lower() == "https:" or image.url[:11].lower() == "data:image/":
         return image.url
     raise CannotSend("a picture is neither at an https: address nor in a data: URL")

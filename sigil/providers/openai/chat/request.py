@@ -8,8 +8,8 @@ from sigil.providers.openai.options import OpenAIOptions
 from sigil.providers.openai.request import (
     CallIds,
     build_common_fields,
+    check_address,
     encode_arguments,
-    read_address,
 )
 from sigil.providers.shared.json_fields import Json
 from sigil.providers.shared.native import decode_native
@@ -76,7 +76,7 @@ def _build_message(message: Message, names: ToolNames, ids: CallIds) -> Json:
     if message.images:
         text = [{"type": "text", "text": message.content}] if message.content else []
         pictures = [
-            {"type": "image_url", "image_url": {"url": read_address(image)}}
+            {"type": "image_url", "image_url": {"url": check_address(image)}}
             for image in message.images
         ]
         wire["content"] = [*text, *pictures]

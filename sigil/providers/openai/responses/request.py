@@ -8,8 +8,8 @@ from sigil.providers.openai.options import OpenAIOptions
 from sigil.providers.openai.request import (
     CallIds,
     build_common_fields,
+    check_address,
     encode_arguments,
-    read_address,
 )
 from sigil.providers.shared.json_fields import Json
 from sigil.providers.shared.native import decode_native
@@ -96,7 +96,7 @@ def _build_content(message: Message) -> str | list[Json]:
         return message.content
     text = [{"type": "input_text", "text": message.content}] if message.content else []
     pictures = [
-        {"type": "input_image", "image_url": read_address(image), "detail": "auto"}
+        {"type": "input_image", "image_url": check_address(image), "detail": "auto"}
         for image in message.images
     ]
     return [*text, *pictures]
