@@ -23,7 +23,7 @@ from sigil.providers.chain.health import Health
 from sigil.providers.google import GoogleProvider
 from sigil.providers.model_request import Budget
 from sigil.providers.openai import OpenAIProvider
-from sigil.providers.openai.options import Options
+from sigil.providers.openai.options import OpenAIOptions
 from sigil.providers.openai.servers import COMPATIBLE
 from sigil.testing import fake_stores
 from sigil.web.ops.metrics import Metrics
@@ -166,7 +166,7 @@ def test_every_option_of_a_provider_is_in_the_guide():
     ):
         taken = set(inspect.signature(provider).parameters) - ours
         if provider is OpenAIProvider:
-            taken |= set(Options.model_fields)
+            taken |= set(OpenAIOptions.model_fields)
         assert set(first_cells(section(f"Options of `{name}`"))) == taken
 
 

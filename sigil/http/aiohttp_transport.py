@@ -1,8 +1,11 @@
 """httpx2 over aiohttp, whose parser is written in C.
 
-The SDKs make their requests with httpx2, whose own transport more than doubles what a token of a
-stream costs (docs/decisions/0006-http-transport.md). Redirects, cookies, decoding and
-credentials stay httpx2's business.
+    SDK ──► httpx2.AsyncClient ──► AiohttpTransport ──► aiohttp ──► socket
+            redirects, cookies,     deadlines, errors    pool, TLS,
+            decoding, credentials   in httpx2's terms    parser
+
+The SDKs make their requests with httpx2, whose own transport more than doubles the cost of a
+token in a stream (docs/decisions/0006-http-transport.md).
 """
 
 from __future__ import annotations
@@ -21,8 +24,8 @@ import httpx2
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
-# The first that fits. Of a request whose connection was never made nobody saw anything; the
-# providers tell that from `ConnectError` and `ConnectTimeout`.
+# The first match counts. `ConnectError` and `ConnectTimeout` mean that no connection was made, so
+# that the server cannot have seen the request: what a failed call may cost depends on it.
 _ERRORS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
     (aiohttp.ConnectionTimeoutError, httpx2.ConnectTimeout),
     (aiohttp.ServerTimeoutError, httpx2.ReadTimeout),
@@ -35,7 +38,7 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
     (aiohttp.ClientError, httpx2.TransportError),
     (HttpProcessingError, httpx2.RemoteProtocolError),
 )
-# All that aiohttp would add by itself, and httpx2 has set or left out on purpose.
+# aiohttp would add these by itself. httpx2 has set them, or left them out on purpose.
 _OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _MAX_HEADER = 64 * 1024
 # The longest answers of today, 128,000 tokens in an event each, have about half of it.
@@ -45,11 +48,11 @@ _FOREVER = 24 * 3600.0
 
 class AiohttpClient(httpx2.AsyncClient):
     """A client over aiohttp. Where the environment asks for a proxy, httpx2's own transport is
-    used, which knows all kinds of them."""
+    used, which knows all kinds of proxies."""
 
     def _init_transport(self, *_: Any, **given: Any) -> httpx2.AsyncBaseTransport:
-        # The SDKs' own clients over aiohttp do it here too: with the argument `transport` httpx2
-        # would not look for proxies.
+        # The SDKs' own clients over aiohttp override the same method: if a transport were passed
+        # to the constructor, httpx2 would not look for proxies.
         context = httpx2.create_ssl_context(given["verify"], trust_env=given["trust_env"])
         return AiohttpTransport(context, given["limits"])
 
@@ -57,8 +60,8 @@ class AiohttpClient(httpx2.AsyncClient):
 class AiohttpTransport(httpx2.AsyncBaseTransport):
     """A pool of connections, used from one event loop. HTTP/1.1; no proxies of its own.
 
-    Deadlines are those of the request. Waiting for the pool and connecting share one, of both
-    together; if it runs out, the error is `ConnectTimeout`.
+    Deadlines come with each request. Waiting for the pool and connecting share one deadline, the
+    sum of both; if it runs out, the error is `ConnectTimeout`.
     """
 
     def __init__(self, context: ssl.SSLContext, limits: httpx2.Limits) -> None:
@@ -66,52 +69,54 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         self._context = context
         self._limits = limits
         self._session: aiohttp.ClientSession | None = None
-        self._answers: WeakSet[aiohttp.ClientResponse] = WeakSet()
+        self._responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Returns when the answer's head is there. Raises `httpx2.TransportError`."""
+        """Returns as soon as the response's head has come. Raises `httpx2.TransportError`."""
         if self._session is None:
-            self._session = self._opened()
+            self._session = self._open_session()
         body = await request.aread()
         headers = request.headers.multi_items()
-        with _translated():
-            answer = await _answered(
+        url = request.url
+        with _translate_errors():
+            response = await _send_request(
                 self._session,
                 request.extensions.get("timeout", {}),
                 method=request.method,
-                url=_address(request.url),
-                # The body is here whole, and aiohttp knows its length.
+                # Without its credentials: httpx2 has made a header of them.
+                url=f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}",
+                # The whole body is here, and aiohttp knows its length.
                 headers=[pair for pair in headers if pair[0].lower() != "transfer-encoding"],
                 # aiohttp warns of large bodies unless they are files, which it sends in pieces.
                 data=io.BytesIO(body) if body else None,
                 allow_redirects=False,
             )
-        self._answers.add(answer)
+        self._responses.add(response)
         return httpx2.Response(
-            answer.status,
-            headers=list(answer.raw_headers),
-            stream=_Body(answer),
+            response.status,
+            headers=list(response.raw_headers),
+            stream=_Body(response),
             extensions={
                 "http_version": b"HTTP/1.1",
-                "reason_phrase": (answer.reason or "").encode("ascii", "ignore"),
+                "reason_phrase": (response.reason or "").encode("ascii", "ignore"),
             },
         )
 
     async def aclose(self) -> None:
-        """Closes all connections, those in use too."""
+        """Closes all connections, including those in use."""
         session, self._session = self._session, None
-        # aiohttp would leave whoever reads one waiting until its deadline.
-        for answer in list(self._answers):
-            answer.close()
+        # aiohttp would leave readers waiting until their deadline.
+        for response in list(self._responses):
+            response.close()
         if session is not None:
             await session.close()
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _open_session(self) -> aiohttp.ClientSession:
         keep = self._limits.keepalive_expiry
         connector = _Connector(
             limit=self._limits.max_connections or 0,
             ssl=self._context,
-            # The system's own, whatever else is installed.
+            # The system's resolver, whatever else is installed.
             resolver=aiohttp.ThreadedResolver(),
             keepalive_timeout=_FOREVER if keep is None else keep,
         )
@@ -128,34 +133,35 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 class _Connector(aiohttp.TCPConnector):
     """Makes connections of `_Connection`."""
 
-    def __init__(self, **given: Any) -> None:
-        super().__init__(**given)
-        made: type[ResponseHandler] = _Connection
-        self._factory = functools.partial(made, loop=self._loop)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        connection: type[ResponseHandler] = _Connection
+        self._factory = functools.partial(connection, loop=self._loop)
 
 
 class _Connection(ResponseHandler):
-    """Tells who reads a body when the parser gives up on it: aiohttp 3.14 leaves them waiting."""
+    """Passes an error of the parser on to the reader of the body. aiohttp 3.14 leaves the reader
+    waiting."""
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
-        """Passes an error of the parser on."""
+        """Passes the error on."""
         super().set_exception(exc, *cause)
         if isinstance(exc, HttpProcessingError) and self._payload is not None:
             self._payload.set_exception(exc)
 
 
 class _Body(httpx2.AsyncByteStream):
-    """The answer's body: each piece is all that has come since the last one. Raises
-    `httpx2.DecodingError` for one that is longer than any answer, as readers may keep it all."""
+    """The response's body; each piece is all that has come since the last one. Raises
+    `httpx2.DecodingError` if it is longer than any answer, since readers may keep all of it."""
 
-    def __init__(self, answer: aiohttp.ClientResponse) -> None:
-        self._answer = answer
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._answer.content
+        content = self._response.content
         size = 0
         try:
-            with _translated():
+            with _translate_errors():
                 while piece := await content.readany():
                     size += len(piece)
                     if size > MAX_BODY:
@@ -170,21 +176,21 @@ class _Body(httpx2.AsyncByteStream):
             await self.aclose()
 
     async def aclose(self) -> None:
-        # Of a body that was read to its end the connection is back in the pool by now.
-        self._answer.close()
+        # If the body was read to its end, the connection is back in the pool by now.
+        self._response.close()
 
 
-async def _answered(
+async def _send_request(
     session: aiohttp.ClientSession, seconds: dict[str, float | None], **request: Any
 ) -> aiohttp.ClientResponse:
-    connect = _sum(seconds.get("pool"), seconds.get("connect"))
+    connect = _add_deadlines(seconds.get("pool"), seconds.get("connect"))
     write, read = seconds.get("write"), seconds.get("read")
     timeout = aiohttp.ClientTimeout(
         total=None, connect=connect, sock_connect=seconds.get("connect"), sock_read=read
     )
     try:
-        # aiohttp has a deadline for all but the writing: if this one is met, it was that.
-        async with asyncio.timeout(_sum(connect, write, read)):
+        # aiohttp has a deadline for everything but writing. If this one runs out, it was that.
+        async with asyncio.timeout(_add_deadlines(connect, write, read)):
             return await session.request(timeout=timeout, **request)
     except aiohttp.ServerTimeoutError:
         raise
@@ -192,17 +198,13 @@ async def _answered(
         raise httpx2.WriteTimeout("the request could not be sent in time") from error
 
 
-def _sum(*seconds: float | None) -> float | None:
+def _add_deadlines(*seconds: float | None) -> float | None:
+    """The sum, or None (no deadline) if one of them is None."""
     return None if None in seconds else sum(each for each in seconds if each is not None)
 
 
-def _address(url: httpx2.URL) -> str:
-    """The address without its credentials: httpx2 has made a header of them."""
-    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
-
-
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, HttpProcessingError) as error:

@@ -1,14 +1,22 @@
-"""Reads an answer off server-sent events (https://html.spec.whatwg.org/#server-sent-events).
+"""Reads server-sent events (https://html.spec.whatwg.org/#server-sent-events).
 
-The SDKs have readers of their own, which hand every event through several generators; and they
-hand out one event at a time, so that what has come at once is taken apart and put together again.
+    read from the connection ──► EventReader.feed ──► data of each event ──► take ──► text
+         b"data: {…}\\n\\nda"          cuts the stream         "{…}"           caller     joined
+
+A read of the connection returns all the bytes that have arrived, whatever the events in them:
+half an event, or forty if the process was busy. `read_texts` yields one text for each read, so that
+a reader that has fallen behind catches up in fewer, larger steps.
+
+The vendors' SDKs have readers of their own. They pass every event through several generators and
+hand out one at a time, which costs more than everything else that is done for a token
+(docs/decisions/0006-http-transport.md).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
@@ -17,33 +25,38 @@ if TYPE_CHECKING:
 
 _MAX_ERROR_BODY = 64 * 1024
 _MAX_EVENT = 16 * 1024 * 1024
-# How long the end of a complete answer may take, so that its connection can be used again.
+# How long we wait for the end of the body after a complete answer. Only a connection whose body
+# was read to its end can be used again.
 _LINGER_S = 0.2
 _END = b"\n\n"
-_MARK = b"\xef\xbb\xbf"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-class Events:
-    """Takes a stream apart. Only the data of events is given out: all vendors say in it what kind
-    of event it is."""
+class EventReader:
+    """Cuts one stream into events and gives out their data. Names and ids of events are left out:
+    what model vendors send says in the data what kind of event it is."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
         self._begun = False
 
     def feed(self, piece: bytes) -> Iterator[str]:
-        """The data of the events that end in this piece. Raises `ValueError` for one that is no
-        UTF-8 or does not end."""
+        """Yields the data of the events that this piece completes.
+
+        Raises `ValueError` for an event that is not UTF-8 or grows too long, after the data of
+        the events before it.
+        """
         rest = self._rest
         if b"\r" in piece or rest.endswith(b"\r"):
-            piece = self._with_plain_ends(piece)
-        looked_at = max(0, len(rest) - 1)
+            piece = self._normalize_line_ends(piece)
+        # The first half of an end may be there already; what comes before it was searched.
+        searched = max(0, len(rest) - 1)
         rest += piece
-        if not self._begun and len(rest) >= len(_MARK):
+        if not self._begun and len(rest) >= len(_BYTE_ORDER_MARK):
             self._begun = True
-            if rest.startswith(_MARK):
-                del rest[: len(_MARK)]
-        end = rest.rfind(_END, looked_at)
+            if rest.startswith(_BYTE_ORDER_MARK):
+                del rest[: len(_BYTE_ORDER_MARK)]
+        end = rest.rfind(_END, searched)
         if end < 0:
             if len(rest) > _MAX_EVENT:
                 raise ValueError("an event that does not end")
@@ -51,11 +64,12 @@ class Events:
         blocks = bytes(rest[:end]).split(_END)
         del rest[: end + len(_END)]
         for block in blocks:
-            if data := _data_of(block.decode()):
+            if data := _read_data(block.decode()):
                 yield data
 
-    def _with_plain_ends(self, piece: bytes) -> bytes:
-        """A carriage return at the end may be half of a line's end: it waits."""
+    def _normalize_line_ends(self, piece: bytes) -> bytes:
+        """Lines may end with CR, LF or both. A CR at the end of the piece may be half of a CRLF,
+        so it is kept back until the next piece shows what it is."""
         if self._rest.endswith(b"\r"):
             self._rest.pop()
             piece = b"\r" + piece
@@ -65,39 +79,40 @@ class Events:
         return piece + b"\r" if half else piece
 
 
-async def texts(
-    response: httpx2.Response, take: Callable[[str], str], done: Callable[[], bool]
+async def read_texts(
+    response: httpx2.Response, take: Callable[[str], str], is_over: Callable[[], bool]
 ) -> AsyncGenerator[str, None]:
-    """The text that `take` finds in the events' data, once for each read of the connection that
-    has events; it may be empty. `take` is given none after one for which `done` says that nothing
-    more is to come.
+    """Passes the data of each event to `take`, which returns the text in it, and yields the texts
+    of one read of the connection as one. It may be empty: something came, but no text.
 
-    Ends there or with the body. What `take` raises comes after the text before it, and so does
-    `httpx2.TransportError` if the connection breaks.
+    Ends with the body, or when `is_over` says after an event that nothing more is to come. What
+    `take` raises is passed on after the text before it. So is `httpx2.TransportError` if the
+    connection breaks.
     """
-    events = Events()
-    async with aclosing(_pieces(response)) as pieces:
+    encoded = response.headers.get("content-encoding", "identity") != "identity"
+    reader = EventReader()
+    async with aclosing(response.aiter_bytes() if encoded else response.aiter_raw()) as pieces:
         async for piece in pieces:
-            said: str | None = None
+            text: str | None = None
             try:
-                for data in events.feed(piece):
-                    said = (said or "") + take(data)
-                    if done():
+                for data in reader.feed(piece):
+                    text = (text or "") + take(data)
+                    if is_over():
                         break
             except Exception:
-                if said:
-                    yield said
+                if text:
+                    yield text
                 raise
-            if said is not None:
-                yield said
-            if done():
-                await _drained(pieces)
+            if text is not None:
+                yield text
+            if is_over():
+                await _drain(pieces)
                 return
 
 
-async def body_of(response: httpx2.Response) -> object:
-    """The JSON that came where a stream was due, or as much of it as an error may be long.
-    Raises `ValueError` for what is none."""
+async def read_json_body(response: httpx2.Response) -> object:
+    """The JSON body of a response that should have been a stream; at most 64 KB of it are read.
+    Raises `ValueError` if it is not JSON."""
     body = bytearray()
     async for part in response.aiter_bytes():
         body += part
@@ -106,20 +121,17 @@ async def body_of(response: httpx2.Response) -> object:
     return json.loads(body)
 
 
-def _pieces(response: httpx2.Response) -> AsyncGenerator[bytes, None]:
-    encoded = response.headers.get("content-encoding", "identity") != "identity"
-    return response.aiter_bytes() if encoded else response.aiter_raw()
-
-
-async def _drained(pieces: AsyncIterator[bytes]) -> None:
+async def _drain(pieces: AsyncGenerator[bytes, None]) -> None:
+    """Reads the rest of the body, so that the connection goes back to the pool. Whatever goes
+    wrong with it takes nothing from the answer, which is complete."""
     with suppress(Exception):
         async with asyncio.timeout(_LINGER_S):
             async for _ in pieces:
                 pass
 
 
-def _data_of(block: str) -> str:
-    """The event's data, empty if it has none."""
+def _read_data(block: str) -> str:
+    """The data of an event, empty if it has none."""
     if block.startswith("data: ") and "\n" not in block:
         return block[6:]
     lines = [line[5:].removeprefix(" ") for line in block.split("\n") if line.startswith("data:")]

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 
-from sigil.http.transport import http_client
+from sigil.http.transport import make_http_client
 from tests.http.server import SOON
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    client = http_client(SOON)
+    client = make_http_client(SOON)
     yield client
     await client.aclose()
 

@@ -11,7 +11,7 @@ import pytest
 
 from sigil.http import aiohttp_transport
 from sigil.http.aiohttp_transport import AiohttpClient
-from sigil.http.transport import http_client
+from sigil.http.transport import make_http_client
 from tests.http.server import CHUNKED, SOON, run_server, say_hello
 
 
@@ -152,7 +152,7 @@ async def test_closing_the_client_ends_all_connections():
         await connection.until_gone()
         raise ConnectionError
 
-    client = http_client(SOON)
+    client = make_http_client(SOON)
     async with run_server(reply) as server:
         request = client.build_request("GET", server.url())
         await client.send(request, stream=True)

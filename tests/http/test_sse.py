@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.http.sse import Events, texts
+from sigil.http.sse import EventReader, read_texts
 
 # From the specification's examples and rules: https://html.spec.whatwg.org/#server-sent-events
 EXAMPLES = {
@@ -28,7 +28,7 @@ EXAMPLES = {
 
 
 def feed(pieces: Iterable[bytes]) -> list[str]:
-    events = Events()
+    events = EventReader()
     return [data for piece in pieces for data in events.feed(piece)]
 
 
@@ -54,14 +54,14 @@ def test_written_events_are_read(written, line_end, draw):
 
 
 def test_an_event_is_given_out_as_soon_as_it_has_ended():
-    events = Events()
+    events = EventReader()
     assert list(events.feed(b"data: a\n")) == []
     assert list(events.feed(b"\ndata: b")) == ["a"]
     assert list(events.feed(b"\n\n")) == ["b"]
 
 
 def test_bytes_that_are_not_text_are_refused_after_the_events_before():
-    events = Events().feed(b"data: a\n\ndata: \xff\n\n")
+    events = EventReader().feed(b"data: a\n\ndata: \xff\n\n")
     assert next(events) == "a"
     with pytest.raises(ValueError):
         next(events)
@@ -103,7 +103,7 @@ async def read(
             raise LookupError
         return "" if data == "thought" else data
 
-    async for text in texts(answer, take, lambda: until in taken):
+    async for text in read_texts(answer, take, lambda: until in taken):
         seen.append(text)
     return seen
 

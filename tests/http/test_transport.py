@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sigil.http.transport import http_client
+from sigil.http.transport import make_http_client
 from tests.http.server import SOON, run_server, say_hello
 
 
@@ -56,7 +56,7 @@ def make_certificate(folder: Path, host: str) -> tuple[Path, ssl.SSLContext]:
 async def test_a_server_that_the_system_trusts_is_called(tmp_path, monkeypatch):
     file, context = make_certificate(tmp_path, "127.0.0.1")
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    async with http_client(SOON) as client, run_server(say_hello, context) as server:
+    async with make_http_client(SOON) as client, run_server(say_hello, context) as server:
         assert (await client.get(server.url("https"))).text == "hello"
 
 
@@ -66,7 +66,7 @@ async def test_a_server_that_cannot_prove_who_it_is_gets_no_request(tmp_path, mo
     file, context = make_certificate(tmp_path / "used", host)
     # One whose name is another is trusted as such, but is not the one that was asked for.
     monkeypatch.setenv("SSL_CERT_FILE", str(trusted if host == "127.0.0.1" else file))
-    async with http_client(SOON) as client, run_server(say_hello, context) as server:
+    async with make_http_client(SOON) as client, run_server(say_hello, context) as server:
         with pytest.raises(httpx2.ConnectError, match="certificate"):
             await client.get(server.url("https"))
         assert server.requests == []
@@ -79,7 +79,7 @@ async def test_proxies_of_the_environment_are_used_where_they_are_wanted(monkeyp
     async with run_server(reply) as proxy, run_server(say_hello) as server:
         monkeypatch.setenv("HTTP_PROXY", f"http://user:pass@127.0.0.1:{proxy.port}")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        async with http_client(SOON) as client:
+        async with make_http_client(SOON) as client:
             assert (await client.get("http://vendor.example/v1")).text == "proxy"
             assert (await client.get(server.url())).text == "hello"
         (seen,) = proxy.requests

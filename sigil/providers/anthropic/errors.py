@@ -6,9 +6,17 @@ import re
 from collections.abc import Mapping
 
 from sigil.errors import ErrorKind, ProviderError
-from sigil.providers.shared.vendor import failed, kind_of, retry_after
+from sigil.providers.shared.endpoint import Endpoint
+from sigil.providers.shared.errors import (
+    ErrorBody,
+    make_error,
+    translate_connection_error,
+    translate_other_error,
+)
+from sigil.providers.shared.http_status import classify_status, read_retry_after
+from sigil.providers.shared.json_fields import read_object, read_text
 
-_STATUS_OF = {
+_STATUS_OF_TYPE = {
     "invalid_request_error": 400,
     "authentication_error": 401,
     "billing_error": 402,
@@ -22,43 +30,59 @@ _STATUS_OF = {
 }
 # These say less than the status does.
 _VAGUE = frozenset({"invalid_request_error", "api_error"})
-# Accounts that have no money left are told so as if the request were wrong.
+# Accounts without money are told so as if the request were wrong.
 _BILLING = re.compile(
     r"credit balance|spend(?:ing)?[ _]limit|specified API usage limits", re.IGNORECASE
 )
 
 
-def refusal(
-    provider: str,
-    key: str,
+def translate_error(
+    error: Exception, endpoint: Endpoint, request_id: str | None = None
+) -> ProviderError:
+    """Translates whatever was raised. `request_id` is used if the error has none of its own."""
+    import anthropic
+
+    if isinstance(error, anthropic.APIConnectionError):
+        return translate_connection_error(error.__cause__ or error, endpoint, request_id)
+    if isinstance(error, anthropic.APIStatusError):
+        response = error.response
+        return translate_refusal(
+            error.body, endpoint, status=response.status_code, headers=response.headers
+        )
+    if isinstance(error, ErrorBody):
+        return translate_refusal(error.body, endpoint, request_id=request_id)
+    return translate_other_error(error, endpoint, request_id)
+
+
+def translate_refusal(
     body: object,
+    endpoint: Endpoint,
     *,
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
-    request_id: object = None,
+    request_id: str | None = None,
 ) -> ProviderError:
-    """The error that an error object is; without a status it came in the middle of a success."""
-    outer = body if isinstance(body, dict) else {}
-    inner = outer.get("error")
-    fields = inner if isinstance(inner, dict) else {}
-    word, said = fields.get("type"), fields.get("message")
-    message = said if isinstance(said, str) and said else f"an error without a message ({status})"
-    word = word if isinstance(word, str) else ""
+    """Translates an error object. Without a status it came inside a successful response."""
     headers = headers or {}
-    return failed(
-        provider,
-        key,
-        _kind(status, word, f"{message} {fields.get('details') or ''}"),
+    outer = read_object(body)
+    fields = read_object(outer.get("error"))
+    message = read_text(fields.get("message")) or f"an error without a message ({status})"
+    kind = _classify_refusal(
+        status, read_text(fields.get("type")), f"{message} {fields.get('details') or ''}"
+    )
+    return make_error(
+        endpoint,
         message,
+        kind,
         status=status,
         request_id=headers.get("request-id") or request_id or outer.get("request_id"),
-        wait=retry_after(headers),
+        retry_after=read_retry_after(headers),
     )
 
 
-def _kind(status: int | None, word: str, words: str) -> ErrorKind:
-    if status is None or word not in _VAGUE:
-        status = _STATUS_OF.get(word, status or 500)
-    if status in (400, 403, 429) and _BILLING.search(words):
+def _classify_refusal(status: int | None, error_type: str, message: str) -> ErrorKind:
+    if status is None or error_type not in _VAGUE:
+        status = _STATUS_OF_TYPE.get(error_type, status or 500)
+    if status in (400, 403, 429) and _BILLING.search(message):
         return ErrorKind.BILLING
-    return kind_of(status, words)
+    return classify_status(status, message)

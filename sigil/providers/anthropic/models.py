@@ -8,52 +8,56 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sigil.providers.base import ModelInfo
-from sigil.providers.shared.vendor import count
+from sigil.providers.shared.json_fields import Json, read_list, read_object
+from sigil.providers.shared.tokens import read_token_count
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 _MAX_PAGES = 10
-_PAGE = 1000
+_PAGE_SIZE = 1000
 _ID = re.compile(r"[\w][\w.:@/-]{0,199}", re.ASCII)
 
 
-async def listed(client: AsyncAnthropic, known: Callable[[str], ModelInfo]) -> list[ModelInfo]:
-    """The models that may be called; what the vendor does not say of them is as `known` has it."""
+async def list_models(client: AsyncAnthropic, find: Callable[[str], ModelInfo]) -> list[ModelInfo]:
+    """The models that may be called. `find` says what is known of a model already; it fills in
+    what the vendor leaves out."""
     models: dict[str, ModelInfo] = {}
-    params: dict[str, Any] = {"limit": _PAGE}
+    params: dict[str, Any] = {"limit": _PAGE_SIZE}
     for _ in range(_MAX_PAGES):
-        page: Any = await client.get("/v1/models", cast_to=object, options={"params": params})
-        data = page.get("data") if isinstance(page, dict) else None
-        found = [entry for entry in data if _usable(entry)] if isinstance(data, list) else []
-        models |= {entry["id"]: _info(entry, known(entry["id"])) for entry in found}
-        last = page.get("last_id") if isinstance(page, dict) else None
-        if not found or not page.get("has_more") or not isinstance(last, str):
+        page = read_object(
+            await client.get("/v1/models", cast_to=object, options={"params": params})
+        )
+        entries = [entry for entry in read_list(page.get("data")) if _is_usable(entry)]
+        for entry in entries:
+            models[entry["id"]] = _describe_model(entry, find(entry["id"]))
+        last = page.get("last_id")
+        if not entries or not page.get("has_more") or not isinstance(last, str):
             break
         params["after_id"] = last
     return list(models.values())
 
 
-def _usable(entry: object) -> bool:
+def _is_usable(entry: object) -> bool:
     if not isinstance(entry, dict) or entry.get("lifecycle") == "retired":
         return False
     name = entry.get("id")
     return isinstance(name, str) and _ID.fullmatch(name) is not None
 
 
-def _info(entry: dict[str, Any], known: ModelInfo) -> ModelInfo:
+def _describe_model(entry: Json, info: ModelInfo) -> ModelInfo:
     return replace(
-        known,
+        info,
         tools=True,
-        vision=_supports(entry, "image_input", known.vision),
-        thinking=_supports(entry, "thinking", known.thinking),
-        max_context_tokens=count(entry.get("max_input_tokens")) or known.max_context_tokens,
-        max_output_tokens=count(entry.get("max_tokens")) or known.max_output_tokens,
+        vision=_has_capability(entry, "image_input", info.vision),
+        thinking=_has_capability(entry, "thinking", info.thinking),
+        max_context_tokens=read_token_count(entry.get("max_input_tokens"))
+        or info.max_context_tokens,
+        max_output_tokens=read_token_count(entry.get("max_tokens")) or info.max_output_tokens,
     )
 
 
-def _supports(entry: dict[str, Any], capability: str, otherwise: bool) -> bool:
-    all_of_them = entry.get("capabilities")
-    said = all_of_them.get(capability) if isinstance(all_of_them, dict) else None
-    supported = said.get("supported") if isinstance(said, dict) else None
-    return supported if isinstance(supported, bool) else otherwise
+def _has_capability(entry: Json, capability: str, default: bool) -> bool:
+    fields = read_object(read_object(entry.get("capabilities")).get(capability))
+    supported = fields.get("supported")
+    return supported if isinstance(supported, bool) else default

@@ -1,53 +1,36 @@
-"""Anthropic's Messages API, and servers that speak it.
-
-The official SDK is imported, in a thread, when the first call is made.
-"""
+"""Anthropic's Messages API, and servers that speak it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from pydantic import SecretStr
-
-from sigil.errors import ErrorKind, ProviderError
-from sigil.http.sse import body_of, texts
-from sigil.http.transport import http_client, is_sent
+from sigil.errors import ProviderError
 from sigil.providers import catalogue
-from sigil.providers.anthropic.answer import Answer, ErrorBody
-from sigil.providers.anthropic.errors import refusal
-from sigil.providers.anthropic.models import listed
-from sigil.providers.anthropic.request import (
-    SAMPLING_VERSION,
-    Effort,
-    Json,
-    Options,
-    Thinking,
-    has_thoughts,
-    payload,
-)
+from sigil.providers.anthropic.answer import AnthropicAnswer
+from sigil.providers.anthropic.client import OFFICIAL_HOST, build_client
+from sigil.providers.anthropic.errors import translate_error
+from sigil.providers.anthropic.models import list_models
+from sigil.providers.anthropic.options import AnthropicOptions, Effort, Thinking
+from sigil.providers.anthropic.request import SAMPLING_VERSION, build_request, has_thoughts
 from sigil.providers.base import ChatRequest, ModelInfo
-from sigil.providers.shared.sdk import SdkProvider
-from sigil.providers.shared.vendor import ToolNames, checked_key, failed, host_of
+from sigil.providers.shared.endpoint import Endpoint, check_key, read_host
+from sigil.providers.shared.errors import make_error
+from sigil.providers.shared.json_fields import Json
+from sigil.providers.shared.sse_provider import SseProvider
+from sigil.providers.shared.tools import ToolNames
 
 if TYPE_CHECKING:
-    from anthropic import APIStatusError, AsyncAnthropic, AsyncStream
-
-_OFFICIAL_URL = "https://api.anthropic.com"
-_OFFICIAL_HOST = "api.anthropic.com"
+    from anthropic import AsyncAnthropic
 
 
-class AnthropicProvider(SdkProvider["AsyncAnthropic", Answer]):
+class AnthropicProvider(SseProvider["AsyncAnthropic", AnthropicAnswer]):
     """One account with Anthropic, or one compatible server at `base_url`, which may need no key.
 
-    `prompt_caching` marks what the vendor should cache. `thinking` is a budget in tokens (at
-    least 1024, for models up to Claude Opus 4.6), `adaptive`, `disabled` or `between_tools`; by
-    default the model decides. `effort` is how hard newer models try, from `low` to `max`. With
-    `send_user_id` the vendor is told the request's opaque `user`. `read_timeout` is in seconds.
-    Raises `ConfigError` for a missing or malformed key, address or option.
+    The other keywords are those of `AnthropicOptions`. Raises `ConfigError` for a missing or
+    malformed key, address or option.
     """
+
+    request_id_header = "request-id"
 
     def __init__(
         self,
@@ -61,138 +44,68 @@ class AnthropicProvider(SdkProvider["AsyncAnthropic", Answer]):
         effort: Effort | None = None,
         send_user_id: bool = False,
     ) -> None:
-        # The SDK adds the version, which some put into the address, as other SDKs want it.
-        self._base_url = (base_url or _OFFICIAL_URL).rstrip("/").removesuffix("/v1")
-        self._host = host_of(name, self._base_url)
-        self._key = SecretStr(checked_key(name, api_key, base_url))
-        self._options = Options(name, prompt_caching, thinking, effort, send_user_id)
-        self._official = self._host == _OFFICIAL_HOST
-        self._read_timeout = read_timeout
-        # Under its own name it is Anthropic, if need be behind a proxy.
-        own = self._official or name == "anthropic"
-        super().__init__(name, catalogue.Catalogue(catalogue.ANTHROPIC if own else ()))
+        # The SDK adds the version, which people also put into the address, as other SDKs want it.
+        url = (base_url or f"https://{OFFICIAL_HOST}").rstrip("/").removesuffix("/v1")
+        host = read_host(name, url)
+        key = check_key(name, api_key, is_needed=not base_url)
+        self._options = AnthropicOptions.check(
+            name,
+            {
+                "read_timeout": read_timeout,
+                "prompt_caching": prompt_caching,
+                "thinking": thinking,
+                "effort": effort,
+                "send_user_id": send_user_id,
+            },
+        )
+        # Under its own name it is Anthropic, perhaps behind a proxy.
+        is_anthropic = host == OFFICIAL_HOST or name == "anthropic"
+        super().__init__(
+            Endpoint(name, url, host, key), catalogue.ANTHROPIC if is_anthropic else ()
+        )
 
-    async def _close(self, client: AsyncAnthropic) -> None:
+    def _build_client(self) -> AsyncAnthropic:
+        return build_client(self._endpoint, self._options)
+
+    async def _close_client(self, client: AsyncAnthropic) -> None:
         await client.close()
 
-    async def _listed(self, client: AsyncAnthropic) -> list[ModelInfo]:
-        found = await listed(client, self._catalogue.find)
-        if not found:
-            raise self._failed(ErrorKind.SERVER, "the vendor listed no models")
-        return found
+    async def _fetch_models(self, client: AsyncAnthropic) -> list[ModelInfo]:
+        models = await list_models(client, self._catalogue.find)
+        if not models:
+            raise make_error(self._endpoint, "the vendor listed no models")
+        return models
 
-    def _answer(self, request: ChatRequest) -> Answer:
-        return Answer(request.model, ToolNames(request.tools), self._failed)
+    def _start_answer(self, request: ChatRequest) -> AnthropicAnswer:
+        return AnthropicAnswer(request.model, ToolNames(request.tools), self._endpoint)
 
-    async def _texts(self, request: ChatRequest, answer: Answer) -> AsyncGenerator[str, None]:
-        client = await self._connected()
-        if not request.stream:
-            import httpx2
+    def _translate_error(self, error: Exception, request_id: str | None) -> ProviderError:
+        return translate_error(error, self._endpoint, request_id)
 
-            response = await self._posted(client, request, cast_to=httpx2.Response)
-            answer.request_id = response.headers.get("request-id")
-            yield answer.take_whole(json.loads(response.content))
-            return
-        from anthropic import AsyncStream
-
-        stream: AsyncStream[object] = await self._posted(
-            client, request, cast_to=object, stream=True, stream_cls=AsyncStream[object]
-        )
-        try:
-            answer.request_id = stream.response.headers.get("request-id")
-            if "json" in stream.response.headers.get("content-type", ""):
-                raise await self._not_a_stream(stream)
-            take, done = (lambda data: answer.take(json.loads(data))), (lambda: answer.ended)
-            async with aclosing(texts(stream.response, take, done)) as found:
-                async for text in found:
-                    yield text
-        finally:
-            await stream.close()
-
-    async def _posted(self, client: AsyncAnthropic, request: ChatRequest, **how: Any) -> Any:
-        """The SDK's answer. As plain JSON: its models cost 10 µs a token, and check nothing."""
+    async def _post(
+        self, client: AsyncAnthropic, request: ChatRequest, answer: AnthropicAnswer, **how: Any
+    ) -> Any:
         from anthropic import BadRequestError
 
-        body = payload(request, self._options)
+        info = self.model_info(request.model)
+        body = build_request(request, info, answer.names, self._options)
         try:
-            return await _post(client, body, how)
+            return await _post_body(client, body, how)
         except BadRequestError as error:
-            # Thoughts that do not fit what precedes them any more are refused, before any work;
-            # for instance when older messages had to be left out within a turn.
+            # Thoughts are refused, before any work, if they no longer fit what precedes them; for
+            # instance when older messages had to be left out within a turn.
             if "thinking" not in error.message or not has_thoughts(body):
                 raise
-        return await _post(client, payload(request, self._options, thoughts=False), how)
-
-    def _build(self) -> AsyncAnthropic:
-        from anthropic import AsyncAnthropic
-
-        key = self._key.get_secret_value()
-        http = http_client(self._read_timeout)
-        client = AsyncAnthropic(
-            api_key=key,
-            base_url=self._base_url,
-            max_retries=0,
-            timeout=http.timeout,
-            http_client=http,
-            # Spans could hold what people wrote.
-            open_telemetry=False,
-        )
-        # The SDK would add headers from the environment. Its own for the key is a bearer token,
-        # which not all compatible servers read.
-        client._custom_headers = {} if self._official else {"x-api-key": key}
-        return client
-
-    async def _not_a_stream(self, stream: AsyncStream[object]) -> Exception:
-        parsed = await body_of(stream.response)
-        if isinstance(parsed, dict) and parsed.get("error"):
-            return ErrorBody(parsed)
-        return self._failed(ErrorKind.SERVER, "the answer is not a stream")
-
-    def _translated(self, error: Exception, request_id: str | None) -> ProviderError:
-        import anthropic
-        import httpx2
-
-        if isinstance(error, ProviderError):
-            return error
-        cause = error.__cause__ if isinstance(error, anthropic.APIConnectionError) else None
-        cause = cause or error
-        reached = is_sent(cause)
-        if isinstance(cause, (TimeoutError, anthropic.APITimeoutError, httpx2.TimeoutException)):
-            what, kind = f"{self._host} did not answer", ErrorKind.TIMEOUT
-        elif isinstance(cause, httpx2.DecodingError):
-            what, kind = "the answer is malformed (DecodingError)", ErrorKind.SERVER
-        elif isinstance(cause, (anthropic.APIConnectionError, httpx2.HTTPError)):
-            what = f"the connection to {self._host} failed ({type(cause).__name__})"
-            kind = ErrorKind.NETWORK
-        elif isinstance(error, (anthropic.APIStatusError, ErrorBody)):
-            return self._refused(error, request_id)
-        else:
-            what, kind = f"the answer is malformed ({type(error).__name__})", ErrorKind.SERVER
-        return self._failed(kind, what, request_id=request_id, reached=reached)
-
-    def _refused(self, error: APIStatusError | ErrorBody, request_id: str | None) -> ProviderError:
-        key = self._key.get_secret_value()
-        if isinstance(error, ErrorBody):
-            return refusal(self.name, key, error.body, request_id=request_id)
-        response = error.response
-        return refusal(
-            self.name, key, error.body, status=response.status_code, headers=response.headers
-        )
-
-    def _failed(
-        self,
-        kind: ErrorKind,
-        message: str,
-        *,
-        request_id: object = None,
-        reached: bool = True,
-    ) -> ProviderError:
-        key = self._key.get_secret_value()
-        return failed(self.name, key, kind, message, request_id=request_id, reached=reached)
+        body = build_request(request, info, answer.names, self._options, with_thoughts=False)
+        return await _post_body(client, body, how)
 
 
-async def _post(client: AsyncAnthropic, body: Json, how: dict[str, Any]) -> Any:
+async def _post_body(client: AsyncAnthropic, body: Json, how: dict[str, Any]) -> Any:
+    from anthropic import AsyncStream
+
     options: Any = {}
     if "temperature" in body:
         options["headers"] = {"anthropic-version": SAMPLING_VERSION}
-    return await client.post("/v1/messages", body=body, options=options, **how)
+    return await client.post(
+        "/v1/messages", body=body, options=options, stream_cls=AsyncStream[object], **how
+    )

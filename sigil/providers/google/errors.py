@@ -1,4 +1,4 @@
-"""What Gemini's refusals mean, from the error object of Google's APIs (google.rpc.Status).
+"""What Gemini's errors mean, from the error object of Google's APIs (google.rpc.Status).
 
 Sources: ai.google.dev/gemini-api/docs/generate-content/api-errors and
 cloud.google.com/apis/design/errors.
@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-from sigil.errors import ErrorKind
-from sigil.providers.shared.vendor import kind_of, retry_after
+from sigil.errors import ErrorKind, ProviderError
+from sigil.providers.shared.endpoint import Endpoint
+from sigil.providers.shared.errors import ErrorBody, make_error, translate_other_error
+from sigil.providers.shared.http_status import (
+    MAX_RETRY_AFTER_S,
+    classify_status,
+    read_retry_after,
+)
+from sigil.providers.shared.json_fields import Json, read_list, read_text
 
 _KIND_OF_REASON = {
     "API_KEY_INVALID": ErrorKind.AUTH,
@@ -29,7 +34,7 @@ _KIND_OF_STATUS = {
     "NOT_FOUND": ErrorKind.UNAVAILABLE,
     "INTERNAL": ErrorKind.SERVER,
 }
-_AT_FAULT = frozenset({"INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"})
+_REQUEST_FAULTS = frozenset({"INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"})
 _BAD_KEY = re.compile(r"api[ _]key (?:not valid|not found|is invalid|expired)", re.IGNORECASE)
 # A limit per minute or day also says "check your plan and billing details", and passes by itself.
 _NO_CREDIT = re.compile(
@@ -38,71 +43,83 @@ _NO_CREDIT = re.compile(
 _BILLING = re.compile(r"\bbilling\b|\bpaid plan\b", re.IGNORECASE)
 _LOCATION = re.compile(r"location is not supported", re.IGNORECASE)
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s")
-_MAX_DELAY = 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An error object, understood. `wait` is in seconds; `status` is that of HTTP, also of an
-    error in the middle of a stream, which says there what it would have been."""
+def translate_error(
+    error: Exception, endpoint: Endpoint, request_id: str | None = None
+) -> ProviderError:
+    """Translates whatever was raised. `request_id` is used if the error has none of its own."""
+    from google.genai import errors
 
-    kind: ErrorKind
-    message: str
-    status: int | None
-    request_id: object
-    wait: float | None
+    if isinstance(error, errors.APIError):
+        response = error.response
+        return translate_refusal(
+            error.details,
+            endpoint,
+            status=getattr(response, "status_code", None),
+            headers=getattr(response, "headers", None),
+            request_id=request_id,
+        )
+    if isinstance(error, ErrorBody):
+        return translate_refusal(error.body, endpoint, request_id=request_id)
+    return translate_other_error(error, endpoint, request_id)
 
 
-def refusal(body: object, status: int | None, headers: Mapping[str, str]) -> Refusal:
-    """What an answer means that is an error, whatever it holds."""
-    fields = _error_object(body)
-    details = _details(fields)
-    message = fields.get("message")
-    message = message if isinstance(message, str) and message else "the vendor refused"
+def translate_refusal(
+    body: object,
+    endpoint: Endpoint,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    request_id: str | None = None,
+) -> ProviderError:
+    """Translates an error object. Inside a successful response its `code` says which HTTP status
+    it would have had."""
+    headers = headers or {}
+    fields = _find_error_object(body)
+    details = [detail for detail in read_list(fields.get("details")) if isinstance(detail, dict)]
+    message = read_text(fields.get("message")) or "the vendor refused"
     code = fields.get("code")
     if (status is None or status < 400) and isinstance(code, int) and 400 <= code < 600:
         status = code
-    return Refusal(
-        kind=_kind(fields, details, status, message),
-        message=message,
+    return make_error(
+        endpoint,
+        message,
+        _classify_refusal(fields, details, status, message),
         status=status,
-        request_id=_first(details, "requestId") or request_id(headers),
-        wait=_wait(details, headers),
+        request_id=_find_detail(details, "requestId") or read_request_id(headers) or request_id,
+        retry_after=_read_delay(details, headers),
     )
 
 
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """The name under which the vendor, or a gateway before it, has written the request down."""
+def read_request_id(headers: Mapping[str, str]) -> str | None:
+    """The id under which the vendor, or a gateway in front of it, has recorded the request."""
     return headers.get("x-goog-request-id") or headers.get("x-request-id")
 
 
-def _kind(
-    fields: Mapping[str, Any], details: list[dict[str, Any]], status: int | None, message: str
+def _classify_refusal(
+    fields: Json, details: list[Json], status: int | None, message: str
 ) -> ErrorKind:
-    name = fields.get("status")
-    name = name if isinstance(name, str) else ""
-    reason = _KIND_OF_REASON.get(str(_first(details, "reason")))
-    if reason is not None:
-        return reason
+    name = read_text(fields.get("status"))
+    kind = _KIND_OF_REASON.get(str(_find_detail(details, "reason")))
+    if kind is not None:
+        return kind
     if _BAD_KEY.search(message):
         return ErrorKind.AUTH
-    if status == 402 or (_exhausted(name, status) and _NO_CREDIT.search(message)):
+    is_exhausted = name == "RESOURCE_EXHAUSTED" or status == 429
+    if status == 402 or (is_exhausted and _NO_CREDIT.search(message)):
         return ErrorKind.BILLING
     if name == "FAILED_PRECONDITION" and _BILLING.search(message):
         return ErrorKind.BILLING
     if _LOCATION.search(message):
-        # Not what was asked but where from; another vendor may well answer.
+        # The fault is where the request comes from. Another vendor may well answer it.
         return ErrorKind.UNAVAILABLE
     if name in _KIND_OF_STATUS:
         return _KIND_OF_STATUS[name]
-    return kind_of(status or (400 if name in _AT_FAULT else 500), message)
+    return classify_status(status or (400 if name in _REQUEST_FAULTS else 500), message)
 
 
-def _exhausted(name: str, status: int | None) -> bool:
-    return name == "RESOURCE_EXHAUSTED" or status == 429
-
-
-def _error_object(body: object) -> Mapping[str, Any]:
+def _find_error_object(body: object) -> Json:
     """The error in the forms it comes in: bare, under `error`, or in a list of one."""
     if isinstance(body, list) and body:
         body = body[0]
@@ -112,22 +129,13 @@ def _error_object(body: object) -> Mapping[str, Any]:
     return inner if isinstance(inner, dict) else {"message": inner}
 
 
-def _details(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    details = fields.get("details")
-    return (
-        [detail for detail in details if isinstance(detail, dict)]
-        if isinstance(details, list)
-        else []
-    )
-
-
-def _first(details: list[dict[str, Any]], field: str) -> object:
+def _find_detail(details: list[Json], field: str) -> object:
     return next((detail[field] for detail in details if detail.get(field)), None)
 
 
-def _wait(details: list[dict[str, Any]], headers: Mapping[str, str]) -> float | None:
-    """The longer of what the header and the error's RetryInfo ask for."""
-    waits = [] if (asked := retry_after(headers)) is None else [asked]
-    if delay := _DELAY.fullmatch(str(_first(details, "retryDelay"))):
-        waits.append(min(float(delay[1]), _MAX_DELAY))
-    return max(waits, default=None)
+def _read_delay(details: list[Json], headers: Mapping[str, str]) -> float | None:
+    """The longer of the delays in the header and in the error's RetryInfo."""
+    delays = [] if (delay := read_retry_after(headers)) is None else [delay]
+    if match := _DELAY.fullmatch(str(_find_detail(details, "retryDelay"))):
+        delays.append(min(float(match[1]), MAX_RETRY_AFTER_S))
+    return max(delays, default=None)

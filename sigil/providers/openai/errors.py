@@ -1,21 +1,23 @@
-"""What goes wrong with OpenAI and servers that speak its API, in Sigil's terms."""
+"""What the errors of OpenAI, and of servers that speak its API, mean."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
-
-from pydantic import SecretStr
+import re
+from collections.abc import Mapping
 
 from sigil.errors import ErrorKind, ProviderError
-from sigil.http.transport import is_sent
-from sigil.providers.shared.vendor import NO_KEY, failed, kind_of, retry_after
-
-if TYPE_CHECKING:
-    from httpx2 import Response
+from sigil.providers.shared.endpoint import Endpoint
+from sigil.providers.shared.errors import (
+    ErrorBody,
+    make_error,
+    translate_connection_error,
+    translate_other_error,
+)
+from sigil.providers.shared.http_status import classify_status, read_retry_after
+from sigil.providers.shared.json_fields import read_text
 
 # https://platform.openai.com/docs/guides/error-codes, the SDK's `ResponseError`, and what
-# compatible servers were seen with.
+# compatible servers have been seen to send.
 _KIND_OF_CODE = {
     "insufficient_quota": ErrorKind.BILLING,
     "billing_hard_limit_reached": ErrorKind.BILLING,
@@ -36,7 +38,7 @@ _KIND_OF_CODE = {
     "misalignment_policy_violation": ErrorKind.FILTERED,
     "bio_policy": ErrorKind.FILTERED,
 }
-# Without a status these name a request that is at fault; all else is the server's fault.
+# Without a status these mean that the request is at fault. Everything else is the server's fault.
 _REQUEST_FAULTS = frozenset(
     {
         "invalid_request_error",
@@ -56,111 +58,56 @@ _REQUEST_FAULTS = frozenset(
         "image_file_not_found",
     }
 )
-# A header's value that is shorter is a word, and may stand in any message.
-_SHORTEST_SECRET = 8
+_ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 
-class ErrorBody(Exception):
-    """An error object where an answer was due, under a status of success."""
+def translate_error(
+    error: Exception, endpoint: Endpoint, request_id: str | None = None
+) -> ProviderError:
+    """Translates whatever was raised. `request_id` is used if the error has none of its own."""
+    import openai
 
-    def __init__(self, body: object) -> None:
-        super().__init__()
-        self.body = body
-
-
-class Translator:
-    """Turns what the SDK raises for one account into `ProviderError`, without its secrets.
-
-    The original is never kept as the cause: it holds the request with its key, and a vendor's
-    text that may quote it.
-    """
-
-    def __init__(self, name: str, host: str, key: SecretStr, others: Iterable[SecretStr]) -> None:
-        self._name = name
-        self._host = host
-        self._key = key
-        self._others = tuple(others)
-
-    def __call__(self, error: Exception, request_id: str | None) -> ProviderError:
-        """The class of whatever was raised."""
-        import httpx2
-        import openai
-
-        if isinstance(error, ProviderError):
-            return error
-        cause = error.__cause__ or error
-        reached = is_sent(cause)
-        if isinstance(error, (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError)):
-            message = f"{self._host} did not answer"
-            return self.failed(ErrorKind.TIMEOUT, message, request_id, reached=reached)
-        if isinstance(error, httpx2.DecodingError) or isinstance(cause, httpx2.DecodingError):
-            return self.failed(ErrorKind.SERVER, "the answer is malformed", request_id)
-        if isinstance(error, (openai.APIConnectionError, httpx2.HTTPError)):
-            message = f"the connection to {self._host} failed ({type(cause).__name__})"
-            return self.failed(ErrorKind.NETWORK, message, request_id, reached=reached)
-        if isinstance(error, openai.APIStatusError):
-            return self._refused(error.body, error.message, request_id, error.response)
-        if isinstance(error, openai.APIError):
-            return self._refused(error.body, error.message, request_id)
-        if isinstance(error, ErrorBody):
-            return self._refused(error.body, "the answer is an error", request_id)
-        message = f"the answer is malformed ({type(error).__name__})"
-        return self.failed(ErrorKind.SERVER, message, request_id)
-
-    def failed(
-        self,
-        kind: ErrorKind,
-        message: str,
-        request_id: object = None,
-        *,
-        status: int | None = None,
-        wait: float | None = None,
-        reached: bool = True,
-    ) -> ProviderError:
-        """An error of this provider; `wait` is in seconds."""
-        key = self._key.get_secret_value()
-        for other in self._others:
-            secret = other.get_secret_value()
-            if len(secret) >= _SHORTEST_SECRET:
-                message = message.replace(secret, "[secret]")
-        return failed(
-            self._name,
-            "" if key == NO_KEY else key,
-            kind,
-            message,
-            status=status,
+    if isinstance(error, openai.APIConnectionError):
+        return translate_connection_error(error.__cause__ or error, endpoint, request_id)
+    if isinstance(error, openai.APIStatusError):
+        response = error.response
+        return translate_refusal(
+            error.body,
+            endpoint,
+            status=response.status_code,
+            headers=response.headers,
             request_id=request_id,
-            wait=wait,
-            reached=reached,
         )
-
-    def _refused(
-        self,
-        body: object,
-        message: str,
-        request_id: str | None,
-        response: Response | None = None,
-    ) -> ProviderError:
-        """What an error object means; without a response it came in the middle of a success."""
-        fields = body if isinstance(body, dict) else {"message": body}
-        said = fields.get("message")
-        message = said if isinstance(said, str) and said else message
-        words = [str(fields[key]) for key in ("code", "type") if fields.get(key) is not None]
-        status = None if response is None else response.status_code
-        status = status or next((int(word) for word in words if _is_status(word)), None)
-        kind = next((_KIND_OF_CODE[word] for word in words if word in _KIND_OF_CODE), None)
-        if kind is None:
-            assumed = 500 if _REQUEST_FAULTS.isdisjoint(words) else 400
-            kind = kind_of(status or assumed, message)
-        headers: Mapping[str, str] = {} if response is None else response.headers
-        return self.failed(
-            kind,
-            message,
-            headers.get("x-request-id") or request_id,
-            status=status,
-            wait=retry_after(headers),
-        )
+    if isinstance(error, ErrorBody):
+        return translate_refusal(error.body, endpoint, request_id=request_id)
+    return translate_other_error(error, endpoint, request_id)
 
 
-def _is_status(word: str) -> bool:
-    return len(word) == 3 and word.isascii() and word.isdigit() and word[0] in "45"
+def translate_refusal(
+    body: object,
+    endpoint: Endpoint,
+    *,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
+    request_id: str | None = None,
+) -> ProviderError:
+    """Translates an error object, bare or under `error`. Without a status it came inside a
+    successful response; some servers then say in `code` which HTTP status it would have had."""
+    headers = headers or {}
+    inner = body.get("error") or body if isinstance(body, dict) else body
+    fields = inner if isinstance(inner, dict) else {"message": inner}
+    message = read_text(fields.get("message")) or f"an error without a message ({status})"
+    codes = [str(fields[name]) for name in ("code", "type") if fields.get(name) is not None]
+    status = status or next((int(code) for code in codes if _ERROR_STATUS.fullmatch(code)), None)
+    kind = next((_KIND_OF_CODE[code] for code in codes if code in _KIND_OF_CODE), None)
+    if kind is None:
+        default = 500 if _REQUEST_FAULTS.isdisjoint(codes) else 400
+        kind = classify_status(status or default, message)
+    return make_error(
+        endpoint,
+        message,
+        kind,
+        status=status,
+        request_id=headers.get("x-request-id") or request_id,
+        retry_after=read_retry_after(headers),
+    )

@@ -1,15 +1,17 @@
-"""The list of models that OpenAI, or a server that speaks its API, says it has."""
+"""What OpenAI, or a server that speaks its API, says of its models:
+https://platform.openai.com/docs/api-reference/models/list"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sigil.providers.base import ModelInfo
+from sigil.providers.shared.json_fields import Json, read_list, read_object
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -18,72 +20,70 @@ _MAX_BODY = 16 * 1024 * 1024
 _MAX_MODELS = 5000
 _MAX_TOKENS = 100_000_000
 _ID = re.compile(r"[!-~]{1,200}")
-# OpenAI lists all that it has, and says nothing of what it is for.
+# OpenAI lists everything that it has, without saying what it is for.
 _CHATS = re.compile(r"gpt-|o\d|chatgpt-|codex-")
-_CHATS_NOT = re.compile(
+_DOES_NOT_CHAT = re.compile(
     r"audio|realtime|transcribe|tts|image|search|instruct|live|translate|gpt-3\.5|gpt-4-0|oss"
 )
-_CONTEXT = ("context_length", "max_model_len", "max_context_length", "context_window")
-_OUTPUT = ("max_completion_tokens", "max_output_length")
-
-Find = Callable[[str], ModelInfo]
+_CONTEXT_FIELDS = ("context_length", "max_model_len", "max_context_length", "context_window")
+_OUTPUT_FIELDS = ("max_completion_tokens", "max_output_length")
 
 
-async def listed(client: AsyncOpenAI, find: Find, *, openai: bool) -> list[ModelInfo]:
-    """The models of `GET /models` that can chat, with what the server says of each over what
-    `find` knows. Raises `ValueError` for what is no such list."""
+async def list_models(
+    client: AsyncOpenAI, find: Callable[[str], ModelInfo], *, is_openai: bool
+) -> list[ModelInfo]:
+    """The models that can chat, out of the first 5,000. `find` says what is known of a model
+    already; it fills in what the server leaves out. Raises `ValueError` if the server's response
+    is not a list of models."""
     async with client.models.with_streaming_response.list() as response:
         body = bytearray()
         async for part in response.iter_bytes():
             body += part
             if len(body) > _MAX_BODY:
                 raise ValueError("the list of models is too long")
-    return await asyncio.to_thread(_parsed, bytes(body), find, openai)
+    # A list may take long enough to parse that streams would notice.
+    return await asyncio.to_thread(_parse_models, bytes(body), find, is_openai)
 
 
-def _parsed(body: bytes, find: Find, openai: bool) -> list[ModelInfo]:
-    said = json.loads(body)
+def _parse_models(
+    body: bytes, find: Callable[[str], ModelInfo], is_openai: bool
+) -> list[ModelInfo]:
+    answer = json.loads(body)
     # Together's list comes bare.
-    models = said.get("data") if isinstance(said, dict) else said
-    if not isinstance(models, list):
+    entries = answer.get("data") if isinstance(answer, dict) else answer
+    if not isinstance(entries, list):
         raise ValueError("there is no list of models")
-    found: dict[str, ModelInfo] = {}
-    for model in models[:_MAX_MODELS]:
-        name = model.get("id") if isinstance(model, dict) else None
+    models: dict[str, ModelInfo] = {}
+    for entry in entries[:_MAX_MODELS]:
+        name = entry.get("id") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not _ID.fullmatch(name):
             continue
-        if openai and (not _CHATS.match(name) or _CHATS_NOT.search(name)):
+        if is_openai and (not _CHATS.match(name) or _DOES_NOT_CHAT.search(name)):
             continue
-        found.setdefault(name, _described(replace(find(name), id=name), model))
-    return list(found.values())
+        models.setdefault(name, _describe_model(entry, replace(find(name), id=name)))
+    return list(models.values())
 
 
-def _described(info: ModelInfo, model: Mapping[str, Any]) -> ModelInfo:
-    """OpenRouter's fields, and those of vLLM, Groq, Mistral and Together; what a server does not
-    say stays."""
-    context = _tokens(model, _CONTEXT) or info.max_context_tokens
-    output = _tokens(_mapping(model.get("top_provider")), _OUTPUT) or _tokens(model, _OUTPUT)
-    abilities = _mapping(model.get("capabilities"))
-    parameters = _words(model.get("supported_parameters"))
-    modalities = _words(_mapping(model.get("architecture")).get("input_modalities"))
+def _describe_model(entry: Json, info: ModelInfo) -> ModelInfo:
+    """Reads the fields of OpenRouter, vLLM, Groq, Mistral and Together."""
+    context = _read_limit(entry, _CONTEXT_FIELDS) or info.max_context_tokens
+    output = _read_limit(read_object(entry.get("top_provider")), _OUTPUT_FIELDS)
+    output = output or _read_limit(entry, _OUTPUT_FIELDS) or info.max_output_tokens
+    capabilities = read_object(entry.get("capabilities"))
+    parameters = read_list(entry.get("supported_parameters"))
+    modalities = read_list(read_object(entry.get("architecture")).get("input_modalities"))
     return replace(
         info,
-        tools=info.tools or "tools" in parameters or abilities.get("function_calling") is True,
-        vision=info.vision or "image" in modalities or abilities.get("vision") is True,
+        tools=info.tools or "tools" in parameters or capabilities.get("function_calling") is True,
+        vision=info.vision or "image" in modalities or capabilities.get("vision") is True,
         thinking=info.thinking or "reasoning" in parameters,
         max_context_tokens=context,
-        max_output_tokens=min(output or info.max_output_tokens, context),
+        max_output_tokens=min(output, context),
     )
 
 
-def _tokens(model: Mapping[str, Any], names: Iterable[str]) -> int | None:
-    said = (model.get(name) for name in names)
-    return next((n for n in said if type(n) is int and 0 < n <= _MAX_TOKENS), None)
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _words(value: object) -> list[str]:
-    return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
+def _read_limit(entry: Json, names: Iterable[str]) -> int | None:
+    """The first sensible number of tokens in these fields. A nonsensical one (over 10^8) is worse
+    than none, since requests are cut to it."""
+    values = (entry.get(name) for name in names)
+    return next((n for n in values if type(n) is int and 0 < n <= _MAX_TOKENS), None)

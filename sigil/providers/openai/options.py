@@ -1,31 +1,23 @@
-"""What can be configured of an account with OpenAI or with a server that speaks its API."""
+"""What can be configured of an account with OpenAI, or with a server that speaks its API."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import AfterValidator, Field, JsonValue, SecretStr
 
-from sigil.errors import ConfigError
+from sigil.providers.shared.options import VendorOptions
 
 MaxTokensField = Literal["max_tokens", "max_completion_tokens"]
 
 _MAX_EXTRA_BODY = 64 * 1024
 _MAX_HEADER = 4096
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-# What the HTTP layer sets itself, and the key, which has a place of its own.
-_NO_HEADERS = frozenset(
+# The HTTP layer sets these itself. The key has an option of its own.
+_RESERVED_HEADERS = frozenset(
     {
         "authorization",
         "connection",
@@ -37,8 +29,8 @@ _NO_HEADERS = frozenset(
         "transfer-encoding",
     }
 )
-# Prices, budgets and the reading of the answer rest on these.
-_NO_EXTRAS = frozenset(
+# Prices, budgets and the reading of the answer depend on these.
+_RESERVED_FIELDS = frozenset(
     {
         "background",
         "best_of",
@@ -60,33 +52,33 @@ _NO_EXTRAS = frozenset(
 )
 
 
-def _headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+def _check_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     for name, secret in headers.items():
         value = secret.get_secret_value()
-        if not _HEADER.fullmatch(name) or name.lower() in _NO_HEADERS:
+        if not _HEADER.fullmatch(name) or name.lower() in _RESERVED_HEADERS:
             raise ValueError(f"the header {name[:100]!r} cannot be set")
         if len(value) > _MAX_HEADER or not value.isascii() or not value.isprintable():
             raise ValueError(f"the header {name!r} is too long or not printable ASCII")
     return headers
 
 
-def _extras(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    if taken := sorted(_NO_EXTRAS & body.keys()):
-        raise ValueError(f"Sigil sets {', '.join(taken)} itself")
+def _check_extra_body(body: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if reserved := sorted(_RESERVED_FIELDS & body.keys()):
+        raise ValueError(f"Sigil sets {', '.join(reserved)} itself")
     if len(json.dumps(body)) > _MAX_EXTRA_BODY:
         raise ValueError("it is longer than 64 KB")
     return body
 
 
-class Options(BaseModel):
+class OpenAIOptions(VendorOptions):
     """Options of `OpenAIProvider`; None stands for what the server is known to want.
 
     api: `chat` or `responses`.
     organization, project: of the account at OpenAI.
-    max_tokens_field: how chat completions call the answer's bound.
+    max_tokens_field: what chat completions call the limit of the answer.
     read_timeout: seconds from one byte to the next.
     reasoning_effort: how much thinking models think.
-    prompt_cache_key: send the session's opaque name, so that its calls meet the same cache.
+    prompt_cache_key: send the session's opaque name, so that its calls use the same cache.
     send_user_id: send the person's opaque name, as `user_field`.
     metadata: sent with every call.
     store: whether the vendor keeps the answers; responses are not kept unless it is set.
@@ -95,8 +87,6 @@ class Options(BaseModel):
     stream_usage: whether to ask chat completions for the usage of a stream.
     replay_thoughts: whether to give chat models their thoughts back with their tool calls.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     api: Literal["chat", "responses"] | None = None
     organization: str | None = None
@@ -118,30 +108,16 @@ class Options(BaseModel):
         Field(max_length=16),
     ] = Field(default_factory=dict, repr=False)
     store: bool | None = None
-    extra_body: Annotated[dict[str, JsonValue], AfterValidator(_extras)] = Field(
+    extra_body: Annotated[dict[str, JsonValue], AfterValidator(_check_extra_body)] = Field(
         default_factory=dict, repr=False
     )
-    headers: Annotated[dict[str, SecretStr], Field(max_length=20), AfterValidator(_headers)] = (
-        Field(default_factory=dict)
-    )
+    headers: Annotated[
+        dict[str, SecretStr], Field(max_length=20), AfterValidator(_check_headers)
+    ] = Field(default_factory=dict)
     stream_usage: bool | None = None
     replay_thoughts: bool | None = None
 
-    def filled(self, defaults: Mapping[str, Any]) -> Options:
+    def fill_in(self, defaults: Mapping[str, Any]) -> Self:
         """These options with `defaults` for those that are None."""
-        missing = {name: v for name, v in defaults.items() if getattr(self, name) is None}
+        missing = {name: value for name, value in defaults.items() if getattr(self, name) is None}
         return self.model_copy(update=missing)
-
-    def plain_headers(self) -> dict[str, str]:
-        """The headers as they are sent."""
-        return {name: secret.get_secret_value() for name, secret in self.headers.items()}
-
-
-def checked_options(name: str, given: Mapping[str, Any]) -> Options:
-    """The options of the provider of this name. Raises `ConfigError`, which shows no values."""
-    try:
-        return Options.model_validate(given)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(["providers", name, "options", *map(str, first["loc"])])
-        raise ConfigError(f"{where}: {first['msg']}.") from None

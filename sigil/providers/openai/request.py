@@ -4,87 +4,73 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, Protocol
 
 from sigil.conversation import Image, ToolCall
-from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.base import ChatRequest, ModelInfo
-from sigil.providers.openai.options import Options
-
-if TYPE_CHECKING:
-    from sigil.providers.openai.answer import Answer, Flaw
-    from sigil.providers.shared.vendor import ToolNames
+from sigil.providers.openai.options import OpenAIOptions
+from sigil.providers.shared.errors import CannotSend
+from sigil.providers.shared.json_fields import Json
 
 # The longest id of a tool call that chat completions take, and the longest name of a person.
 _MAX_CALL_ID = 40
-_MAX_OPAQUE = 64
-
-
-class Api(Protocol):
-    """One of the two APIs: how it is asked, and how its answer is read."""
-
-    path: str
-    """The address of the API under the server's own."""
-
-    def payload(self, request: ChatRequest, info: ModelInfo, names: ToolNames) -> dict[str, Any]:
-        """The request's body. Raises `ProviderError` for what cannot be asked."""
-        ...
-
-    def answer(self, model: str, names: ToolNames, flaw: Flaw) -> Answer:
-        """Reads one answer."""
-        ...
+_MAX_OPAQUE_NAME = 64
 
 
 class CallIds:
     """The ids of a conversation's tool calls as the vendor takes them.
 
-    Other vendors' ids may be too long for it. One that it gave itself, in an answer that is
-    replayed in its own form, has to stay.
+    Other vendors' ids may be too long for it. The ids in an answer that goes back in its own form
+    must stay as they are.
     """
 
     def __init__(self) -> None:
-        self._own: set[str] = set()
+        self._kept: set[str] = set()
 
     def keep(self, calls: tuple[ToolCall, ...]) -> None:
-        """These are given back as they came."""
-        self._own.update(call.id for call in calls)
+        """Leaves the ids of these calls as they are."""
+        self._kept.update(call.id for call in calls)
 
-    def wire(self, call_id: str) -> str:
+    def to_wire(self, call_id: str) -> str:
         """The id that the vendor is given."""
-        if call_id in self._own or len(call_id) <= _MAX_CALL_ID:
+        if call_id in self._kept or len(call_id) <= _MAX_CALL_ID:
             return call_id
         return f"call_{hashlib.sha256(call_id.encode()).hexdigest()[:32]}"
 
 
-def common(options: Options, request: ChatRequest) -> dict[str, Any]:
-    """What is sent only because it is configured."""
-    fields: dict[str, Any] = {}
+def build_common_fields(
+    request: ChatRequest, info: ModelInfo, options: OpenAIOptions, *, is_openai: bool
+) -> Json:
+    """The fields that both APIs call by the same names."""
+    fields: Json = {}
     if options.prompt_cache_key and request.session:
-        fields["prompt_cache_key"] = _opaque(request.session)
+        fields["prompt_cache_key"] = _shorten_name(request.session)
     if options.send_user_id and request.user:
-        fields[options.user_field or "user"] = _opaque(request.user)
+        fields[options.user_field or "user"] = _shorten_name(request.user)
     if options.metadata:
         fields["metadata"] = dict(options.metadata)
+    if request.stream:
+        fields["stream"] = True
+    # OpenAI's thinking models refuse a request that sets it.
+    if request.temperature is not None and not (is_openai and info.thinking):
+        fields["temperature"] = request.temperature
     return fields
 
 
-def arguments_of(call: ToolCall) -> str:
-    """A call's arguments as text."""
+def encode_arguments(call: ToolCall) -> str:
+    """A call's arguments as JSON."""
     return json.dumps(dict(call.arguments), ensure_ascii=False)
 
 
-def address_of(image: Image, name: str) -> str:
-    """The picture's address for the vendor. Raises `ProviderError`: a server on the inside must
-    not be made to fetch what is neither public nor in the address itself."""
+def check_address(image: Image) -> str:
+    """Returns the address of a picture if it is public or holds the picture itself.
+
+    Raises `CannotSend` for any other: a server on our network must not be made to fetch it.
+    """
     if image.url[:6].lower() == "https:" or image.url[:11].lower() == "data:image/":
         return image.url
-    raise ProviderError(
-        f"{name}: a picture is neither at an https: address nor in a data: URL.",
-        kind=ErrorKind.INVALID_REQUEST,
-        provider=name,
-        reached=False,
-    )
+    raise CannotSend("a picture is neither at an https: address nor in a data: URL")
 
 
-def _opaque(name: str) -> str:
-    return name if len(name) <= _MAX_OPAQUE else hashlib.sha256(name.encode()).hexdigest()
+def _shorten_name(name: str) -> str:
+    too_long = len(name) > _MAX_OPAQUE_NAME
+    return hashlib.sha256(name.encode()).hexdigest() if too_long else name

@@ -12,14 +12,14 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a server is, whether it asks for a key, and what it does unlike the others."""
+    """Where a server is, whether it asks for a key, and how it differs from the others."""
 
     base_url: str
     needs_key: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-# They refuse a message with a field that they do not know, such as their own models' thoughts.
+# They refuse a message with a field that they do not know, even their own models' thoughts.
 _STRICT: dict[str, Any] = {"replay_thoughts": False}
 
 COMPATIBLE: Mapping[str, Server] = {
@@ -45,7 +45,7 @@ TYPES: Mapping[str, str] = dict.fromkeys(COMPATIBLE, "sigil.providers.openai:Ope
 """Type of provider to its class, for the registry."""
 
 
-def server_at(base_url: str) -> Server | None:
-    """The known server whose address this is, if it is one."""
+def find_server(base_url: str) -> Server | None:
+    """The server in `COMPATIBLE` at this address, if there is one."""
     plain = base_url.rstrip("/")
-    return next((known for known in COMPATIBLE.values() if known.base_url == plain), None)
+    return next((server for server in COMPATIBLE.values() if server.base_url == plain), None)

@@ -1,0 +1,1 @@
+"""OpenAI's chat completions, which nearly every other server speaks too."""
