@@ -1,4 +1,11 @@
-"""What a commit does besides moving a lane: the closed set of effects."""
+"""What a commit does besides moving a lane: the closed set of effects, a unit of work.
+
+    step ──▶ [Push(reply), AppendHistory, CountUsage, Audit, Finish] ──▶ one commit, all or nothing
+
+A step decides and returns effects; it writes nothing itself. The commit checks all of them before
+its first write, since Redis undoes nothing, and applies them under the lane's fencing token. So a
+worker that dies has done either everything or nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +17,7 @@ from typing import Any, Protocol
 
 
 class Stage(StrEnum):
-    """The steps on a message's way, named by the gateway's verbs."""
+    """The four things that happen to a message, named by the gateway's verbs."""
 
     RECEIVE = "receive"
     ROUTE = "route"

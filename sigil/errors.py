@@ -45,11 +45,11 @@ class SigilError(Exception):
         self.hint = hint
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # What `BaseException` does instead, calling the class with the text, fits few of these.
-        return _restored, (type(self), self.args), self.__dict__
+        # By default pickle calls the class with the text alone, which fits few of these classes.
+        return _restore_error, (type(self), self.args), self.__dict__
 
 
-def _restored(kind: type[SigilError], args: tuple[Any, ...]) -> SigilError:
+def _restore_error(kind: type[SigilError], args: tuple[Any, ...]) -> SigilError:
     error = kind.__new__(kind)
     error.args = args
     return error

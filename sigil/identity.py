@@ -132,14 +132,14 @@ class ConfiguredUsers:
             )
         for identity in user.identities:
             if identity in people.holders:
-                raise identity_taken(identity)
+                raise refuse_identity(identity)
         await self.store.add(user)
 
     async def get(self, user_id: str) -> User:
         """Raises `UserNotFound`."""
         people = self._read_people()
         configured = people.users.get(user_id)
-        return configured or _adapt_stored(await self.store.get(user_id), people)
+        return configured or _overlay_user(await self.store.get(user_id), people)
 
     async def find(self, channel: str, platform_id: str) -> User:
         """The user who holds this identity. Raises `UserNotFound`."""
@@ -148,16 +148,16 @@ class ConfiguredUsers:
         if configured is not None:
             return configured
         stored = await self.store.find(channel, platform_id)
-        return people.users.get(stored.id) or _adapt_stored(stored, people)
+        return people.users.get(stored.id) or _overlay_user(stored, people)
 
     async def all(self) -> list[User]:
         """The configured users, then the stored ones."""
         people = self._read_people()
         stored = [user for user in await self.store.all() if user.id not in people.users]
-        return [*people.users.values(), *(_adapt_stored(user, people) for user in stored)]
+        return [*people.users.values(), *(_overlay_user(user, people) for user in stored)]
 
 
-def _adapt_stored(user: User, people: People) -> User:
+def _overlay_user(user: User, people: People) -> User:
     # Membership may be given to an identity, so an identity that the configuration gives to
     # somebody else must not count here.
     kept = tuple(identity for identity in user.identities if identity not in people.holders)
@@ -167,21 +167,21 @@ def _adapt_stored(user: User, people: People) -> User:
     return replace(user, identities=kept, role=role)
 
 
-def identity_taken(identity: Identity) -> IdentityTaken:
-    """Another user holds `identity`; the error does not say who."""
+def refuse_identity(identity: Identity) -> IdentityTaken:
+    """The error for an identity that another user holds; it does not say who."""
     return IdentityTaken(
         f"another user holds {identity.channel} identity {identity.platform_id!r} already.",
         hint="Remove it from that user first.",
     )
 
 
-def unknown_user(user_id: str) -> UserNotFound:
-    """There is no user of this id."""
+def describe_unknown_user(user_id: str) -> UserNotFound:
+    """The error for an id that no user has."""
     return UserNotFound(f"there is no user {user_id!r}.", hint="Check the id under `users:`.")
 
 
-def unknown_identity(identity: Identity) -> UserNotFound:
-    """Nobody holds `identity`."""
+def describe_unknown_identity(identity: Identity) -> UserNotFound:
+    """The error for an identity that nobody holds."""
     return UserNotFound(
         f"no user holds {identity.channel} identity {identity.platform_id!r}.",
         hint="Add it to the user's `identities:` in the configuration, or pair the person.",

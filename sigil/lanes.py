@@ -1,11 +1,21 @@
-"""The lane: a FIFO of item ids per key, with a fenced lease.
+"""The lane: a FIFO of item ids per key, with a fenced lease. Every queue in Sigil is one.
 
-The inbound lane of a chat, the lane of a session and the delivery lane of a destination
-are this one thing. A worker takes a lane's lease, reads items at the head, and removes
-them only by `commit`, which applies its effects in the same step and only while the
-fencing token still holds. Redis keeps the truth and the time; a wake-up is a hint.
+    push ──▶ [ c b a ] ──▶ take: lease with token 7, items a and b
+                           work, renew, work …
+                           commit(token 7, done a and b, effects) ──▶ [ c ]
 
-Keys are opaque and read `<stage>:<channel>:<keyed hash>`. All durations are seconds.
+The inbound lane of a chat, the lane of a session and the delivery lane of a destination are this
+one thing. A worker takes a lane's lease and reads the items at its head. It removes them only by
+`commit`, which applies the effects of the work in the same atomic step.
+
+*Fencing* makes this safe. A worker can be paused for a minute, lose its lease without noticing,
+and then go on. Each grant of a lease has a higher token than the last one, and a commit with an
+older token is refused whole: whatever the paused worker does, nothing of it is kept.
+
+Redis holds the lanes and tells the time, since the clocks of two workers may differ. A wake-up is a
+hint that a lane has work. When one is lost, the sweep finds the lane.
+
+Keys are opaque and read `<kind>:<channel>:<keyed hash>`. All durations are seconds.
 """
 
 from __future__ import annotations
@@ -19,7 +29,7 @@ from sigil.effects import Effect, Push
 
 
 class LaneKind(StrEnum):
-    """The three hops of a message; the first word of a lane key."""
+    """What a lane carries; the first word of its key."""
 
     INBOUND = "inbound"
     SESSION = "session"
@@ -27,19 +37,13 @@ class LaneKind(StrEnum):
 
 
 def lane_kind(lane: str) -> LaneKind:
-    """The stage that a lane key belongs to. Raises `ValueError` for a foreign key."""
+    """The kind of lane that a key names. Raises `ValueError` for a foreign key."""
     return LaneKind(lane.partition(":")[0])
 
 
 def lane_id(lane: str) -> str:
     """The opaque last part of a lane key: in logs, the id of a chat, session or destination."""
     return lane.rpartition(":")[2]
-
-
-# ---------------------------------------------------------------- effects (a closed set)
-
-
-# ---------------------------------------------------------------- answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +73,8 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A granted lease. `strikes` counts takes after an expired lease or an error since
-    the head last moved; the first `stop` items are to be stopped, not answered.
+    """A lease that was granted. `strikes` counts how often the lane was taken after an error or a
+    lost lease since its head last moved. The first `stop` items are to be stopped, not answered.
     `directory_version` is that of the stored overlay (see `sigil.directory`)."""
 
     lane: str
@@ -91,7 +95,7 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Applied. `wake` names the lanes to wake, this one included if more is waiting."""
+    """A commit that was applied. `wake` names the lanes to wake, this one too if more waits."""
 
     wake: tuple[str, ...] = ()
 
@@ -106,7 +110,7 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """A look from outside: `waiting` counts the items in the lane, held ones included."""
+    """How a lane looks from outside. `waiting` counts the items in it, those in hand included."""
 
     waiting: int
     leased: bool
@@ -122,7 +126,7 @@ class Wakeups(Protocol):
 class Lanes(Protocol):
     """The primitive. Each verb is one atomic step and safe to repeat."""
 
-    async def key(self, stage: LaneKind, channel: str, *parts: str) -> str:
+    async def key(self, kind: LaneKind, channel: str, *parts: str) -> str:
         """The opaque lane key for these parts, the same in every process."""
         ...
 
@@ -131,13 +135,17 @@ class Lanes(Protocol):
         ...
 
     async def push(self, push: Push, effects: Sequence[Effect] = ()) -> Pushed:
-        """Appends and applies `effects`, unless the id was pushed before. LaneFull."""
+        """Appends the item and applies `effects`, unless the id was pushed before. Raises
+        `LaneFull`; then nothing was applied."""
         ...
 
-    async def take(self, lane: str, nonce: str, *, ttl: float, limit: int) -> Lease | Refusal: ...
+    async def take(self, lane: str, nonce: str, *, ttl: float, limit: int) -> Lease | Refusal:
+        """Grants the lease for `ttl` seconds with at most `limit` items, or says why not. The
+        same `nonce` gets its lease again, so that a lost answer can be asked for once more."""
+        ...
 
     async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:
-        """Raises `LeaseLost`."""
+        """Extends the lease. Raises `LeaseLost`."""
         ...
 
     async def commit(
@@ -150,16 +158,25 @@ class Lanes(Protocol):
         *,
         keep: bool = False,
     ) -> Commit:
-        """Raises `LeaseLost`, `LaneFull` or `EffectRejected`; then nothing was applied."""
+        """Removes the `done` items, which are at the head, and applies the effects, in one step.
+
+        `n` counts the commits under this token, so that a repeat is recognised. The lease ends
+        unless `keep` is true. Raises `LeaseLost`, `LaneFull` or `EffectRejected`; then nothing
+        was applied.
+        """
         ...
 
     async def park(
         self, lane: str, token: int, *, delay: float, strike: bool = False
     ) -> tuple[str, ...]:
-        """Gives the lease back with the head kept; returns the lanes to wake. LeaseLost."""
+        """Gives the lease back with the head kept; returns the lanes to wake. The lane is not
+        taken before `delay` seconds are over, unless it is empty. Raises `LeaseLost`."""
         ...
 
-    async def sweep(self, limit: int = 100) -> Swept: ...
+    async def sweep(self, limit: int = 100) -> Swept:
+        """Finds lanes whose time has come and that nobody holds, at most `limit`. Each is put off
+        for a while, so that the next sweep leaves it alone while its wake-up is under way."""
+        ...
 
     async def status(self, lane: str) -> LaneStatus: ...
 
@@ -173,7 +190,7 @@ class Lanes(Protocol):
 
 
 class Signals(Protocol):
-    """Prompt word of a stop; best effort, `renew` is what counts."""
+    """Tells at once that a stop was asked for. Best effort: the next `renew` tells it too."""
 
     def stops(self) -> AsyncIterator[str]:
         """Yields the keys of lanes for which a stop was asked, until cancelled."""

@@ -1,8 +1,11 @@
 """Holding lanes: taking a lease, keeping it renewed, and stopping at once when it is lost.
 
-One timer per process renews all its leases. A lease that is found lost cancels its holder,
-whose commits would be refused anyway; a stop that was asked for ends only the part of the
-holder's work that runs under `stoppable`.
+    async with keeper.hold(lane) as held:      take; renewed every few seconds, all leases together
+        async with held.stoppable(): …         a /stop ends this part only
+        await held.finish(items, effects)      commit; the lane is kept or given back
+
+A lease that turns out to be lost cancels its holder: its commits would be refused anyway, and what
+it does outside Redis would be done twice.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _bounded(name: str, value: object, limit: int, *, empty: bool = False) -> None:
+def _check_text(name: str, value: object, limit: int, *, empty: bool = False) -> None:
     if not isinstance(value, str):
         raise MessageInvalid(f"{name} must be text, not {type(value).__name__}.")
     if not value and not empty:
@@ -37,16 +37,16 @@ def _bounded(name: str, value: object, limit: int, *, empty: bool = False) -> No
         raise MessageInvalid(f"{name} is not valid UTF-8.") from None
     if size > limit:
         raise MessageInvalid(
-            f"{name} has {size} bytes; at most {limit} are taken.",
+            f"{name} has {size} bytes; at most {limit} are allowed.",
             hint="Send it in smaller parts." if name == "content" else None,
         )
     if name != "content" and any(ord(char) < 0x20 or ord(char) == 0x7F for char in value):
         raise MessageInvalid(f"{name} contains a control character.")
 
 
-def _optional(name: str, value: object, limit: int) -> None:
+def _check_optional(name: str, value: object, limit: int) -> None:
     if value is not None:
-        _bounded(name, value, limit)
+        _check_text(name, value, limit)
 
 
 def _check_size(value: object) -> None:
@@ -72,9 +72,9 @@ class Attachment:
     size: int | None = None
 
     def __post_init__(self) -> None:
-        _bounded("attachment.url", self.url, MAX_URL_BYTES)
-        _bounded("attachment.name", self.name, MAX_NAME_BYTES)
-        _bounded("attachment.mime_type", self.mime_type, MAX_NAME_BYTES)
+        _check_text("attachment.url", self.url, MAX_URL_BYTES)
+        _check_text("attachment.name", self.name, MAX_NAME_BYTES)
+        _check_text("attachment.mime_type", self.mime_type, MAX_NAME_BYTES)
         _check_size(self.size)
 
 
@@ -86,7 +86,12 @@ class _Json:
 
     def to_json(self) -> str:
         """One compact JSON object; the inverse of `from_json`."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"), default=_iso)  # type: ignore[call-overload]  # every subclass is a dataclass
+        return json.dumps(
+            asdict(self),  # type: ignore[call-overload]  # every subclass is a dataclass
+            ensure_ascii=False,
+            separators=(",", ":"),
+            default=_write_time,
+        )
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -106,7 +111,7 @@ class _Json:
             raise MessageInvalid(f"the message is malformed: {error}") from error
 
 
-def _iso(value: object) -> str:
+def _write_time(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
@@ -143,12 +148,12 @@ class InboundMessage(_Json):
 
     def __post_init__(self) -> None:
         for name in ("channel_type", "channel_id", "message_id", "sender_id", "account"):
-            _bounded(name, getattr(self, name), MAX_ID_BYTES)
-        _optional("thread_id", self.thread_id, MAX_ID_BYTES)
-        _optional("reply_to", self.reply_to, MAX_ID_BYTES)
-        _optional("sender_name", self.sender_name, MAX_NAME_BYTES)
-        object.__setattr__(self, "attachments", _attachments(self.attachments))
-        _bounded("content", self.content, MAX_CONTENT_BYTES, empty=bool(self.attachments))
+            _check_text(name, getattr(self, name), MAX_ID_BYTES)
+        _check_optional("thread_id", self.thread_id, MAX_ID_BYTES)
+        _check_optional("reply_to", self.reply_to, MAX_ID_BYTES)
+        _check_optional("sender_name", self.sender_name, MAX_NAME_BYTES)
+        object.__setattr__(self, "attachments", _check_attachments(self.attachments))
+        _check_text("content", self.content, MAX_CONTENT_BYTES, empty=bool(self.attachments))
         if not isinstance(self.is_direct, bool):
             raise MessageInvalid("is_direct must be true or false.")
         _check_time(self.received_at)
@@ -170,12 +175,12 @@ class OutboundMessage(_Json):
 
     def __post_init__(self) -> None:
         for name in ("channel_type", "channel_id", "account"):
-            _bounded(name, getattr(self, name), MAX_ID_BYTES)
-        _optional("thread_id", self.thread_id, MAX_ID_BYTES)
-        _optional("reply_to", self.reply_to, MAX_ID_BYTES)
-        object.__setattr__(self, "media", _attachments(self.media))
+            _check_text(name, getattr(self, name), MAX_ID_BYTES)
+        _check_optional("thread_id", self.thread_id, MAX_ID_BYTES)
+        _check_optional("reply_to", self.reply_to, MAX_ID_BYTES)
+        object.__setattr__(self, "media", _check_attachments(self.media))
         # A reply is ours and may be long; it is split by the channel, not refused.
-        _bounded("content", self.content, MAX_REPLY_BYTES, empty=bool(self.media))
+        _check_text("content", self.content, MAX_REPLY_BYTES, empty=bool(self.media))
 
 
 def clean(text: str) -> str:
@@ -189,15 +194,15 @@ def clean(text: str) -> str:
 
 
 def fit_reply(text: str) -> str:
-    """What of a model's answer can be sent: cleaned, and cut to `MAX_REPLY_BYTES`."""
+    """The part of a model's answer that can be sent: valid UTF-8, at most `MAX_REPLY_BYTES`."""
     return clean(text).encode("utf-8")[:MAX_REPLY_BYTES].decode("utf-8", "ignore")
 
 
-def _attachments(value: object) -> tuple[Attachment, ...]:
+def _check_attachments(value: object) -> tuple[Attachment, ...]:
     if not isinstance(value, (tuple, list)) or not all(isinstance(a, Attachment) for a in value):
         raise MessageInvalid("attachments must be a list of Attachment.")
     if len(value) > MAX_ATTACHMENTS:
-        raise MessageInvalid(f"{len(value)} attachments; at most {MAX_ATTACHMENTS} are taken.")
+        raise MessageInvalid(f"{len(value)} attachments; at most {MAX_ATTACHMENTS} are allowed.")
     return tuple(value)
 
 

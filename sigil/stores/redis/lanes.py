@@ -29,8 +29,8 @@ class RedisLanes:
         self._encoder = Encoder(client.keys, finished_ttl=retention_days * DAY)
         self._retention_days = retention_days
 
-    async def key(self, stage: LaneKind, channel: str, *parts: str) -> str:
-        return f"{stage.value}:{channel}:{await self._hash(stage.value, channel, *parts)}"
+    async def key(self, kind: LaneKind, channel: str, *parts: str) -> str:
+        return f"{kind.value}:{channel}:{await self._hash(kind.value, channel, *parts)}"
 
     async def item_id(self, *parts: str) -> str:
         return await self._hash("item", *parts)

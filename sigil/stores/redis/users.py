@@ -10,7 +10,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import StoreError
-from sigil.identity import Identity, User, identity_taken, unknown_identity, unknown_user
+from sigil.identity import (
+    Identity,
+    User,
+    describe_unknown_identity,
+    describe_unknown_user,
+    refuse_identity,
+)
 
 if TYPE_CHECKING:
     from sigil.stores.redis.client import Client
@@ -36,13 +42,13 @@ class RedisUsers:
             args=[user.id, _encode_user(user), json.dumps(held)],
         )
         if clash:
-            raise identity_taken(identities[int(clash) - 1])
+            raise refuse_identity(identities[int(clash) - 1])
 
     async def get(self, user_id: str) -> User:
         """Raises `UserNotFound`."""
         data: Any = await self._client.call("HGET", self._keys.user(user_id), "data")
         if data is None:
-            raise unknown_user(user_id)
+            raise describe_unknown_user(user_id)
         return _decode_user(data)
 
     async def find(self, channel: str, platform_id: str) -> User:
@@ -51,7 +57,7 @@ class RedisUsers:
             "find_user", keys=[self._keys.identity(channel, platform_id)]
         )
         if data is None:
-            raise unknown_identity(Identity(channel, platform_id))
+            raise describe_unknown_identity(Identity(channel, platform_id))
         return _decode_user(data)
 
     async def all(self) -> list[User]:

@@ -117,7 +117,9 @@ def _normalize(vector: Sequence[float]) -> list[float]:
 def _encode_text(name: str, text: str, limit: int) -> bytes:
     data = text.encode("utf-8", "surrogatepass")
     if len(data) > limit:
-        raise EffectRejected(f"a vector's {name} has {len(data)} bytes; at most {limit} are taken.")
+        raise EffectRejected(
+            f"a vector's {name} has {len(data)} bytes; at most {limit} are allowed."
+        )
     return data
 
 

@@ -21,17 +21,17 @@ def test_send_is_accepted_and_counted(call, real_redis):
 @pytest.mark.valkey
 def test_bad_messages_are_refused_before_anything_is_kept(call, real_redis):
     for words, stdin, expected in (
-        (("send", "--as", "owner", "x" * 70_000), None, "at most 65536 are taken"),
+        (("send", "--as", "owner", "x" * 70_000), None, "at most 65536 are allowed"),
         (("send", "--as", "owner", "-"), b"\xff\xfe", "not valid UTF-8"),
         (("send", "--as", "owner", ""), None, "content is empty"),
-        (("send", "--as", "owner", "-"), b"x" * 1_000_000, "at most 65536 are taken"),
+        (("send", "--as", "owner", "-"), b"x" * 1_000_000, "at most 65536 are allowed"),
         (("send", "--as", "ownr", "x"), None, "did you mean 'owner'?"),
         (("send", "--as", "owner", "--channel", "telegram", "x"), None, "no channel named"),
         (("send", "--as", "owner", "--chat", "y" * 300, "x"), None, "at most 256"),
         (("notify", "telegram", "1", "x"), None, "no channel 'telegram' is configured"),
         (("notify", "wbe", "1", "x"), None, "did you mean 'web'?"),
         (("notify", "web", "1", ""), None, "content is empty"),
-        (("notify", "web", "1", "-"), b"x" * 2_000_000, "at most 1048576 are taken"),
+        (("notify", "web", "1", "-"), b"x" * 2_000_000, "at most 1048576 are allowed"),
     ):
         code, out, err = call(*words, stdin=stdin)
         assert (code, out) == (1, "")
