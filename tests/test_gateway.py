@@ -10,16 +10,15 @@ import pytest
 import structlog
 
 from sigil.errors import ChannelNotFound, ConfigError
-from sigil.lanes import LaneKind, Refusal, lane_kind
+from sigil.lanes import LaneKind, lane_kind
 from sigil.messages import OutboundMessage
-from sigil.routing import LANE_FULL_TEXT
 from sigil.stores import Stores
 from sigil.testing import (
     ScriptedProvider,
     make_due,
     settle,
 )
-from tests.talking import Talk, another_worker, talk
+from tests.talking import another_worker, talk
 
 HOME = {"home": {"members": ["ann"], "bindings": [{"channel": "memory", "channel_id": "room"}]}}
 ANN = {"ann": {"name": "Ann", "identities": ["memory:ann"]}}
@@ -157,25 +156,6 @@ async def test_a_channel_that_is_not_configured_is_an_error_and_stores_nothing()
     assert await t.counts() == {}
 
 
-@pytest.mark.parametrize(("told", "sent"), [(None, []), ("Members only.", ["Members only."])])
-async def test_strangers_meet_silence_or_the_channels_text(
-    told: str | None, sent: list[str]
-) -> None:
-    t = talk(memory={"pairing": "closed", "refusal": told})
-    assert await t.say("let me in") == sent
-    assert t.provider.requests == []
-    counts = await t.counts()
-    assert (counts["accepted"], counts["refused"]) == (1, 1)
-
-
-async def test_who_is_no_member_is_refused_and_a_member_is_answered() -> None:
-    t = talk(users=ANN, workspaces=HOME, memory={"refusal": "Not here."})
-    assert await t.say("hi", "bob", channel_id="room") == ["Not here."]
-    assert await t.say("hi", "ann", channel_id="room") == ["ok"]
-    audit = " ".join(await t.stores.audit.recent())
-    assert "workspace.not_a_member" in audit
-
-
 async def test_membership_that_ends_while_the_message_waits_counts() -> None:
     t = talk(users=ANN, workspaces=HOME, memory={"refusal": "Not any more."})
     await t.write("hi", channel_id="room")
@@ -199,97 +179,7 @@ async def test_a_chat_that_was_given_to_another_workspace_does_not_take_its_word
     assert (await t.counts())["refused"] == 1
 
 
-# ---------------------------------------------------------------- full lanes
-
-
-async def test_one_notice_per_episode_of_a_full_lane() -> None:
-    t = talk(lanes={"cap": 2})
-    for i in range(5):
-        await t.write(str(i))
-    session = await t.routed()
-    await t.gateway.deliver(t.woken.last(LaneKind.DELIVERY))
-    assert t.texts == [LANE_FULL_TEXT.format(cap=2)]
-    await t.write("5")
-    await t.routed()
-    assert (await t.counts())["refused"] == 4
-    await t.gateway.turn(session)
-    await settle(t.gateway)
-    assert await t.asked() == ["0", "1"]
-    for i in range(3):
-        await t.write(f"again {i}")
-    await t.routed()
-    await settle(t.gateway)
-    assert t.texts.count(LANE_FULL_TEXT.format(cap=2)) == 2
-    assert await t.counts() == {"accepted": 9, "answered": 4, "refused": 5, "sent": 6}
-
-
-async def test_a_full_lane_does_not_keep_out_a_stop() -> None:
-    t = talk(lanes={"cap": 1})
-    for text in ("one", "two", "/stop"):
-        await t.write(text)
-    await t.routed()
-    await settle(t.gateway)
-    assert t.texts == [LANE_FULL_TEXT.format(cap=1), "Stopped."]
-    assert await t.counts() == {
-        "accepted": 3,
-        "answered": 1,
-        "refused": 1,
-        "stopped": 1,
-        "sent": 2,
-    }
-
-
 # ---------------------------------------------------------------- coalescing
-
-
-def quick(**more: Any) -> Talk:
-    return talk(memory={"coalesce": True}, **more)
-
-
-async def test_rapid_messages_are_one_turn() -> None:
-    t = quick()
-    for text in ("one", "two", "three"):
-        await t.write(text)
-    session = await t.routed()
-    held = await t.stores.lanes.take(session, "n", ttl=9, limit=9)
-    assert held is Refusal.QUIET
-    await settle(t.gateway)
-    assert await t.asked() == ["one\ntwo\nthree"]
-    assert t.texts == ["ok"]
-    assert await t.counts() == {"accepted": 3, "answered": 3, "sent": 1}
-
-
-async def test_without_coalescing_each_is_its_own_turn() -> None:
-    t = talk()
-    for text in ("one", "two"):
-        await t.write(text)
-    await settle(t.gateway)
-    assert await t.asked() == ["one", "two"]
-
-
-async def test_commands_are_never_joined() -> None:
-    t = quick()
-    for text in ("one", "two", "/help", "three", "four"):
-        await t.write(text)
-    await settle(t.gateway)
-    assert await t.asked() == ["one\ntwo", "three\nfour"]
-    assert [text[:5] for text in t.texts] == ["ok", "**/he", "ok"]
-
-
-async def test_senders_and_chats_are_never_joined() -> None:
-    people = {name: {"identities": [f"memory:{name}"]} for name in ("ann", "bob")}
-    room = {"home": {**HOME["home"], "members": ["ann", "bob"]}}
-    t = quick(users=people, workspaces=room)
-    for sender, text in (("ann", "1"), ("ann", "2"), ("bob", "3"), ("ann", "4")):
-        await t.write(text, sender, channel_id="room", is_direct=False)
-    await settle(t.gateway)
-    assert await t.asked() == ["1\n2", "3", "4"]
-    t = quick(users=people)
-    for chat, text in (("here", "1"), ("there", "2"), ("there", "3")):
-        await t.write(text, "ann", channel_id=chat)
-        await t.routed()
-    await settle(t.gateway)
-    assert await t.asked() == ["1", "2\n3"]
 
 
 async def test_each_step_logs_ids_and_no_words() -> None:

@@ -22,7 +22,6 @@ from sigil.testing import (
     ScriptedProvider,
     expire_leases,
     fake_stores,
-    make_due,
     settle,
 )
 from tests.talking import SlowProvider, another_worker, talk
@@ -214,28 +213,6 @@ async def test_who_lost_the_lease_can_write_nothing() -> None:
     await settle(t.gateway)
     assert t.texts == ["fresh and done"]
     assert await t.counts() == {"accepted": 1, "answered": 1, "sent": 1}
-
-
-async def test_a_turn_that_was_begun_is_answered_with_the_same_messages() -> None:
-    slow = SlowProvider()
-    t = talk(provider=slow, memory={"coalesce": True}, lanes={"renew": 60, "lease": 200})
-    for text in ("one", "two"):
-        await t.write(text)
-    session = await t.routed()
-    await make_due(t.stores)
-    crashed = asyncio.create_task(t.gateway.turn(session))
-    await slow.speaking.wait()
-    await t.write("three")
-    await t.routed()
-    await expire_leases(t.stores)  # as if its process had been killed
-    slow.release.set()
-    later = another_worker(t)
-    await later.gateway.turn(session)
-    await crashed
-    await settle(later.gateway)
-    assert await t.asked() == ["one\ntwo", "one\ntwo", "three"]
-    assert t.texts == ["so far and done"] * 2
-    assert await t.counts() == {"accepted": 3, "answered": 3, "sent": 2}
 
 
 async def test_crashes_of_one_message_end_it_after_three() -> None:

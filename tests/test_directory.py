@@ -1,0 +1,200 @@
+"""The configuration as one snapshot, and the overlay over it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from sigil.config import Settings
+from sigil.directory import Directory, LiveDirectory, Overlay
+from sigil.effects import Push
+from sigil.errors import ConfigError, StoreError
+from sigil.identity import Identity, User
+from sigil.lanes import Lease
+from sigil.pairing import PairingMode
+from sigil.stores import Stores
+from sigil.testing import fake_stores, settle
+from tests.talking import SlowProvider, talk
+
+LANE = "session:any:abc"
+CHAT = ("memory", "room")
+
+
+def snapshot(overlay: Overlay | None = None, **sections: Any) -> Directory:
+    return Directory.of(Settings.model_validate(sections), overlay)
+
+
+def home(*members: str) -> dict[str, Any]:
+    return {"workspaces": {"home": {"members": list(members)}}}
+
+
+# ---------------------------------------------------------------- the snapshot
+
+
+def test_a_snapshot_knows_people_accounts_and_models() -> None:
+    directory = snapshot(
+        users={"ann": {"role": "owner", "identities": ["telegram:1"]}},
+        channels={"telegram": {"type": "memory", "pairing": "allowlist", "allowlist": ["7"]}},
+        models={"default": "echo/a", "failover": ["echo/b"]},
+        workspaces={"home": {"model": "echo/c"}},
+    )
+    assert directory.owner.id == "ann"
+    assert directory.people.holders[Identity("telegram", "1")].id == "ann"
+    assert directory.account("telegram").mode is PairingMode.ALLOWLIST
+    assert directory.account("telegram").allowlist == {"7"}
+    assert directory.account("nowhere").refusal is None
+    assert directory.models.list_names("home", "echo/d") == ["echo/d", "echo/c", "echo/a", "echo/b"]
+    assert directory.models.first("elsewhere") == "echo/a"
+
+
+def test_tokens_are_not_shown() -> None:
+    directory = snapshot(gateway={"token": "a-token-of-the-owner"})
+    assert directory.tokens[0].user_id == directory.owner.id
+    assert directory.tokens[0].secret == b"a-token-of-the-owner"
+    assert "a-token" not in repr(directory)
+
+
+def test_an_overlay_adds_members_and_bindings_but_moves_no_configured_chat() -> None:
+    overlay = Overlay(
+        bindings={CHAT: "home", ("memory", "bound"): "home", ("memory", "x"): "unknown"},
+        memberships={"home": frozenset({"bob"})},
+    )
+    directory = snapshot(
+        overlay,
+        workspaces={
+            "home": {"members": ["ann"]},
+            "work": {"bindings": [{"channel": "memory", "channel_id": "bound"}]},
+        },
+    )
+    table = directory.workspaces
+    assert table.members("home").ids == {"ann", "bob"}
+    assert table.find_bound(*CHAT) == "home"
+    assert table.find_bound("memory", "bound") == "work"
+    assert table.find_bound("memory", "x") is None
+
+
+def test_a_snapshot_that_contradicts_itself_is_refused() -> None:
+    twice = {"members": [], "bindings": [{"channel": "memory", "channel_id": "1"}]}
+    with pytest.raises(ConfigError, match="is bound to 'a' and to 'b'"):
+        snapshot(workspaces={"a": twice, "b": twice})
+
+
+# ---------------------------------------------------------------- the store
+
+
+async def test_the_overlay_is_kept_and_its_version_rises(stores: Stores) -> None:
+    assert await stores.directory.load() == Overlay()
+    overlay = Overlay(
+        bindings={CHAT: "home", ("a:b", "c"): "d"},
+        memberships={"home": frozenset({"ann", "bob"})},
+        roles={"ann": "owner"},
+        grants={"bob": frozenset({"tools.run"})},
+    )
+    assert await stores.directory.save(overlay) == 1
+    assert await stores.directory.save(overlay) == 2
+    assert await stores.directory.load() == Overlay(
+        2, overlay.bindings, overlay.memberships, overlay.roles, overlay.grants
+    )
+
+
+async def test_every_lease_tells_the_version(stores: Stores) -> None:
+    await stores.lanes.push(Push(LANE, "1", {}))
+    await stores.directory.save(Overlay())
+    await stores.directory.save(Overlay())
+    lease = await stores.lanes.take(LANE, "a-nonce", ttl=15, limit=10)
+    assert isinstance(lease, Lease)
+    assert lease.directory_version == 2
+
+
+# ---------------------------------------------------------------- the steps
+
+
+class CountingStore:
+    """A directory store that counts how often it is asked."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._store = stores.directory
+        self.loads = 0
+
+    async def load(self) -> Overlay:
+        self.loads += 1
+        return await self._store.load()
+
+    async def save(self, overlay: Overlay) -> int:
+        return await self._store.save(overlay)
+
+
+async def test_what_was_granted_holds_from_the_next_step_on_and_is_loaded_once() -> None:
+    stores = fake_stores()
+    t = talk(stores=stores, users={"ann": {"identities": ["memory:ann"]}}, **home())
+    counting = CountingStore(stores)
+    t.gateway.directory._store = counting  # the seam that `build` fills
+    await t.say("alone", channel_id="room", is_direct=False)
+    assert counting.loads == 0
+    granted = Overlay(bindings={CHAT: "home"}, memberships={"home": frozenset({"ann"})})
+    await stores.directory.save(granted)
+    for _ in range(3):
+        await t.say("at home", channel_id="room", is_direct=False)
+    assert counting.loads == 1
+    assert "**Workspace** home" in (await t.say("/status", channel_id="room", is_direct=False))[0]
+
+
+async def test_a_turn_runs_wholly_under_the_snapshot_it_began_with() -> None:
+    stores, slow = fake_stores(), SlowProvider()
+    people = {"users": {"ann": {"identities": ["memory:ann"]}}}
+    t = talk(stores=stores, provider=slow, memory={"refusal": "Not here."}, **people, **home())
+    await t.write("hello", channel_id="room", is_direct=False)
+    lane = await t.routed()
+    turn = asyncio.create_task(t.gateway.turn(lane))
+    await slow.speaking.wait()
+    await stores.directory.save(Overlay(bindings={CHAT: "home"}))  # Ann is no member there
+    slow.release.set()
+    await turn
+    await settle(t.gateway)
+    assert t.texts == ["so far and done"]
+    assert await t.say("again", channel_id="room", is_direct=False) == ["Not here."]
+
+
+async def test_a_role_that_was_granted_is_a_stored_users_alone() -> None:
+    stores = fake_stores()
+    t = talk(stores=stores, users={"ann": {"identities": ["memory:ann"]}})
+    await stores.users.add(User("bob", "Bob", identities=(Identity("memory", "bob"),)))
+    await stores.directory.save(Overlay(roles={"ann": "owner", "bob": "owner"}))
+    await t.say("anything")
+    users = t.gateway.stores.users
+    assert (await users.get("bob")).role == "owner"
+    assert (await users.get("ann")).role == "member"
+
+
+async def test_a_snapshot_is_replaced_by_a_newer_one_only() -> None:
+    class Store:
+        async def load(self) -> Overlay:
+            return Overlay(version=3)
+
+        async def save(self, overlay: Overlay) -> int:
+            raise NotImplementedError
+
+    live = LiveDirectory(lambda overlay: snapshot(overlay), Store())
+    first = live.current
+    assert await live.read(0) is first
+    newer = await live.read(2)
+    assert (newer.version, live.current) == (3, newer)
+    assert await live.read(1) is newer
+
+
+async def test_a_store_that_is_away_leaves_the_snapshot_and_the_message() -> None:
+    stores = fake_stores()
+    t = talk(stores=stores)
+    await stores.directory.save(Overlay())
+
+    class Away(CountingStore):
+        async def load(self) -> Overlay:
+            self.loads += 1
+            if self.loads == 1:
+                raise StoreError("away")
+            return await super().load()
+
+    t.gateway.directory._store = Away(stores)
+    assert await t.say("hello") == ["ok"]
