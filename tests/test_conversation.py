@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.channels.base import Capabilities
 from sigil.conversation import Message, ToolCall, decode_message, encode_message, window
 from sigil.errors import MessageInvalid
-from sigil.identity import User
-
-SEAN, ANNA = User("sean", "Sean"), User("anna", "Anna")
-PLATFORM, WEB = Capabilities(), Capabilities(authenticated=True, own_sessions=True)
-
 
 # ---------------------------------------------------------------- the window
 

@@ -9,26 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigil.workspace import (
-    Binding,
     ToolPolicy,
     WorkspaceConfig,
     WorkspaceManager,
 )
-
-HOME, WORK = Binding("telegram", "-100123"), Binding(channel="slack", channel_id="C1")
-
-
-@pytest.fixture
-def manager(stores):
-    made = WorkspaceManager(stores)
-    made.configure(
-        {
-            "homelab": WorkspaceConfig(members=["sean", "telegram:7"], bindings=[HOME]),
-            "work": WorkspaceConfig(members=["anna"], bindings=[WORK]),
-        }
-    )
-    return made
-
 
 CONTRACT = ToolPolicy(allow=["calendar.*", "shopping.*"], deny=["exec.*", "filesystem.*"])
 

@@ -13,6 +13,7 @@ that says where they came from.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sigil.conversation import Image, Message, decode_message, window
@@ -27,44 +28,45 @@ if TYPE_CHECKING:
     from sigil.messages import InboundMessage
 
 
-def build_request(
-    turn: Turn, question: Message, *, hint: str, lane: str, budget: Budget, user: str
-) -> ChatRequest:
-    """The request of one turn. `user` is an opaque name of the person; the model's name is left
-    to the chain, where each candidate puts its own."""
-    past = [decode_message(text) for text in turn.session.messages]
-    settings = turn.directory.model_settings
-    return ChatRequest(
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What one turn asks a model. `question` is its newest message, which is kept in the history;
+    `budget` says what the session may still use."""
+
+    question: Message
+    request: ChatRequest
+    budget: Budget
+
+
+def build_prompt(turn: Turn, *, hint: str, lane: str, user: str) -> Prompt:
+    """The prompt of one turn. `hint` says what the channel can show, and `user` is an opaque name
+    of the person. The model's name is left to the chain, where each candidate puts its own."""
+    session, settings = turn.session, turn.directory.model_settings
+    # Dollars are enforced by reservations, call by call.
+    budget = Budget(
+        max_session_tokens=turn.directory.budgets.max_session_tokens,
+        used_session_tokens=session.input_tokens + session.output_tokens,
+    )
+    question = Message("user", _write_words(turn.messages), images=_list_pictures(turn.messages))
+    system_prompt = _build_system_prompt(turn, hint)
+    past = [decode_message(text) for text in session.messages]
+    request = ChatRequest(
         model="",
         messages=tuple(window([*past, question], turn.directory.agent.window)),
-        system_prompt=build_system_prompt(turn, hint),
+        system_prompt=system_prompt,
         max_tokens=_limit_answer(settings.max_tokens, budget),
         temperature=settings.temperature,
         session=lane_id(lane),
         user=user,
     )
+    return Prompt(question, request, budget)
 
 
-def build_system_prompt(turn: Turn, hint: str) -> str:
+def _build_system_prompt(turn: Turn, hint: str) -> str:
     """The base prompt, then the workspace's, what the channel can show, and the account's."""
     workspace = turn.directory.workspaces.config(turn.route.workspace_id)
     parts = (turn.directory.agent.system_prompt, workspace.prompt, hint, turn.account.prompt)
     return "\n\n".join(part.strip() for part in parts if part.strip())
-
-
-def build_question(messages: Sequence[InboundMessage]) -> Message:
-    """The words and pictures of one sender as one message to the model."""
-    return Message("user", _write_words(messages), images=_list_pictures(messages))
-
-
-def session_budget(turn: Turn) -> Budget:
-    """The tokens that the session may use and has used. Dollars are enforced by reservations,
-    call by call."""
-    session = turn.session
-    return Budget(
-        max_session_tokens=turn.directory.budgets.max_session_tokens,
-        used_session_tokens=session.input_tokens + session.output_tokens,
-    )
 
 
 def _limit_answer(most: int, budget: Budget) -> int:

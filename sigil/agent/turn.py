@@ -1,21 +1,56 @@
-"""The turn: what is answered, for whom, and what is known about them. Made once, decoded once."""
+"""The turn: what is answered, for whom, and what is known about them. Made once, decoded once.
+
+held lane ─▶ items at its head ─▶ decoded, one by one, as far as they belong together ─▶ Turn
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
+from sigil.agent.journal import count_begun_items
 from sigil.commands.table import parse_command
-from sigil.sessions import Route, decode_item
+from sigil.sessions import decode_item
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
 
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Account, Directory
     from sigil.lanes import Item
+    from sigil.leases import Held
     from sigil.messages import InboundMessage
-    from sigil.sessions import SessionRecord
+    from sigil.sessions import Route, SessionRecord
+    from sigil.stores.base import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingMessage:
+    """One item of a session's lane, decoded. `command` is its name and argument, if it is one."""
+
+    item: Item
+    message: InboundMessage
+    route: Route
+    command: tuple[str, str] | None
+
+    @classmethod
+    def read(cls, item: Item) -> Self:
+        """Raises `MessageInvalid` if the record cannot be read."""
+        message, route = decode_item(item.fields)
+        return cls(item, message, route, parse_command(message.content))
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Who wrote where, and which session that belongs to."""
+        message = self.message
+        return (
+            message.channel_type,
+            message.account,
+            message.channel_id,
+            message.thread_id,
+            message.sender_id,
+            self.route,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +59,14 @@ class Turn:
     configuration that the whole turn runs under.
 
     `id` derives from the first item, never from the attempt, so that whatever the turn sends has
-    the same id when a second worker runs it again.
+    the same id when a second worker runs it again. `command` is its name and argument, if the
+    turn is one.
     """
 
     id: str
     items: tuple[Item, ...]
     messages: tuple[InboundMessage, ...]
+    command: tuple[str, str] | None
     route: Route
     session: SessionRecord
     directory: Directory
@@ -45,36 +82,51 @@ class Turn:
         return self.directory.account(self.last.channel_type)
 
 
+async def make_turn(
+    held: Held, directory: Directory, channels: ChannelRouter, stores: Stores
+) -> Turn:
+    """The next turn of a lane in hand. Raises `MessageInvalid` or `StoreError`."""
+    waiting = map(WaitingMessage.read, held.items)
+    begun = count_begun_items(held)
+    if begun:
+        # Another worker grouped them before; the grouping of now might be another one.
+        group = [next(waiting) for _ in range(begun)]
+    else:
+        group = group_messages(waiting, directory, channels)
+    items = held.items[: len(group)]
+    first, last = group[0], group[-1]
+    return Turn(
+        id=await name_turn(stores, items),
+        items=items,
+        messages=tuple(each.message for each in group),
+        command=last.command,
+        route=first.route,
+        session=await stores.sessions.load(first.route.session_key),
+        directory=directory,
+    )
+
+
+async def name_turn(stores: Stores, items: Sequence[Item]) -> str:
+    """The id of the turn that answers these items."""
+    return await stores.lanes.item_id("turn", items[0].id)
+
+
 def group_messages(
-    items: Iterable[Item], directory: Directory, channels: ChannelRouter
-) -> list[tuple[InboundMessage, Route]]:
-    """The first message and those right after it that are answered with it, decoded.
+    waiting: Iterator[WaitingMessage], directory: Directory, channels: ChannelRouter
+) -> list[WaitingMessage]:
+    """The first message and those right after it that are answered with it.
 
     Where the channel wants it, rapid messages of one sender in one chat are answered together,
-    but never a command. Raises `MessageInvalid` if the first one cannot be read.
+    but never a command.
     """
-    rest = iter(items)
-    first, route = decode_item(next(rest).fields)
-    grouped = [(first, route)]
-    capabilities = channels.get(first.channel_type).capabilities
-    together = directory.account(first.channel_type).coalesces(capabilities)
-    if not together or parse_command(first.content):
-        return grouped
-    for item in rest:
-        message, its_route = decode_item(item.fields)
-        if _place(message) != _place(first) or its_route != route:
+    first = next(waiting)
+    channel = first.message.channel_type
+    capabilities = channels.get(channel).capabilities
+    if first.command or not directory.account(channel).coalesces(capabilities):
+        return [first]
+    group = [first]
+    for each in waiting:
+        if each.command or each.place != first.place:
             break
-        if parse_command(message.content):
-            break
-        grouped.append((message, its_route))
-    return grouped
-
-
-def _place(message: InboundMessage) -> tuple[str | None, ...]:
-    return (
-        message.channel_type,
-        message.account,
-        message.channel_id,
-        message.thread_id,
-        message.sender_id,
-    )
+        group.append(each)
+    return group
