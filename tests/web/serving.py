@@ -63,7 +63,9 @@ async def start(stack: AsyncExitStack, stores: Stores | None, settings: dict[str
         return await gateway.receive(message)  # looked up late, so that a test can replace it
 
     app = create_app(gateway.directory, gateway.stores, gateway.channels, receive)
-    config = uvicorn.Config(app, log_config=None, lifespan="off", proxy_headers=False)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, lifespan="off", proxy_headers=False
+    )
     server = uvicorn.Server(config)
     listening = listen_on("127.0.0.1", 0)
 

@@ -127,7 +127,7 @@ async def test_an_answer_cannot_command_the_terminal(
 
     monkeypatch.setattr(Chat, "say", say_and_be_answered)
     await asyncio.to_thread(conversation.run_chat, served.url, None, None, "hello")
-    assert "\nsafe]0;owned2J text\n" in capsys.readouterr().out
+    assert "safe]0;owned2J text" in capsys.readouterr().out.splitlines()
 
 
 async def test_on_a_terminal_drafts_grow_and_give_way_to_the_answer() -> None:
