@@ -20,8 +20,8 @@ PAGE = (ROOT / "docs/how-sigil-is-built.md").read_text()
 PLACE = re.compile(r"`((?:sigil|workers|tests)/[\w/.]+)`(?: `(\w+)`)?")
 PLACES = sorted({(path, name) for path, name in PLACE.findall(PAGE) if "NAME" not in path})
 
-# May be imported from below. The store of live chats has its protocol in `live`.
-SEAMS = {"sigil.channels.base", "sigil.channels.live", "sigil.stores.base"}
+# May be imported from below.
+SEAMS = {"sigil.channels.base", "sigil.stores.base"}
 
 
 def read_section(heading: str) -> str:
