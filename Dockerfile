@@ -5,7 +5,7 @@ FROM python:3.13-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 
-# First what changes seldom, so that a change in the code does not install everything again.
+# What seldom changes comes first, so that a change in the code does not install everything again.
 COPY requirements.lock requirements-build.lock ./
 RUN python -m venv --without-pip /opt/sigil \
     && pip --python /opt/sigil/bin/python install --require-hashes -r requirements.lock \
@@ -29,7 +29,7 @@ ENV PATH=/opt/sigil/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /home/sigil
-# By number, so that an orchestrator can tell that it is not root.
+# By number, so that an orchestrator can tell that this is not root.
 USER 10001:10001
 EXPOSE 8787
 CMD ["sigil", "gateway"]

@@ -1,8 +1,8 @@
 # Everything a developer or a first-time user types. `make help` lists it.
 #
-# Each target installs what it needs into .venv, from the lock files and with their hashes, and
-# does so again only after a lock file has changed. uv is used when it is on the PATH, since it is
-# faster; pip is all that is needed.
+# Each target installs what it needs into .venv, from the lock files and with their hashes, and does
+# so again only after a lock file has changed. It uses uv if that is on the PATH, since uv is faster;
+# pip is enough.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -39,8 +39,8 @@ install: .venv/.runtime ## install what running Sigil needs into .venv
 .PHONY: dev
 dev: .venv/.dev ## install what developing Sigil needs into .venv
 
-# Most tests wait rather than compute, hence more processes than processors. Tests of one group run
-# one after the other in one process; the longest start first (tests/conftest.py).
+# Most tests wait rather than compute, so there are more processes than processors. Tests of one group
+# run one after the other in one process, and the slow ones start first (tests/conftest.py).
 PARALLEL := -n 4 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: test
@@ -79,8 +79,9 @@ chaos: .venv/.dev ## kill, cut and freeze everything for a minute and count (SEE
 mutants: .venv/.dev ## show that the chaos run fails once a safeguard is switched off
 	@$(BIN)/python -m tests.chaos.mutants $(ARGS)
 
-# The first line checks that all extras can be had together. The dev lock is resolved within the
-# runtime lock's versions, and the build lock within both, so that the three never disagree.
+# The first line checks that all extras can be installed together. The dev lock is resolved within
+# the versions of the runtime lock, and the build lock within those of both, so the three never
+# disagree.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 .PHONY: lock
@@ -96,7 +97,7 @@ clean: ## remove .venv and everything that tools have left behind
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A .venv that works is kept, whoever made it.
+# A .venv that works is kept, no matter who made it.
 .venv/.made:
 	@if $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
 		touch $@; exit 0; \
@@ -123,7 +124,7 @@ clean: ## remove .venv and everything that tools have left behind
 	$(call install,requirements.lock)
 	@touch $@
 
-# The dev lock holds all of the runtime lock.
+# The dev lock contains all of the runtime lock.
 .venv/.dev: .venv/.made requirements.lock requirements-dev.lock requirements-build.lock pyproject.toml
 	$(call install,requirements-dev.lock)
 	@touch .venv/.runtime $@

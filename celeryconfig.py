@@ -1,6 +1,6 @@
-"""Values for Celery. `workers.broker` says where the broker is and how to talk to it.
+"""Settings for Celery. `workers.broker` says where the broker is and how to talk to it.
 
-A Celery message is a hint, "look at lane K": losing or doubling one does no harm
+A Celery message is a hint, "look at lane K", and losing or doubling one does no harm
 (docs/decisions/0003-celery-carries-wakeups-only.md). So messages are acknowledged early, and
 there are no results, no retries and no rate limits.
 """
@@ -33,7 +33,7 @@ worker_prefetch_multiplier = 1
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_enable_prefetch_count_reduction = False
 worker_enable_remote_control = True  # Flower needs it
-worker_send_task_events = False  # they nearly double the traffic; Flower, or -E, turns them on
+worker_send_task_events = False  # they nearly double the traffic; Flower or -E turns them on
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 enable_utc = True
