@@ -24,8 +24,8 @@ from typing import Any, Generic, TypeVar
 
 from sigil.errors import ProviderError
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
-from sigil.providers.catalogue import Catalogue
 from sigil.providers.shared.answer import VendorAnswer
+from sigil.providers.shared.catalogue import Catalogue
 from sigil.providers.shared.endpoint import Endpoint
 from sigil.providers.shared.requests import clean_request
 
