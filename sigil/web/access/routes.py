@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 import sigil
 from sigil.directory import LiveDirectory
-from sigil.web.access import COOKIE, SESSION_S, Access
+from sigil.web.access.authentication import COOKIE, SESSION_S, Access
 from sigil.web.responses import read_json
 
 if TYPE_CHECKING:

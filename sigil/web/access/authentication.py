@@ -16,8 +16,8 @@ import time
 from typing import TYPE_CHECKING
 
 from sigil.errors import UserNotFound
+from sigil.web.access.source import is_local_request
 from sigil.web.responses import RequestRefused
-from sigil.web.source import is_local_request
 
 if TYPE_CHECKING:
     from starlette.requests import Request
