@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from sigil.channels.base import Capabilities, Chunk, Receive
 
 if TYPE_CHECKING:
+    from sigil.channels.live import ChannelStores
     from sigil.config.schema import ChannelSettings
     from sigil.errors import ChannelError
     from sigil.messages import OutboundMessage
-    from sigil.stores.base import Stores
 
 
 class MemoryChannel:
@@ -21,7 +21,7 @@ class MemoryChannel:
         self,
         name: str = "memory",
         settings: ChannelSettings | None = None,
-        stores: Stores | None = None,
+        stores: ChannelStores | None = None,
         *,
         capabilities: Capabilities | None = None,
     ) -> None:
