@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sigil.conversation import MOST_TOKENS
 from sigil.providers.base import ModelInfo
 from sigil.providers.shared.catalogue import make_info
 from sigil.providers.shared.json_fields import Json, read_list, read_object
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 _MAX_BODY = 16 * 1024 * 1024
 _MAX_MODELS = 5000
-_MAX_TOKENS = 100_000_000
 _ID = re.compile(r"[!-~]{1,200}")
 # OpenAI lists everything that it has, without saying what it is for.
 _CHATS = re.compile(r"gpt-|o\d|chatgpt-|codex-")
@@ -112,7 +112,7 @@ def _describe_model(entry: Json, info: ModelInfo) -> ModelInfo:
 
 
 def _read_limit(entry: Json, names: Iterable[str]) -> int | None:
-    """The first sensible number of tokens in these fields. A nonsensical one (over 10^8) is worse
-    than none, since requests are cut to it."""
+    """The first sensible number of tokens in these fields. A nonsensical one is worse than
+    none, since requests are cut to it."""
     values = (entry.get(name) for name in names)
-    return next((n for n in values if type(n) is int and 0 < n <= _MAX_TOKENS), None)
+    return next((n for n in values if type(n) is int and 0 < n <= MOST_TOKENS), None)
