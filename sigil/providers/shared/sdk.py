@@ -108,7 +108,7 @@ class SdkProvider(ABC, Generic[Client, AnswerT]):
                     if text:
                         yield ChatEvent(EventType.TEXT_DELTA, text=text)
                     else:
-                        request.heard()
+                        request.note_activity()
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
             failure = self._translate_error(error, answer.request_id)
         for event in answer.close(failure):
