@@ -66,7 +66,7 @@ class SignInRoutes:
         return JSONResponse(
             {
                 "user": _describe_user(user),
-                "token_required": self._access.token_required,
+                "token_required": self._access.requires_token,
                 "model": self._directory.current.models.default,
                 "version": sigil.__version__,
                 "now": int(time.time() * 1000),
