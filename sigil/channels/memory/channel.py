@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from sigil.channels.base import Capabilities, Chunk, Receive
 
 if TYPE_CHECKING:
-    from sigil.channels.live import ChannelStores
     from sigil.config.schema import ChannelSettings
     from sigil.errors import ChannelError
     from sigil.messages import OutboundMessage
@@ -21,7 +20,7 @@ class MemoryChannel:
         self,
         name: str = "memory",
         settings: ChannelSettings | None = None,
-        stores: ChannelStores | None = None,
+        stores: object = None,  # it needs none
         *,
         capabilities: Capabilities | None = None,
     ) -> None:
