@@ -84,6 +84,15 @@ class Usage:
         return self.input_tokens + self.output_tokens
 
 
+MOST_TOKENS = 100_000_000
+"""More tokens than any call or any model's context can have. A larger count is a mistake."""
+
+
+def bound_tokens(tokens: int, most: int = MOST_TOKENS) -> int:
+    """Cuts a count that comes from outside to the range from 0 to `most`."""
+    return max(0, min(tokens, most))
+
+
 _ROLES = ("user", "assistant", "tool")
 
 

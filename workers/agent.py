@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from sigil.gateway import Gateway
 from sigil.lanes import LaneKind
-from workers import runtime
-from workers.app import app
-from workers.base import LaneTask
+from workers.base import lane_task
 
 
-@app.task(base=LaneTask, name="sigil.turn", kind=LaneKind.SESSION)
-def turn(lane: str) -> None:
+@lane_task(LaneKind.SESSION)
+async def turn(gateway: Gateway, lane: str) -> None:
     """Answers the messages that wait in a session's lane."""
-    runtime.run(Gateway.turn, lane)
+    await gateway.turn(lane)

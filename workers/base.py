@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ClassVar, cast
 
 import structlog
 from celery import Task
@@ -10,6 +12,10 @@ from celery.worker.consumer import Consumer
 
 from sigil.errors import StoreError
 from sigil.lanes import LaneKind, lane_kind
+from workers import runtime
+from workers.app import app
+from workers.queues import LANE_WORKERS
+from workers.steps import LaneWork
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +54,28 @@ class LaneTask(Task):
             except Exception as error:
                 log.exception("task failed", task=self.name)
                 raise TaskFailed(type(error).__name__) from None
+
+
+def lane_task(kind: LaneKind) -> Callable[[LaneWork], LaneTask]:
+    """Turns the work on lanes of this kind into their task; `LANE_WORKERS` has the task's name.
+
+    The task runs the work on this process's runtime and waits for it:
+
+        @lane_task(LaneKind.SESSION)
+        async def turn(gateway: Gateway, lane: str) -> None: ...
+
+        turn("session:…")                  as Celery calls it
+    """
+
+    def make_task(work: LaneWork) -> LaneTask:
+        @wraps(work)
+        def run_work(lane: str) -> None:
+            runtime.run(work, lane)
+
+        name = LANE_WORKERS[kind].task
+        return cast(LaneTask, app.task(run_work, base=LaneTask, name=name, kind=kind))
+
+    return make_task
 
 
 def _is_lane(value: object, kind: LaneKind) -> bool:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from sigil.gateway import Gateway
 from sigil.lanes import LaneKind
-from workers import runtime
-from workers.app import app
-from workers.base import LaneTask
+from workers.base import lane_task
 
 
-@app.task(base=LaneTask, name="sigil.deliver", kind=LaneKind.DELIVERY)
-def deliver(lane: str) -> None:
+@lane_task(LaneKind.DELIVERY)
+async def deliver(gateway: Gateway, lane: str) -> None:
     """Sends the messages that wait in a destination's lane."""
-    runtime.run(Gateway.deliver, lane)
+    await gateway.deliver(lane)

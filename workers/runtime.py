@@ -2,7 +2,7 @@
 
     Celery's threads            the thread "loop"
     ────────────────            ─────────────────
-    task ── run(step, lane) ──▶ the step, as a coroutine
+    task ── run(work, lane) ──▶ a step: the work, as a coroutine
     waits ◀──── its end ─────── beside it: sweep, heartbeat, stop signals, times
 
 Celery calls plain functions in pool threads, but the core is asynchronous and its connections
@@ -27,7 +27,7 @@ import uvloop
 
 from sigil.host.heartbeat import EVERY_S, Heartbeat
 from sigil.process import Process
-from workers.steps import Step, Steps
+from workers.steps import LaneWork, Steps
 
 log = structlog.get_logger(__name__)
 
@@ -69,13 +69,13 @@ class Runtime:
         self._thread.start()
         self._loop = self._started.result()
 
-    def run(self, step: Step, lane: str) -> None:
+    def run(self, work: LaneWork, lane: str) -> None:
         """Runs one step on the loop and waits for it. Does nothing once the process is stopping:
         another worker's sweep finds the lane."""
         if self._stopping.is_set():
             return
         try:
-            asyncio.run_coroutine_threadsafe(self._steps.run(step, lane), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._steps.run(work, lane), self._loop).result()
         except (concurrent.futures.CancelledError, RuntimeError):
             if not self._stopping.is_set():
                 raise
@@ -148,8 +148,8 @@ class Runtime:
 current: Runtime | None = None
 
 
-def run(step: Step, lane: str) -> None:
-    """Runs a step on this process's runtime."""
+def run(work: LaneWork, lane: str) -> None:
+    """Runs one step on this process's runtime and waits for it."""
     if current is None:
         raise RuntimeError("this process is not a Sigil worker")
-    current.run(step, lane)
+    current.run(work, lane)

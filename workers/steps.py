@@ -17,8 +17,8 @@ from sigil.gateway import Gateway
 
 log = structlog.get_logger(__name__)
 
-Step = Callable[[Gateway, str], Awaitable[object]]
-"""One of the gateway's verbs, which works on the lane of this key."""
+LaneWork = Callable[[Gateway, str], Awaitable[object]]
+"""Works on the lane of this key with one of the gateway's verbs. One run of it is a step."""
 
 HAND_BACK_S = 3.0
 
@@ -33,13 +33,13 @@ class Steps:
         self._hurry = asyncio.Event()
         self._drain: asyncio.Task[None] | None = None
 
-    async def run(self, step: Step, lane: str) -> None:
+    async def run(self, work: LaneWork, lane: str) -> None:
         """Runs a step in the current task, which a drain waits for or cancels."""
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
         try:
-            await step(self._gateway, lane)
+            await work(self._gateway, lane)
         finally:
             self._running.discard(task)
 

@@ -113,7 +113,10 @@ class _Fence:
 
 def _read_blocks(lines: list[str], limit: int) -> Iterator[str | _Fence]:
     at = 0
-    for start, end, markup, info in _find_fences("\n".join(lines)):
+    for token in _create_block_parser().parse("\n".join(lines)):
+        if token.type != "fence" or not token.map:
+            continue
+        (start, end), markup, info = token.map, token.markup, token.info.strip()
         yield from lines[at:start]
         at = end
         block = lines[start:end]
@@ -137,13 +140,6 @@ def _create_block_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark")
     parser.core.ruler.enableOnly(["normalize", "block"])
     return parser
-
-
-def _find_fences(text: str) -> Iterator[tuple[int, int, str, str]]:
-    """Of each fence, in order: its first line, the line after its last, its marker, its info."""
-    for token in _create_block_parser().parse(text):
-        if token.type == "fence" and token.map:
-            yield token.map[0], token.map[1], token.markup, token.info.strip()
 
 
 def _add_line(parts: _Parts, line: str) -> None:

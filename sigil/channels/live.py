@@ -136,6 +136,13 @@ class ChatStore(Protocol):
         ...
 
 
+class ChannelStores(Protocol):
+    """What of `sigil.stores.Stores` a channel needs."""
+
+    @property
+    def chats(self) -> ChatStore: ...
+
+
 # ---------------------------------------------------------------- writing to a live chat
 
 

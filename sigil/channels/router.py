@@ -12,11 +12,11 @@ from sigil.errors import ChannelNotFound, ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sigil.channels.live import ChannelStores
     from sigil.config.schema import ChannelSettings
     from sigil.messages import OutboundMessage
-    from sigil.stores.base import Stores
 
-    ChannelFactory = Callable[[str, ChannelSettings, Stores], Channel]
+    ChannelFactory = Callable[[str, ChannelSettings, ChannelStores], Channel]
 
 CHANNEL_TYPES = {
     "memory": "sigil.channels.memory:MemoryChannel",
@@ -62,7 +62,7 @@ class ChannelRouter:
         return await channel.send(Chunk(id=uuid.uuid4().hex, message=message))
 
 
-def load_channel(name: str, settings: ChannelSettings, stores: Stores) -> Channel:
+def load_channel(name: str, settings: ChannelSettings, stores: ChannelStores) -> Channel:
     """Creates the channel called `name`. Raises `ConfigError` naming the bad key."""
     return find_channel_class(name, settings)(name, settings, stores)
 

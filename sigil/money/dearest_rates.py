@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from sigil.money.usage import MOST_TOKENS, bound_tokens
+from sigil.conversation import MOST_TOKENS, bound_tokens
 
 if TYPE_CHECKING:
     from genai_prices import types

@@ -14,9 +14,10 @@ from decimal import ROUND_CEILING, Context, Decimal, localcontext
 from math import ceil
 from typing import TYPE_CHECKING
 
+from sigil.conversation import MOST_TOKENS, bound_tokens
 from sigil.money.amounts import MICRO_PER_USD
 from sigil.money.dearest_rates import can_cost, find_dearest_rates
-from sigil.money.usage import MOST_TOKENS, bound_tokens, bound_usage
+from sigil.money.usage import bound_usage
 
 if TYPE_CHECKING:
     from genai_prices import types

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from sigil.conversation import Usage
-
-MOST_TOKENS = 100_000_000
-"""More tokens than any call can have. A larger count is a vendor's mistake."""
-
-
-def bound_tokens(tokens: int, most: int = MOST_TOKENS) -> int:
-    """Cuts a count to the range from 0 to `most`."""
-    return max(0, min(tokens, most))
+from sigil.conversation import Usage, bound_tokens
 
 
 def bound_usage(usage: Usage) -> Usage:
-    """Cuts every count to `MOST_TOKENS`, and every part to its whole.
+    """Cuts every count to what any call can have, and every part to its whole.
 
     Cached and cache-written tokens are parts of the input; thoughts are a part of the output.
     """

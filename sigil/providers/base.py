@@ -25,7 +25,7 @@ class ModelInfo:
 
 
 def _ignore() -> None:
-    """The default for `ChatRequest.heard`: does nothing."""
+    """The default for `ChatRequest.note_activity`: does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,9 @@ class ChatRequest:
     that the vendor's prompt cache serves them. `user` is an opaque name of the person. Both
     reach a vendor only where its configuration says so.
 
-    A provider calls `heard` whenever the vendor sends something that does not become an event,
-    such as a thought. This restarts the limit on silence, since a model that thinks is not stuck.
+    A provider calls `note_activity` whenever the vendor sends something that does not become an
+    event, such as a thought. This restarts the limit on silence, since a model that thinks is not
+    stuck.
     """
 
     model: str
@@ -49,7 +50,7 @@ class ChatRequest:
     stream: bool = True
     session: str | None = None
     user: str | None = None
-    heard: Callable[[], None] = field(default=_ignore, repr=False, compare=False)
+    note_activity: Callable[[], None] = field(default=_ignore, repr=False, compare=False)
 
 
 class EventType(StrEnum):

@@ -26,7 +26,8 @@ _WORD = re.compile(r"\s*\S+\s*|\s+")
 # An echo of however long a text takes at most this many delays.
 _MAX_CHUNKS = 250
 _CHUNKS_WITHOUT_DELAY = 2
-# A rough measure, the same for input and output.
+# This is how the echo model itself counts and cuts an answer off, so it is exact here. The chain
+# has to guess how other models count (`chain/adapt.py`), and guesses high.
 _CHARS_PER_TOKEN = 4
 
 

@@ -12,7 +12,6 @@ import structlog
 
 from sigil.errors import ConfigError, ProviderError, ProviderNotFound
 from sigil.providers.base import Catalogued, ModelInfo, Provider
-from sigil.providers.catalogue import apply_overrides
 from sigil.providers.chain.candidate import Candidate
 from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.chain.meter import Meter
@@ -20,6 +19,7 @@ from sigil.providers.chain.plugins import describe_error
 from sigil.providers.model_request import ModelRequest
 from sigil.providers.names import split_name
 from sigil.providers.order import ModelOrder
+from sigil.providers.overrides import apply_overrides
 
 if TYPE_CHECKING:
     from sigil.config.schema import ModelOverride

@@ -12,15 +12,15 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from sigil.errors import SigilError
-from sigil.web.access import Access
+from sigil.web.access.authentication import Access
+from sigil.web.access.routes import SignInRoutes
+from sigil.web.access.source import SourcePolicy
 from sigil.web.chat.routes import ChatRoutes
 from sigil.web.chat.streams import Streams
 from sigil.web.guard import Guard
 from sigil.web.ops.metrics import Metrics
 from sigil.web.ops.routes import OperationsRoutes
 from sigil.web.responses import RequestRefused, handle_refusal, handle_sigil_error
-from sigil.web.signin import SignInRoutes
-from sigil.web.source import SourcePolicy
 
 if TYPE_CHECKING:
     from starlette.requests import Request

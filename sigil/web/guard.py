@@ -15,7 +15,7 @@ from sigil.web.responses import RequestRefused, render_refusal
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from sigil.web.source import SourcePolicy
+    from sigil.web.access.source import SourcePolicy
 
 _log = structlog.get_logger("sigil.web")
 

@@ -10,8 +10,6 @@ import pytest
 
 from sigil.errors import ErrorKind, ProviderError
 from sigil.providers import (
-    ChatEvent,
-    ChatRequest,
     EventType,
     Message,
     ModelInfo,
@@ -23,9 +21,12 @@ from sigil.providers.chain.candidate import Candidate
 from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.echo import EchoProvider
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
+from tests.providers.calls import collect_events, join_text, make_request
 from tests.providers.exchange import TEXT
 from tests.providers.fault_server import fault_server
 from tests.providers.vendors import VENDORS, Vendor
+
+QUESTION = Message("user", TEXT)
 
 
 def limited() -> ProviderError:
@@ -69,18 +70,6 @@ async def limited_provider(request: pytest.FixtureRequest) -> AsyncIterator[Prov
             yield provider
 
 
-def asked(model: str = "model", *, stream: bool = True) -> ChatRequest:
-    return ChatRequest(model, [Message(role="user", content=TEXT)], stream=stream)
-
-
-async def collected(provider: Provider, request: ChatRequest) -> list[ChatEvent]:
-    return [event async for event in provider.chat(request)]
-
-
-def text_of(events: list[ChatEvent]) -> str:
-    return "".join(event.text for event in events if event.type is EventType.TEXT_DELTA)
-
-
 async def test_it_is_a_provider_with_a_name(provider: Provider) -> None:
     assert isinstance(provider, Provider)
     assert provider.name
@@ -102,8 +91,8 @@ async def test_models_are_listed_with_what_they_can_do(provider: Provider) -> No
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_answer_is_text_then_usage_then_one_done(provider: Provider, stream: bool) -> None:
-    events = await collected(provider, asked(stream=stream))
-    assert text_of(events) == TEXT
+    events = await collect_events(provider, QUESTION, stream=stream)
+    assert join_text(events) == TEXT
     types = [event.type for event in events]
     assert types[-2:] == [EventType.USAGE, EventType.DONE]
     assert set(types[:-2]) == {EventType.TEXT_DELTA}
@@ -115,38 +104,35 @@ async def test_an_answer_is_text_then_usage_then_one_done(provider: Provider, st
 
 async def test_a_whole_conversation_with_tools_is_taken(provider: Provider) -> None:
     call = ToolCall("call-1", "clock.now", {"zone": "UTC"})
-    request = ChatRequest(
-        "model",
-        messages=[
-            Message(role="user", content="What time is it?"),
-            Message(role="assistant", tool_calls=(call,)),
-            Message(role="tool", content="12:00", tool_call_id="call-1"),
-            Message(role="assistant", content="Noon."),
-            Message(role="user", content=TEXT),
-        ],
+    events = await collect_events(
+        provider,
+        Message(role="user", content="What time is it?"),
+        Message(role="assistant", tool_calls=(call,)),
+        Message(role="tool", content="12:00", tool_call_id="call-1"),
+        Message(role="assistant", content="Noon."),
+        QUESTION,
         system_prompt="Be brief.",
         tools=(ToolDefinition("clock.now", "The time"),),
         temperature=0.5,
     )
-    events = await collected(provider, request)
-    assert text_of(events) == TEXT
+    assert join_text(events) == TEXT
     assert events[-1].type is EventType.DONE
 
 
 async def test_closing_a_stream_early_leaves_the_provider_usable(provider: Provider) -> None:
-    async with aclosing(provider.chat(asked())) as events:
+    async with aclosing(provider.chat(make_request(QUESTION))) as events:
         first = await anext(events)
     assert first.type is EventType.TEXT_DELTA
-    assert text_of(await collected(provider, asked())) == TEXT
+    assert join_text(await collect_events(provider, QUESTION)) == TEXT
 
 
 async def test_calls_run_side_by_side(provider: Provider) -> None:
-    answers = await asyncio.gather(*(collected(provider, asked()) for _ in range(8)))
-    assert {text_of(events) for events in answers} == {TEXT}
+    answers = await asyncio.gather(*(collect_events(provider, QUESTION) for _ in range(8)))
+    assert {join_text(events) for events in answers} == {TEXT}
 
 
 async def test_a_failure_is_one_error_event(limited_provider: Provider) -> None:
-    (event,) = await collected(limited_provider, asked("limited.before"))
+    (event,) = await collect_events(limited_provider, model="limited.before")
     assert event.type is EventType.ERROR
     assert event.error is not None
     assert event.error.kind is ErrorKind.RATE_LIMITED

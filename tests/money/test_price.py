@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigil.config.schema import ModelOverride, PriceSettings, ProviderSettings
-from sigil.conversation import Usage
+from sigil.conversation import MOST_TOKENS, Usage
 from sigil.money.price import Price, Rates
 from sigil.money.price_book import PriceBook
-from sigil.money.usage import MOST_TOKENS
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VENDORS = ("anthropic", "openai", "google", "deepseek", "perplexity", "x-ai")

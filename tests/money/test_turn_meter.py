@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from sigil.conversation import ToolDefinition, Usage
+from sigil.conversation import MOST_TOKENS, ToolDefinition, Usage
 from sigil.errors import BudgetExceeded, PriceUnknown, StoreError
 from sigil.money.budgets import Budgets
 from sigil.money.price_book import PriceBook
 from sigil.money.store import Limit
-from sigil.money.usage import MOST_TOKENS
 from sigil.money.worst_case import bound_input
 from sigil.providers.base import ModelInfo
 from sigil.providers.chain.meter import Hold

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sigil.conversation import Usage
-from sigil.money.usage import MOST_TOKENS, bound_usage
+from sigil.conversation import MOST_TOKENS, Usage
+from sigil.money.usage import bound_usage
 
 
 def test_a_vendors_counts_are_brought_within_reason():

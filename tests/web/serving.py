@@ -15,7 +15,7 @@ from sigil.gateway import Gateway
 from sigil.messages import InboundMessage
 from sigil.stores import Stores
 from sigil.testing import fake_stores, settle
-from sigil.web.access import COOKIE
+from sigil.web.access.authentication import COOKIE
 from sigil.web.app import create_app
 from sigil.web.server import find_local_url, listen_on
 

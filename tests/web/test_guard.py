@@ -8,7 +8,7 @@ from tests.web.serving import TOKEN, Serve, Served
 async def test_probes_are_answered_from_anywhere(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sigil.web.source.get_client_address", lambda _: "10.1.1.1")
+    monkeypatch.setattr("sigil.web.access.source.get_client_address", lambda _: "10.1.1.1")
     for path in ("/healthz", "/readyz"):
         assert (await served.http.get(path, headers={"Host": "10.1.1.2:8787"})).status_code == 200
 

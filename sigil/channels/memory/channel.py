@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
     from sigil.errors import ChannelError
     from sigil.messages import OutboundMessage
-    from sigil.stores.base import Stores
 
 
 class MemoryChannel:
@@ -21,7 +20,7 @@ class MemoryChannel:
         self,
         name: str = "memory",
         settings: ChannelSettings | None = None,
-        stores: Stores | None = None,
+        stores: object = None,  # it needs none
         *,
         capabilities: Capabilities | None = None,
     ) -> None:

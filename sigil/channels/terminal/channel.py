@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sigil.channels.base import Capabilities, Chunk, Receive
-from sigil.channels.live import show_chunk
+from sigil.channels.live import ChannelStores, show_chunk
 
 if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
-    from sigil.stores.base import Stores
 
 
 class TerminalChannel:
@@ -23,7 +22,7 @@ class TerminalChannel:
         hint="The reader sees plain text in a terminal: short lines, little Markdown.",
     )
 
-    def __init__(self, name: str, settings: ChannelSettings | None, stores: Stores) -> None:
+    def __init__(self, name: str, settings: ChannelSettings | None, stores: ChannelStores) -> None:
         self.name = name
         self._chats = stores.chats
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sigil.channels.base import Capabilities, Chunk, Receive
-from sigil.channels.live import show_chunk
+from sigil.channels.live import ChannelStores, show_chunk
 
 if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
-    from sigil.stores.base import Stores
 
 
 class WebChannel:
@@ -25,7 +24,7 @@ class WebChannel:
         hint="The reader's page renders Markdown with tables and code blocks, but no images.",
     )
 
-    def __init__(self, name: str, settings: ChannelSettings | None, stores: Stores) -> None:
+    def __init__(self, name: str, settings: ChannelSettings | None, stores: ChannelStores) -> None:
         self.name = name
         self._chats = stores.chats
 

@@ -46,9 +46,6 @@ class _Block:
     fields: Json
     added: dict[str, list[str]] = field(default_factory=dict)
 
-    def join_field(self, name: str) -> str:
-        return str(self.fields.get(name) or "") + "".join(self.added.get(name, ()))
-
     def parse_input(self) -> Any:
         """The tool's arguments. Raises `ValueError` if they are not JSON."""
         text = "".join(self.added.get("input", ()))
@@ -225,7 +222,10 @@ def _rebuild_block(block: _Block) -> Iterator[Json]:
     """The block as the API takes it back. Blank text is left out, because it would be refused."""
     # Fields that are null in an answer must not be null in a request.
     raw = {name: value for name, value in block.fields.items() if value is not None}
-    raw |= {name: block.join_field(name) for name in block.added}
+    raw |= {
+        name: str(block.fields.get(name) or "") + "".join(pieces)
+        for name, pieces in block.added.items()
+    }
     if raw["type"] != "text" or raw.get("text", "").strip():
         yield raw
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sigil.providers.base import ModelInfo
+from sigil.providers.shared.catalogue import make_info
 from sigil.providers.shared.json_fields import Json, read_list, read_object
 from sigil.providers.shared.tokens import read_token_count
 
@@ -17,6 +18,26 @@ if TYPE_CHECKING:
 _MAX_PAGES = 10
 _PAGE_SIZE = 1000
 _ID = re.compile(r"[\w][\w.:@/-]{0,199}", re.ASCII)
+
+MODELS: tuple[ModelInfo, ...] = (
+    make_info("claude-fable-5-2", 1_000_000, 128_000),
+    make_info("claude-fable-5-1", 1_000_000, 128_000),
+    make_info("claude-fable-5", 1_000_000, 128_000),
+    make_info("claude-mythos-5-2", 1_000_000, 128_000),
+    make_info("claude-opus-5-5", 1_000_000, 128_000),
+    make_info("claude-opus-5", 1_000_000, 128_000),
+    make_info("claude-opus-4-8", 1_000_000, 128_000),
+    make_info("claude-opus-4-7", 1_000_000, 128_000),
+    make_info("claude-opus-4-6", 1_000_000, 128_000),
+    make_info("claude-opus-4-5", 200_000, 64_000),
+    make_info("claude-sonnet-5-5", 1_000_000, 128_000),
+    make_info("claude-sonnet-5", 1_000_000, 128_000),
+    make_info("claude-sonnet-4-6", 1_000_000, 128_000),
+    make_info("claude-sonnet-4-5", 200_000, 64_000),
+    make_info("claude-haiku-5-5", 1_000_000, 128_000),
+    make_info("claude-haiku-4-5", 200_000, 64_000),
+)
+"""The built-in models; `shared/catalogue.py` names the sources."""
 
 
 async def list_models(client: AsyncAnthropic, find: Callable[[str], ModelInfo]) -> list[ModelInfo]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import ProviderError
-from sigil.providers import catalogue
 from sigil.providers.anthropic.answer import AnthropicAnswer
 from sigil.providers.anthropic.client import OFFICIAL_HOST, build_client
 from sigil.providers.anthropic.errors import translate_error
-from sigil.providers.anthropic.models import list_models
+from sigil.providers.anthropic.models import MODELS, list_models
 from sigil.providers.anthropic.options import AnthropicOptions, Effort, Thinking
 from sigil.providers.anthropic.request import SAMPLING_VERSION, build_request, has_thoughts
 from sigil.providers.base import ChatRequest, ModelInfo
@@ -60,9 +59,7 @@ class AnthropicProvider(SseProvider["AsyncAnthropic", AnthropicAnswer]):
         )
         # Under its own name it is Anthropic, perhaps behind a proxy.
         is_anthropic = host == OFFICIAL_HOST or name == "anthropic"
-        super().__init__(
-            Endpoint(name, url, host, key), catalogue.ANTHROPIC if is_anthropic else ()
-        )
+        super().__init__(Endpoint(name, url, host, key), MODELS if is_anthropic else ())
 
     def _build_client(self) -> AsyncAnthropic:
         return build_client(self._endpoint, self._options)

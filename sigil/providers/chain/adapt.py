@@ -13,7 +13,8 @@ from dataclasses import replace
 from sigil.conversation import Message, Size, window
 from sigil.providers.base import ChatRequest, ModelInfo
 
-# A careful guess: English text has about four bytes a token, other scripts about three.
+# A careful guess: English text has about four bytes a token, other scripts about three. Money needs
+# more than a guess; what no call can exceed is in `sigil.money.worst_case`.
 BYTES_PER_TOKEN = 3
 # Vendors scale pictures down to about this many tokens each.
 TOKENS_PER_IMAGE = 1_600

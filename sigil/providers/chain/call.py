@@ -86,7 +86,7 @@ class ModelCall:
             # The answer comes in one piece, so until then there is nothing but silence.
             self._idle_stream = self._model_call
         try:
-            stream = self._provider.chat(replace(request, heard=self._restart_silence))
+            stream = self._provider.chat(replace(request, note_activity=self._restart_silence))
         except Exception as error:  # noqa: BLE001  # a plug-in may raise before it streams
             self.error = self._wrap_error(error)
             return

@@ -110,7 +110,7 @@ class FailoverProvider:
 
     async def available(self) -> bool:
         """Whether any candidate is left whose provider can be called."""
-        for candidate in self._list_remaining():
+        for candidate in self._list_candidates():
             if await candidate.explain_absence() is None:
                 return True
         return False
@@ -122,7 +122,7 @@ class FailoverProvider:
     async def choose(self) -> Candidate:
         """Returns the candidate that `chat` would try first, without calling it. Raises
         `AllProvidersUnavailable` naming each candidate's cause, and `StoreError`."""
-        for candidate in self._list_remaining():
+        for candidate in self._list_candidates():
             obstacle = await self._find_obstacle(candidate)
             if obstacle is None:
                 return candidate
@@ -137,7 +137,7 @@ class FailoverProvider:
         the largest context if the request was too long for it. Raises `StoreError` if nobody can
         say which models rest or what may be spent.
         """
-        run = _Run(request, deque(self._list_remaining()))
+        run = _Run(request, deque(self._list_candidates()))
         step = await self._take_candidate(run)
         while step is not None:
             attempt = self._make_attempt(step, run)
@@ -159,7 +159,7 @@ class FailoverProvider:
         nothing_left = AllProvidersUnavailable(self._causes, retry_in=self._retry_in)
         yield ChatEvent(EventType.ERROR, error=run.too_long or nothing_left)
 
-    def _list_remaining(self) -> list[Candidate]:
+    def _list_candidates(self) -> list[Candidate]:
         return [c for c in self._candidates if c.name not in self._given_up]
 
     # ------------------------------------------------------------ before an attempt

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sigil.providers.base import ModelInfo
+from sigil.providers.shared.catalogue import make_info
 from sigil.providers.shared.tokens import read_token_count
 
 if TYPE_CHECKING:
@@ -20,6 +21,27 @@ _NAME = re.compile(r"\w[\w.:@-]{0,127}", re.ASCII)
 _ALL_ROUND = re.compile(
     r"gemini-(?!.*(?:tts|image|audio|live|embedding|robotics|computer-use))", re.ASCII
 )
+
+MODELS: tuple[ModelInfo, ...] = (
+    make_info("gemini-4-carbon", 1_048_576, 65_536),
+    make_info("gemini-4-argon", 1_048_576, 65_536),
+    make_info("gemini-4-hydrogen", 1_048_576, 65_536),
+    make_info("gemini-3.8-flash", 1_048_576, 65_536),
+    make_info("gemini-3.7-flash", 1_048_576, 65_536),
+    make_info("gemini-3.6-flash", 1_048_576, 65_536),
+    make_info("gemini-3.5-flash", 1_048_576, 65_536),
+    make_info("gemini-3.5-flash-lite", 1_048_576, 65_536),
+    make_info("gemini-3.1-pro-preview", 1_048_576, 65_536),
+    make_info("gemini-3.1-flash-lite", 1_048_576, 65_536),
+    make_info("gemini-3-flash-preview", 1_048_576, 65_536),
+    make_info("gemini-2.5-pro", 1_048_576, 65_536),
+    make_info("gemini-2.5-flash", 1_048_576, 65_536),
+    make_info("gemini-2.5-flash-lite", 1_048_576, 65_536),
+    make_info("gemini-pro-latest", 1_048_576, 65_536),
+    make_info("gemini-flash-latest", 1_048_576, 65_536),
+    make_info("gemini-flash-lite-latest", 1_048_576, 65_536),
+)
+"""The built-in models; `shared/catalogue.py` names the sources."""
 
 
 async def list_models(client: genai.Client, find: Callable[[str], ModelInfo]) -> list[ModelInfo]:

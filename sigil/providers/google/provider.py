@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from sigil.errors import ProviderError
-from sigil.providers import catalogue
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.google.answer import GoogleAnswer
 from sigil.providers.google.client import (
@@ -18,7 +17,7 @@ from sigil.providers.google.client import (
     find_request_id,
 )
 from sigil.providers.google.errors import translate_error
-from sigil.providers.google.models import list_models
+from sigil.providers.google.models import MODELS, list_models
 from sigil.providers.google.options import GoogleOptions
 from sigil.providers.google.request import build_request
 from sigil.providers.shared.endpoint import Endpoint, check_key, read_host
@@ -60,7 +59,7 @@ class GoogleProvider(SdkProvider["tuple[genai.Client, AsyncClient]", GoogleAnswe
             name,
             {"read_timeout": read_timeout, "api_version": api_version, "thinking": thinking},
         )
-        super().__init__(Endpoint(name, url, host, key), catalogue.GOOGLE)
+        super().__init__(Endpoint(name, url, host, key), MODELS)
 
     def _build_client(self) -> tuple[genai.Client, AsyncClient]:
         # The SDK's client is kept beside its `aio`, which ends when it does.

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sigil.conversation import MOST_TOKENS
 from sigil.providers.base import ModelInfo
+from sigil.providers.shared.catalogue import make_info
 from sigil.providers.shared.json_fields import Json, read_list, read_object
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 _MAX_BODY = 16 * 1024 * 1024
 _MAX_MODELS = 5000
-_MAX_TOKENS = 100_000_000
 _ID = re.compile(r"[!-~]{1,200}")
 # OpenAI lists everything that it has, without saying what it is for.
 _CHATS = re.compile(r"gpt-|o\d|chatgpt-|codex-")
@@ -27,6 +28,34 @@ _DOES_NOT_CHAT = re.compile(
 )
 _CONTEXT_FIELDS = ("context_length", "max_model_len", "max_context_length", "context_window")
 _OUTPUT_FIELDS = ("max_completion_tokens", "max_output_length")
+
+MODELS: tuple[ModelInfo, ...] = (
+    make_info("gpt-6.2-astra", 1_050_000, 128_000),
+    make_info("gpt-6.2-sol", 1_050_000, 128_000),
+    make_info("gpt-6.1-sol", 1_050_000, 128_000),
+    make_info("gpt-6.1-terra", 1_050_000, 128_000),
+    make_info("gpt-6-astra", 1_050_000, 128_000),
+    make_info("gpt-6-sol", 1_050_000, 128_000),
+    make_info("gpt-6-luna", 1_050_000, 128_000),
+    make_info("gpt-5.6-sol", 1_050_000, 128_000),
+    make_info("gpt-5.6-terra", 1_050_000, 128_000),
+    make_info("gpt-5.6-luna", 1_050_000, 128_000),
+    make_info("gpt-5.5", 1_000_000, 128_000),
+    make_info("gpt-5.4", 1_050_000, 128_000),
+    make_info("gpt-5.4-mini", 400_000, 128_000),
+    make_info("gpt-5.4-nano", 400_000, 128_000),
+    make_info("gpt-5.2", 400_000, 128_000),
+    make_info("gpt-5.1", 400_000, 128_000),
+    make_info("gpt-5", 400_000, 128_000),
+    make_info("gpt-5-mini", 400_000, 128_000),
+    make_info("gpt-5-nano", 400_000, 128_000),
+    make_info("o3", 200_000, 100_000),
+    make_info("gpt-4.1", 1_000_000, 32_768, thinking=False),
+    make_info("gpt-4.1-mini", 1_000_000, 32_768, thinking=False),
+    make_info("gpt-4o", 128_000, 16_384, thinking=False),
+    make_info("gpt-4o-mini", 128_000, 16_384, thinking=False),
+)
+"""The built-in models; `shared/catalogue.py` names the sources."""
 
 
 async def list_models(
@@ -83,7 +112,7 @@ def _describe_model(entry: Json, info: ModelInfo) -> ModelInfo:
 
 
 def _read_limit(entry: Json, names: Iterable[str]) -> int | None:
-    """The first sensible number of tokens in these fields. A nonsensical one (over 10^8) is worse
-    than none, since requests are cut to it."""
+    """The first sensible number of tokens in these fields. A nonsensical one is worse than
+    none, since requests are cut to it."""
     values = (entry.get(name) for name in names)
-    return next((n for n in values if type(n) is int and 0 < n <= _MAX_TOKENS), None)
+    return next((n for n in values if type(n) is int and 0 < n <= MOST_TOKENS), None)

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import ConfigError, ProviderError
-from sigil.providers import catalogue
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.openai.answer import OpenAIAnswer
 from sigil.providers.openai.api import APIS
 from sigil.providers.openai.client import build_client
 from sigil.providers.openai.errors import translate_error
-from sigil.providers.openai.models import list_models
+from sigil.providers.openai.models import MODELS, list_models
 from sigil.providers.openai.options import OpenAIOptions
 from sigil.providers.openai.servers import COMPATIBLE, find_server
 from sigil.providers.shared.endpoint import Endpoint, check_key, read_host
@@ -75,7 +74,7 @@ class OpenAIProvider(SseProvider["AsyncOpenAI", OpenAIAnswer]):
         self._is_openai = is_official or name == "openai"
         super().__init__(
             Endpoint(name, url, host, key, tuple(self._options.headers.values())),
-            catalogue.OPENAI if self._is_openai else (),
+            MODELS if self._is_openai else (),
         )
 
     def _build_client(self) -> AsyncOpenAI:

@@ -9,5 +9,5 @@ Each vendor's folder then has the same files with the same functions:
     request.py    build_request    the conversation in the vendor's form
     answer.py     XAnswer          the vendor's answer, put together
     errors.py     translate_error  what goes wrong, as a `ProviderError`
-    models.py     list_models      what the vendor says of its models
+    models.py     list_models      what the vendor says of its models; `MODELS` are built in
 """

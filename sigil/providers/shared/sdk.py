@@ -24,8 +24,8 @@ from typing import Any, Generic, TypeVar
 
 from sigil.errors import ProviderError
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
-from sigil.providers.catalogue import Catalogue
 from sigil.providers.shared.answer import VendorAnswer
+from sigil.providers.shared.catalogue import Catalogue
 from sigil.providers.shared.endpoint import Endpoint
 from sigil.providers.shared.requests import clean_request
 
@@ -108,7 +108,7 @@ class SdkProvider(ABC, Generic[Client, AnswerT]):
                     if text:
                         yield ChatEvent(EventType.TEXT_DELTA, text=text)
                     else:
-                        request.heard()
+                        request.note_activity()
         except Exception as error:  # noqa: BLE001  # whatever it is, the caller gets its class
             failure = self._translate_error(error, answer.request_id)
         for event in answer.close(failure):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sigil.channels.base import Channel, Receive
     from sigil.channels.live import ChatStore
     from sigil.channels.router import ChannelRouter
-    from sigil.web.access import Access
+    from sigil.web.access.authentication import Access
     from sigil.web.chat.streams import Streams
 
 

@@ -45,7 +45,7 @@ class Metrics:
     async def render(self) -> tuple[bytes, str]:
         """The body of `/metrics` and its content type. Raises `StoreError`."""
         days = await self._lanes.counts()
-        families = [_count_messages(days), _count_waiting(days)]
+        families = [_count_messages(days), _count_open_messages(days)]
         families.append(_measure_stages(await self._counters.read()))
         families += _list_cooldowns(await self._health.list_cooldowns())
         families.append(_sum_money(await self._budgets.read_spending([Limit("all")])))
@@ -78,7 +78,7 @@ def _count_messages(days: Mapping[str, Mapping[str, int]]) -> Metric:
     return family
 
 
-def _count_waiting(days: Mapping[str, Mapping[str, int]]) -> Metric:
+def _count_open_messages(days: Mapping[str, Mapping[str, int]]) -> Metric:
     open_ = sum(
         day.get("accepted", 0) - sum(day.get(end, 0) for end in _ENDS) for day in days.values()
     )

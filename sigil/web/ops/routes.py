@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sigil.stores.base import Backend
-    from sigil.web.access import Access
+    from sigil.web.access.authentication import Access
     from sigil.web.ops.metrics import Metrics
 
 READY_WITHIN_S = 2.0

@@ -53,7 +53,7 @@ class Thinker(FakeProvider):
         for _ in range(self.thoughts):
             await asyncio.sleep(IDLE_S / 2)
             if self.aloud:
-                request.heard()
+                request.note_activity()
         async for event in super().chat(request):
             yield event
 

@@ -117,7 +117,7 @@ class Named(FakeProvider):
                 request.messages,
                 max_tokens=request.max_tokens,
                 stream=request.stream,
-                heard=request.heard,
+                note_activity=request.note_activity,
             )
         )
 
@@ -169,7 +169,7 @@ async def test_every_vendor_is_heard_before_it_speaks(
     providers: Mapping[str, Provider], api: Vendor
 ) -> None:
     heard = asyncio.Event()
-    request = ChatRequest("silent.before", [Message("user", "Hello")], heard=heard.set)
+    request = ChatRequest("silent.before", [Message("user", "Hello")], note_activity=heard.set)
     reading = asyncio.create_task(anext(providers[api.name].chat(request)))
     async with asyncio.timeout(20):
         await heard.wait()

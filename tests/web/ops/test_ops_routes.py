@@ -61,7 +61,7 @@ async def test_metrics_are_the_owners_beyond_this_machine(
     assert (await served.http.get("/metrics")).status_code == 200
     through_proxy = {"Host": "chat.example"}
     assert (await served.http.get("/metrics", headers=through_proxy)).status_code == 401
-    monkeypatch.setattr("sigil.web.source.get_client_address", lambda _: "10.1.1.1")
+    monkeypatch.setattr("sigil.web.access.source.get_client_address", lambda _: "10.1.1.1")
     assert (await served.http.get("/metrics")).status_code == 401
     bob = {"Authorization": "Bearer bobs-own-token"}
     assert (await served.http.get("/metrics", headers=bob)).status_code == 403

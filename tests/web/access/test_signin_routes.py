@@ -1,6 +1,6 @@
 """Signing in and out, and who is signed in."""
 
-from sigil.web.access import COOKIE
+from sigil.web.access.authentication import COOKIE
 from tests.web.serving import TOKEN, Serve, sign_in
 
 GUARDED = {"gateway": {"token": TOKEN, "allowed_hosts": ["chat.example", "alt.example:8443"]}}

@@ -3,7 +3,7 @@
 import pytest
 
 from sigil.addresses import is_loopback
-from sigil.web.source import parse_host_name
+from sigil.web.access.source import parse_host_name
 from tests.web.serving import TOKEN, Serve, Served
 
 GUARDED = {"gateway": {"token": TOKEN, "allowed_hosts": ["chat.example", "alt.example:8443"]}}
@@ -53,7 +53,7 @@ async def test_loopback_names_are_answered(served: Served, host: str) -> None:
 async def test_only_this_machine_is_answered(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sigil.web.source.get_client_address", lambda _: "192.168.1.9")
+    monkeypatch.setattr("sigil.web.access.source.get_client_address", lambda _: "192.168.1.9")
     answer = await served.http.get("/", headers={"X-Forwarded-For": "127.0.0.1"})
     assert answer.status_code == 403
     assert "gateway.token" in answer.json()["error"]["message"]

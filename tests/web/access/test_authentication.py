@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.web.access import COOKIE
+from sigil.web.access.authentication import COOKIE
 from tests.web.serving import TOKEN, Serve, sign_in
 
 GUARDED = {"gateway": {"token": TOKEN, "allowed_hosts": ["chat.example", "alt.example:8443"]}}
@@ -57,7 +57,7 @@ async def test_a_forged_or_old_cookie_is_nothing(
     for value in forged:
         client = served.client(Cookie=f"{COOKIE}={value}")
         assert (await client.get("/api/me")).status_code == 401, value
-    monkeypatch.setattr("sigil.web.access.time.time", lambda: int(until) + 1.0)
+    monkeypatch.setattr("sigil.web.access.authentication.time.time", lambda: int(until) + 1.0)
     client = served.client(Cookie=f"{COOKIE}={cookie}")
     assert (await client.get("/api/me")).status_code == 401
 

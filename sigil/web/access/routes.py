@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 import sigil
 from sigil.directory import LiveDirectory
-from sigil.web.access import COOKIE, SESSION_S, Access
+from sigil.web.access.authentication import COOKIE, SESSION_S, Access
 from sigil.web.responses import read_json
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class SignInRoutes:
         return JSONResponse(
             {
                 "user": _describe_user(user),
-                "token_required": self._access.token_required,
+                "token_required": self._access.requires_token,
                 "model": self._directory.current.models.default,
                 "version": sigil.__version__,
                 "now": int(time.time() * 1000),

@@ -16,8 +16,8 @@ import time
 from typing import TYPE_CHECKING
 
 from sigil.errors import UserNotFound
+from sigil.web.access.source import is_local_request
 from sigil.web.responses import RequestRefused
-from sigil.web.source import is_local_request
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -38,7 +38,7 @@ class Access:
         self._store = users
 
     @property
-    def token_required(self) -> bool:
+    def requires_token(self) -> bool:
         """Whether a request without a token is refused."""
         return self._directory.current.gateway.token is not None
 
@@ -65,7 +65,7 @@ class Access:
         user = None if cookie is None else self._find_by_cookie(cookie)
         if user is not None:
             return user
-        if self.token_required:
+        if self.requires_token:
             raise RequestRefused(401, "http.token_needed", "Sign in with a token first.")
         return self._directory.current.owner
 

@@ -1,0 +1,1 @@
+"""Who may ask: where a request may come from, who sends it, and signing in and out."""
