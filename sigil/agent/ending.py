@@ -24,7 +24,6 @@ from sigil.effects import (
     CountUsage,
     DeadLetter,
     Effect,
-    Finish,
     Outcome,
     Stage,
     encode_audit_entry,
@@ -62,12 +61,14 @@ def end_turn(turn: Turn, question: Message, reply: Reply) -> Ending:
         text = wording.explain_failure(reply.error)
         return Ending(Outcome.ANSWERED, text, _keep_turn(turn, [question], reply))
     text = fit_reply(reply.text).strip()
-    if not text and reply.is_stopped:
-        return Ending(Outcome.STOPPED, None, _keep_turn(turn, [question], reply))
-    note = reply.note or ("" if text else wording.EMPTY)
+    if reply.is_stopped:
+        outcome, note = Outcome.STOPPED, wording.STOPPED if text else ""
+    else:
+        outcome, note = Outcome.ANSWERED, "" if text else wording.EMPTY
+    if reply.is_late:
+        note = wording.TOO_LONG
     messages = [question, Message(role="assistant", content=text)] if text else [question]
     shown = "\n\n".join(part for part in (text, note) if part)
-    outcome = Outcome.STOPPED if reply.is_stopped else Outcome.ANSWERED
     return Ending(outcome, shown, _keep_turn(turn, messages, reply))
 
 
@@ -82,14 +83,12 @@ def refuse_stranger(turn: Turn, error: NotAMember) -> Ending:
     return Ending(Outcome.REFUSED, turn.account.refusal, (entry,))
 
 
-def bury_items(items: Sequence[Item]) -> list[Effect]:
-    """The effects that give items up for good. Their content is kept for replay."""
+def bury_items(items: Sequence[Item]) -> Ending:
+    """The ending of items that are given up for good."""
     reason = "the turn was begun too often without an end"
-    return [
-        *(Finish(item.id, Outcome.DEAD, keep_body=True) for item in items),
-        *(DeadLetter(item.id, Stage.TURN, reason) for item in items),
-        Audit(encode_audit_entry("dead", message=items[0].id)),
-    ]
+    letters = [DeadLetter(item.id, Stage.TURN, reason) for item in items]
+    entry = Audit(encode_audit_entry("dead", message=items[0].id))
+    return Ending(Outcome.DEAD, wording.DEAD, (*letters, entry))
 
 
 def audit_turn(what: str, turn: Turn, attempts: Sequence[AttemptRecord] = (), **more: Any) -> Audit:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sigil.agent import wording
 from sigil.agent.context import build_prompt
 from sigil.agent.ending import Ending, bury_items, end_command, end_turn, refuse_stranger
 from sigil.agent.journal import begin_journal, count_begun_items
@@ -94,11 +93,13 @@ class Agent:
         granted: reading them may be what fails."""
         items = held.items[: count_begun_items(held) or 1]
         log.error("turn dead-lettered", items=len(items), message_id=items[0].id)
-        effects = bury_items(items)
+        ending = bury_items(items)
+        ends = [Finish(item.id, ending.outcome, keep_body=True) for item in items]
+        effects: list[Effect] = [*ends, *ending.effects]
         with contextlib.suppress(MessageInvalid):
             message = InboundMessage.from_json(items[-1].fields.get("body", ""))
             turn_id = await name_turn(self._stores, items)
-            effects.append(await self._replies.push_reply(message, wording.DEAD, turn_id))
+            effects.append(await self._replies.push_reply(message, ending.text or "", turn_id))
         return items, effects
 
     async def _run(self, held: Held, turn: Turn) -> Ending:
@@ -144,9 +145,9 @@ class Agent:
             async with held.stoppable(), asyncio.timeout(turn.directory.timeouts.turn):
                 await read_reply(chain, prompt.request, draft, reply)
         except Stopped:
-            reply.is_stopped, reply.note = True, wording.STOPPED
+            reply.is_stopped = True
         except TimeoutError:
-            reply.note = wording.TOO_LONG
+            reply.is_late = True
         finally:
             await draft.close()
         reply.attempts = list(chain.attempts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sigil.conversation import Usage
+from sigil.conversation import Usage, bound_tokens
 from sigil.errors import SigilError
 from sigil.providers.base import ChatRequest, EventType, Provider
 from sigil.providers.chain.adapt import estimate_tokens
@@ -14,12 +14,10 @@ from sigil.providers.chain.record import AttemptRecord
 if TYPE_CHECKING:
     from sigil.outbound.presence import Draft
 
-MOST_TOKENS = 1_000_000_000
-
 
 @dataclass(slots=True)
 class Reply:
-    """What has come of a reply so far; complete unless `error` or `note` says otherwise.
+    """What has come of a reply so far; complete unless one of the other fields says otherwise.
 
     It is filled while the model speaks, so that what a stopped model has said is kept.
     """
@@ -27,8 +25,8 @@ class Reply:
     text: str = ""
     usage: Usage = field(default_factory=Usage)
     error: SigilError | None = None
-    note: str = ""
     is_stopped: bool = False
+    is_late: bool = False
     attempts: list[AttemptRecord] = field(default_factory=list)
 
 
@@ -64,7 +62,7 @@ def add_estimates(reply: Reply, request: ChatRequest) -> None:
 def _add_usage(a: Usage, b: Usage) -> Usage:
     # A vendor's count is from outside; one beyond reason must not cost the turn.
     def add(left: int, right: int) -> int:
-        return max(0, min(left + right, MOST_TOKENS))
+        return left + bound_tokens(right)
 
     return Usage(
         add(a.input_tokens, b.input_tokens),
