@@ -49,7 +49,7 @@ def build(
     `channels` are added to the configured ones. Raises `ConfigError`.
     """
     stores = stores or _connect_stores(settings)
-    names = tuple(dict.fromkeys((*settings.providers, *(providers or {}))))
+    names = tuple(sorted({*settings.providers, *(providers or {})}))
     snapshot = partial(Directory.of, settings, provider_names=names)
     directory = LiveDirectory(snapshot, stores.directory)
     stored_users = stores.users
@@ -167,7 +167,7 @@ def _load_channels(
 
 
 def _add_hint(name: str, provider: ProviderSettings, settings: Settings) -> ProviderSettings:
-    """People who are answered by the echo, for want of a model, are told how to get a real one."""
+    """Tells people who get the echo, because no model is configured, how to get a real one."""
     if name != "echo" or settings.models.default.partition("/")[0] != "echo":
         return provider
     return provider.model_copy(update={"options": {"hint": True, **provider.options}})

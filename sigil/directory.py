@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from sigil.config.schema.servers import GatewaySettings
+from sigil.errors import ConfigError, StoreError
 from sigil.identity import Identity, People, Role, User
 from sigil.leases import LeaseTerms
 from sigil.pairing import Door, PairingMode
@@ -58,7 +59,8 @@ class Overlay:
 
 
 class DirectoryStore(Protocol):
-    """Keeps the overlay. Every lease that is taken tells its version."""
+    """Keeps the overlay. Every lease that is taken tells its version. A version is never used
+    twice, not even after a failover that lost one."""
 
     async def load(self) -> Overlay: ...
 
@@ -204,16 +206,18 @@ class LiveDirectory:
         self.current = snapshot(Overlay())
 
     async def read(self, version: int) -> Directory:
-        """The snapshot for a step whose lease told this version of the overlay.
+        """The snapshot for a step whose lease came with this version of the overlay.
 
-        The overlay is loaded only if that version is newer than the one at hand. Raises
-        `StoreError`, and `ConfigError` for an overlay that contradicts itself.
+        The overlay is loaded only if its version is another one than that at hand. A lower one
+        counts too: a failover may have lost the last write, and the store tells what holds.
+        Raises `StoreError`, transient, also for an overlay that cannot be used: no step may
+        decide by grants that were perhaps taken back, and messages wait until it is mended.
         """
-        if version > self.current.version:
-            loaded = self._snapshot(await self._store.load())
-            # Steps run side by side; another one may have loaded a newer one meanwhile.
-            if loaded.version > self.current.version:
-                self.current = loaded
+        if version != self.current.version:
+            try:
+                self.current = self._snapshot(await self._store.load())
+            except ConfigError as error:
+                raise StoreError(f"the stored grants cannot be used: {error.message}") from error
         return self.current
 
 

@@ -51,14 +51,19 @@ class Process:
 
         Raises `StoreError` if the store does not answer within `store_within` seconds.
         """
+        failure: Exception | None = None
         try:
             await self.reach_store(store_within)
             async with asyncio.TaskGroup() as group:
                 running = [group.create_task(chore()) for chore in (self.flush_times, *chores)]
                 try:
                     yield
+                except Exception as error:  # noqa: BLE001  # raised below, not wrapped in a group
+                    failure = error
                 finally:
                     await end(running)
+            if failure is not None:
+                raise failure
         finally:
             await self.close()
 
@@ -113,8 +118,10 @@ class Process:
 
     async def close(self) -> None:
         """Flushes the times once more and closes the gateway."""
-        await self.gateway.times.flush(self.gateway.stores.counters)
-        await self.gateway.close()
+        try:
+            await self.gateway.times.flush(self.gateway.stores.counters)
+        finally:
+            await self.gateway.close()
 
 
 def _describe_store_away(settings: Settings) -> StoreError:

@@ -29,8 +29,8 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 async def insist(call: Callable[[], Awaitable[T]], within: float) -> T:
-    """Calls again while the store does not answer, for `within` seconds: what was taken or done
-    should neither be left lying nor be done twice for a short outage."""
+    """Repeats the call while the store does not answer, for `within` seconds, so that a short
+    outage neither loses work nor repeats it."""
     deadline, pause = time.monotonic() + within, _FIRST_RETRY
     while True:
         try:

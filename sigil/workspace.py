@@ -154,7 +154,7 @@ EMPTY_TABLE = WorkspaceTable({})
 
 
 class WorkspaceStores(Protocol):
-    """What of `sigil.stores.Stores` a workspace needs."""
+    """The stores that a workspace needs."""
 
     @property
     def users(self) -> UserStore: ...

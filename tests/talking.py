@@ -111,6 +111,12 @@ class Talk:
                 while (await self.stores.lanes.status(lane)).waiting:
                     await self.gateway.route(lane)
 
+    async def route_all_once(self) -> None:
+        """Tries to route each chat that has written, once."""
+        for lane in dict.fromkeys(self.woken.lanes):
+            if lane_kind(lane) is LaneKind.INBOUND:
+                await self.gateway.route(lane)
+
     async def asked(self) -> list[str]:
         """What the provider was asked, last words only, without the line of origin."""
         return [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from sigil.identity import Identity, User
 from sigil.lanes import Lease
 from sigil.pairing import PairingMode
 from sigil.stores import Stores
-from sigil.testing import fake_stores, settle
+from sigil.testing import fake_stores, make_due, settle
 from tests.talking import SlowProvider, talk
 
 LANE = "session:any:abc"
@@ -24,6 +26,16 @@ CHAT = ("memory", "room")
 
 def snapshot(overlay: Overlay | None = None, **sections: Any) -> Directory:
     return Directory.of(Settings.model_validate(sections), overlay)
+
+
+def snapshot_of(settings: Settings, overlay: Overlay) -> Directory:
+    """As `build` makes it, with a workspace that an overlay can spoil."""
+    given = settings.model_dump() | {"workspaces": {"home": {}}}
+    return Directory.of(Settings.model_validate(given), overlay, ("fake",))
+
+
+def client_of(stores: Stores) -> Any:
+    return stores.backend
 
 
 def home(*members: str) -> dict[str, Any]:
@@ -92,20 +104,18 @@ async def test_the_overlay_is_kept_and_its_version_rises(stores: Stores) -> None
         roles={"ann": "owner"},
         grants={"bob": frozenset({"tools.run"})},
     )
-    assert await stores.directory.save(overlay) == 1
-    assert await stores.directory.save(overlay) == 2
-    assert await stores.directory.load() == Overlay(
-        2, overlay.bindings, overlay.memberships, overlay.roles, overlay.grants
-    )
+    first = await stores.directory.save(overlay)
+    second = await stores.directory.save(overlay)
+    assert 0 < first < second
+    assert await stores.directory.load() == replace(overlay, version=second)
 
 
 async def test_every_lease_tells_the_version(stores: Stores) -> None:
     await stores.lanes.push(Push(LANE, "1", {}))
-    await stores.directory.save(Overlay())
-    await stores.directory.save(Overlay())
+    version = await stores.directory.save(Overlay())
     lease = await stores.lanes.take(LANE, "a-nonce", ttl=15, limit=10)
     assert isinstance(lease, Lease)
-    assert lease.directory_version == 2
+    assert lease.directory_version == version
 
 
 # ---------------------------------------------------------------- the steps
@@ -168,20 +178,49 @@ async def test_a_role_that_was_granted_is_a_stored_users_alone() -> None:
     assert (await users.get("ann")).role == "member"
 
 
-async def test_a_snapshot_is_replaced_by_a_newer_one_only() -> None:
-    class Store:
-        async def load(self) -> Overlay:
-            return Overlay(version=3)
+async def test_a_snapshot_follows_the_store_also_back() -> None:
+    stores = fake_stores()
+    live = LiveDirectory(lambda overlay: snapshot(overlay), stores.directory)
+    assert await live.read(0) is live.current
+    version = await stores.directory.save(Overlay())
+    newer = await live.read(version)
+    assert (newer.version, live.current) == (version, newer)
+    assert await live.read(version) is newer
+    await client_of(stores).redis.flushall()  # a failover lost the write
+    assert (await live.read(0)).version == 0
 
-        async def save(self, overlay: Overlay) -> int:
-            raise NotImplementedError
 
-    live = LiveDirectory(lambda overlay: snapshot(overlay), Store())
-    first = live.current
-    assert await live.read(0) is first
-    newer = await live.read(2)
-    assert (newer.version, live.current) == (3, newer)
-    assert await live.read(1) is newer
+async def test_a_version_that_a_failover_lost_is_not_used_again() -> None:
+    stores = fake_stores()
+    t = talk(stores=stores, users={"ann": {"identities": ["memory:ann"]}}, **home())
+    granted = Overlay(bindings={CHAT: "home"}, memberships={"home": frozenset({"ann"})})
+    await stores.directory.save(granted)
+    assert await t.say("hi", channel_id="room", is_direct=False) == ["ok"]
+    await client_of(stores).redis.delete(client_of(stores).keys.directory())
+    await stores.directory.save(Overlay(bindings={CHAT: "home"}))  # Ann's membership is revoked
+    assert await t.say("hi", channel_id="room", is_direct=False) == []
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", "{}", None])
+async def test_grants_that_cannot_be_used_make_messages_wait_and_lose_none(
+    text: str | None,
+) -> None:
+    stores = fake_stores()
+    t = talk(stores=stores, lanes={"max_strikes": 1})
+    await t.write("hello")
+    await stores.directory.save(Overlay(memberships={"home": frozenset({""})}))
+    t.gateway.directory._snapshot = partial(snapshot_of, t.settings)
+    if text is not None:
+        client = client_of(stores)
+        await client.redis.hset(client.keys.directory(), "overlay", text)
+    for _ in range(3):
+        await make_due(stores)
+        await t.route_all_once()
+    assert t.texts == []
+    await stores.directory.save(Overlay())
+    await settle(t.gateway)
+    assert t.texts == ["ok"]
+    assert await stores.messages.dead() == []
 
 
 async def test_a_store_that_is_away_leaves_the_snapshot_and_the_message() -> None:

@@ -75,3 +75,12 @@ async def test_times_that_were_measured_are_flushed_at_the_end(
     async with process.run(store_within=1):
         process.gateway.times.observe("route", 0.1)
     assert (await stores.counters.read())["route:us"] == 100_000
+
+
+async def test_what_breaks_in_the_work_comes_out_as_it_is(
+    process: Process, closed: list[str]
+) -> None:
+    with pytest.raises(StoreError, match="as it is"):
+        async with process.run(store_within=1):
+            raise StoreError("as it is")
+    assert closed == ["gateway"]

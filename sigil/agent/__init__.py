@@ -1,0 +1,1 @@
+"""Turns: what is answered, with what, and how it ends."""

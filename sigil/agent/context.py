@@ -13,53 +13,43 @@ that says where they came from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sigil.conversation import Image, Message, decode_message, window
 from sigil.lanes import lane_id
 from sigil.providers.base import ChatRequest
-from sigil.providers.model_request import Budget
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sigil.agent.turn import Turn
     from sigil.messages import InboundMessage
+    from sigil.providers.model_request import Budget
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What one turn asks a model. `question` is its newest message, which is kept in the history;
-    `budget` says what the session may still use."""
-
-    question: Message
-    request: ChatRequest
-    budget: Budget
+def build_question(turn: Turn) -> Message:
+    """The words and pictures of the turn's messages as one message to the model."""
+    return Message("user", _write_words(turn.messages), images=_list_pictures(turn.messages))
 
 
-def build_prompt(turn: Turn, *, hint: str, lane: str, user: str) -> Prompt:
-    """The prompt of one turn. `hint` says what the channel can show, and `user` is an opaque name
-    of the person. The model's name is left to the chain, where each candidate puts its own."""
-    session, settings = turn.session, turn.directory.model_settings
-    # Dollars are enforced by reservations, call by call.
-    budget = Budget(
-        max_session_tokens=turn.directory.budgets.max_session_tokens,
-        used_session_tokens=session.input_tokens + session.output_tokens,
-    )
-    question = Message("user", _write_words(turn.messages), images=_list_pictures(turn.messages))
+def build_request(turn: Turn, question: Message, *, hint: str, lane: str, user: str) -> ChatRequest:
+    """The request of one turn. `hint` says what the channel can show, and `user` is an opaque name
+    of the person. The model's name is left to the chain, where each candidate puts its own.
+
+    Raises `MessageInvalid` for a history that cannot be read.
+    """
+    settings = turn.directory.model_settings
     system_prompt = _build_system_prompt(turn, hint)
-    past = [decode_message(text) for text in session.messages]
-    request = ChatRequest(
+    past = [decode_message(text) for text in turn.session.messages]
+    return ChatRequest(
         model="",
         messages=tuple(window([*past, question], turn.directory.agent.window)),
         system_prompt=system_prompt,
-        max_tokens=_limit_answer(settings.max_tokens, budget),
+        max_tokens=_limit_answer(settings.max_tokens, turn.budget),
         temperature=settings.temperature,
         session=lane_id(lane),
         user=user,
     )
-    return Prompt(question, request, budget)
 
 
 def _build_system_prompt(turn: Turn, hint: str) -> str:

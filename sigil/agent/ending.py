@@ -85,7 +85,7 @@ def refuse_stranger(turn: Turn, error: NotAMember) -> Ending:
 
 def bury_items(items: Sequence[Item]) -> Ending:
     """The ending of items that are given up for good."""
-    reason = "the turn was begun too often without an end"
+    reason = "the turn was started several times and never finished"
     letters = [DeadLetter(item.id, Stage.TURN, reason) for item in items]
     entry = Audit(encode_audit_entry("dead", message=items[0].id))
     return Ending(Outcome.DEAD, wording.DEAD, (*letters, entry))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sigil.agent.context import build_prompt
+from sigil.agent.context import build_question, build_request
 from sigil.agent.ending import Ending, bury_items, end_command, end_turn, refuse_stranger
 from sigil.agent.journal import begin_journal, count_begun_items
 from sigil.agent.reply import Reply, add_estimates, read_reply
@@ -39,14 +39,13 @@ from sigil.workspace import RouteRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sigil.agent.context import Prompt
     from sigil.agent.turn import Turn
     from sigil.channels.router import ChannelRouter
+    from sigil.conversation import Message
     from sigil.directory import Directory
     from sigil.effects import Effect
     from sigil.lanes import Item
     from sigil.providers.chain.failover import FailoverProvider
-    from sigil.providers.model_request import Budget
     from sigil.providers.registry import ProviderRegistry
     from sigil.stores.base import Stores
     from sigil.workspace import WorkspaceManager
@@ -113,14 +112,9 @@ class Agent:
                 argument, turn.route, held.lane, turn.session, turn.directory, self._stores
             )
             return end_command(await run_command(name, context))
-        prompt = build_prompt(
-            turn,
-            hint=self._channels.get(turn.last.channel_type).capabilities.hint,
-            lane=held.lane,
-            user=await self._stores.lanes.item_id("user", turn.route.user_id),
-        )
-        reply = await self._ask(held, turn, prompt)
-        return end_turn(turn, prompt.question, reply)
+        question = build_question(turn)
+        reply = await self._ask(held, turn, question)
+        return end_turn(turn, question, reply)
 
     async def _check_membership(self, turn: Turn) -> None:
         """Raises `NotAMember`. Membership was checked at routing; it may have changed while the
@@ -131,11 +125,11 @@ class Agent:
         if workspace.id != route.workspace_id:
             raise NotAMember(f"the chat does not belong to {route.workspace_id!r} any more.")
 
-    async def _ask(self, held: Held, turn: Turn, prompt: Prompt) -> Reply:
+    async def _ask(self, held: Held, turn: Turn, question: Message) -> Reply:
         """What the models reply, until the end, the deadline or a stop."""
-        reply = Reply()
+        reply, request = Reply(), None
         try:
-            chain = self._make_chain(turn, prompt.budget)
+            chain = self._make_chain(turn)
         except SigilError as error:  # the budget is used up, or no model can be called
             reply.error = error
             return reply
@@ -143,7 +137,14 @@ class Agent:
         draft = self._open_draft(held, turn)
         try:
             async with held.stoppable(), asyncio.timeout(turn.directory.timeouts.turn):
-                await read_reply(chain, prompt.request, draft, reply)
+                request = build_request(
+                    turn,
+                    question,
+                    hint=self._channels.get(turn.last.channel_type).capabilities.hint,
+                    lane=held.lane,
+                    user=await self._stores.lanes.item_id("user", turn.route.user_id),
+                )
+                await read_reply(chain, request, draft, reply)
         except Stopped:
             reply.is_stopped = True
         except TimeoutError:
@@ -151,14 +152,15 @@ class Agent:
         finally:
             await draft.close()
         reply.attempts = list(chain.attempts)
-        add_estimates(reply, prompt.request)
+        if request is not None:
+            add_estimates(reply, request)
         return reply
 
-    def _make_chain(self, turn: Turn, budget: Budget) -> FailoverProvider:
+    def _make_chain(self, turn: Turn) -> FailoverProvider:
         directory, session = turn.directory, turn.session
         budgets = directory.open_budgets(self._stores.budgets)
         return self._registry.chain(
-            ModelRequest(turn.route.workspace_id, session.model, budget),
+            ModelRequest(turn.route.workspace_id, session.model, turn.budget),
             order=directory.models,
             cooldowns=directory.model_settings.cooldowns,
             model_call=directory.timeouts.model_call,

@@ -6,10 +6,12 @@ held lane ─▶ items at its head ─▶ decoded, one by one, as far as they be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Self
 
 from sigil.agent.journal import count_begun_items
 from sigil.commands.table import parse_command
+from sigil.providers.model_request import Budget
 from sigil.sessions import decode_item
 
 if TYPE_CHECKING:
@@ -77,6 +79,15 @@ class Turn:
         return self.messages[-1]
 
     @property
+    def budget(self) -> Budget:
+        """The tokens that the session may use and has used. Dollars are enforced by
+        reservations, call by call."""
+        return Budget(
+            max_session_tokens=self.directory.budgets.max_session_tokens,
+            used_session_tokens=self.session.input_tokens + self.session.output_tokens,
+        )
+
+    @property
     def account(self) -> Account:
         """The configured entry that the messages came in by."""
         return self.directory.account(self.last.channel_type)
@@ -90,7 +101,8 @@ async def make_turn(
     begun = count_begun_items(held)
     if begun:
         # Another worker grouped them before; the grouping of now might be another one.
-        group = [next(waiting) for _ in range(begun)]
+        # It may also have taken more items at a time than this one: then it answers what it has.
+        group = list(islice(waiting, begun))
     else:
         group = group_messages(waiting, directory, channels)
     items = held.items[: len(group)]

@@ -40,12 +40,12 @@ class Capabilities:
 
     max_chars: int = 4000
     live: bool = False
-    html: bool = False
     authenticated: bool = False
     idempotent_send: bool = False
     coalesce: bool = False
     own_sessions: bool = False  # each chat is its own session, even a direct one
     hint: str = ""  # for the model: what the channel can show
+    html: bool = False
 
 
 @dataclass(frozen=True, slots=True)

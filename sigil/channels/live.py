@@ -137,7 +137,7 @@ class ChatStore(Protocol):
 
 
 class ChannelStores(Protocol):
-    """What of `sigil.stores.Stores` a channel needs."""
+    """The stores that a channel needs."""
 
     @property
     def chats(self) -> ChatStore: ...

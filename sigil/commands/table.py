@@ -11,8 +11,9 @@ from sigil.commands.status import show_status
 from sigil.commands.stop import stop_session
 from sigil.commands.usage import show_usage
 
-# A name, and the bot that it is meant for where a platform adds that: `/stop@sigil_bot`.
-_COMMAND = re.compile(r"/([^\s@]+)(?:@\S+)?(?:[ \t](.*))?", re.DOTALL)
+# A name, and the bot that it is meant for where a platform adds that: `/stop@sigil_bot`. Only the
+# listener knows its own name, so it drops commands that are meant for other bots.
+_COMMAND = re.compile(r"/([^\s@]+)(@\S+)?(?:[ \t](.*))?", re.DOTALL)
 
 
 async def show_help(context: CommandContext) -> CommandResult:
@@ -62,8 +63,8 @@ def parse_command(text: str) -> tuple[str, str] | None:
     match = _COMMAND.fullmatch(text.strip())
     if match is None:
         return None
-    name, argument = match[1].lower(), (match[2] or "").strip()
-    if name in COMMANDS or (not argument and name.isalpha() and "\n" not in text):
+    name, bot, argument = match[1].lower(), match[2], (match[3] or "").strip()
+    if name in COMMANDS or not (bot or argument or not name.isalpha() or "\n" in text):
         return name, argument
     return None
 

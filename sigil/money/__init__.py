@@ -1,0 +1,1 @@
+"""Money: prices, worst cases, budgets, and what a turn may spend."""

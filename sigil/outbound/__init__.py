@@ -1,0 +1,1 @@
+"""What leaves Sigil: replies to platforms, and drafts of turns that run."""

@@ -1,4 +1,4 @@
-"""What is configured about models goes before what their provider says of them."""
+"""The configuration of a model takes precedence over what its provider reports."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _CAPABILITIES = {field.name for field in fields(ModelInfo)} - {"id"}
 
 
 def apply_overrides(info: ModelInfo, overrides: Mapping[str, ModelOverride]) -> ModelInfo:
-    """Corrects an entry by what is configured: the override of the exact name goes before that of
-    `*`, and what neither of them sets stays."""
+    """Corrects an entry by the configuration. The override of the exact name takes precedence over
+    that of `*`; what neither of them sets stays."""
     for name in ("*", info.id):
         if name in overrides:
             values = overrides[name].model_dump(include=_CAPABILITIES, exclude_none=True)

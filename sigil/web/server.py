@@ -63,7 +63,7 @@ def listen_on(host: str, port: int) -> socket.socket:
     except OSError as error:
         listening.close()
         raise ConfigError(
-            f"port {port} is taken: {host}:{port} cannot be listened on ({error.strerror}).",
+            f"port {port} is taken: cannot listen on {host}:{port} ({error.strerror}).",
             hint="Stop the program that uses it, or choose another port: --port or gateway.port.",
         ) from error
     return listening

@@ -11,8 +11,6 @@ from sigil.testing import (
 )
 from tests.talking import SlowProvider, another_worker, talk
 
-# ---------------------------------------------------------------- failing steps
-
 
 async def test_a_turn_that_was_begun_is_answered_with_the_same_messages() -> None:
     slow = SlowProvider()
@@ -36,4 +34,20 @@ async def test_a_turn_that_was_begun_is_answered_with_the_same_messages() -> Non
     assert await t.counts() == {"accepted": 3, "answered": 3, "sent": 2}
 
 
-# ---------------------------------------------------------------- models that fail
+async def test_a_worker_that_takes_fewer_items_answers_those_it_has() -> None:
+    slow = SlowProvider()
+    t = talk(provider=slow, memory={"coalesce": True}, lanes={"renew": 60, "lease": 200})
+    for text in ("one", "two", "three"):
+        await t.write(text)
+    session = await t.routed()
+    await make_due(t.stores)
+    crashed = asyncio.create_task(t.gateway.turn(session))
+    await slow.speaking.wait()
+    await expire_leases(t.stores)
+    slow.release.set()
+    later = another_worker(t, lanes={"items_per_lease": 2})
+    await later.gateway.turn(session)
+    await crashed
+    await settle(later.gateway)
+    assert await t.asked() == ["one\ntwo\nthree", "one\ntwo", "three"]
+    assert await t.stores.messages.dead() == []

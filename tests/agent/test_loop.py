@@ -119,3 +119,14 @@ async def test_a_stop_of_nothing_says_so() -> None:
     t = talk()
     assert await t.say("/stop") == ["Nothing is running."]
     assert await t.say("hello") == ["ok"]
+
+
+async def test_a_used_up_budget_is_said_before_the_history_is_read() -> None:
+    t = talk(provider=ScriptedProvider([said("one")]), budgets={"max_session_tokens": 15})
+    await t.say("first")
+    client: Any = t.stores.backend
+    (history,) = [key async for key in client.redis.scan_iter("*history*")]
+    await client.redis.rpush(history, "not a message")
+    (refused,) = await t.say("second")
+    assert "budget" in refused
+    assert await t.stores.messages.dead() == []

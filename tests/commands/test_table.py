@@ -20,6 +20,7 @@ from tests.talking import SlowProvider, talk
         ("/model  a/b ", ("model", "a/b")),
         ("/hlep", ("hlep", "")),
         ("/stop now", ("stop", "now")),
+        ("/user@host", None),
         ("/stop@sigil_bot", ("stop", "")),
         ("/model@sigil_bot a/b", ("model", "a/b")),
         ("hello", None),

@@ -14,7 +14,6 @@ from sigil.testing import end_cooldowns, expire_probes, fake_stores
 
 STEPS = (30.0, 60.0, 300.0)
 _tokens = (f"rules-{count}" for count in itertools.count())
-REPORTS = ["record_failure", "record_answer", "release", "renew"]
 
 
 @dataclass

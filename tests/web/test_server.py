@@ -102,7 +102,7 @@ def test_a_redis_that_is_down_is_said(tmp_path: Path, redis: str, says: str) -> 
 
 
 def test_an_address_that_is_not_ours_is_a_configuration_error() -> None:
-    with pytest.raises(ConfigError, match=r"gateway\.host|cannot be listened on"):
+    with pytest.raises(ConfigError, match=r"gateway\.host|cannot listen on"):
         listen_on("192.0.2.1", 0)
 
 

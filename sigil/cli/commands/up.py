@@ -66,7 +66,7 @@ def _choose_port(host: str, port: int, *, otherwise: str) -> int:
         return find_free_port(host, port)
     except OSError as error:
         raise ConfigError(
-            f"port {port} of {host} cannot be listened on ({error.strerror}).",
+            f"cannot listen on port {port} of {host} ({error.strerror}).",
             hint=f"Stop what uses it, or {otherwise}.",
         ) from None
 

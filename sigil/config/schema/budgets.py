@@ -18,7 +18,7 @@ class DollarLimits(Section):
 
 
 class BudgetSettings(DollarLimits):
-    """Limits. A limit that is not given is no limit. Those in dollars are for everything."""
+    """Limits. A limit that is not given does not apply. Those in dollars are for everything."""
 
     max_session_tokens: Annotated[int, Field(ge=0), Number] | None = Field(
         None, description="Tokens of one session; /new starts with a fresh budget."

@@ -90,6 +90,6 @@ class ModelSettings(Section):
         default_factory=lambda: [30.0, 60.0, 300.0],
         min_length=1,
         max_length=10,
-        description="How long all workers leave a model alone that failed: after the first "
+        description="How long all workers leave a failed model alone: after the first "
         "failure, the second in a row, and so on; the last one for all further.",
     )

@@ -23,10 +23,12 @@ class LaneSettings(Section):
     renew: Seconds = Field(5, description="How often a lease is renewed; less than half of it.")
     cap: Count = Field(20, description="Messages that may wait in one session.")
     items_per_lease: Count = Field(
-        10, description="Items that a worker handles before it lets others have the lane."
+        10,
+        description="Items that a worker handles before it gives the lane back, so that other "
+        "lanes are served.",
     )
     seconds_per_lease: Seconds = Field(
-        30, description="Seconds after which a worker lets others have the lane."
+        30, description="Seconds after which a worker gives the lane back, likewise."
     )
     max_strikes: Annotated[int, Field(ge=1, le=100), Number] = Field(
         3, description="Crashes or errors of one message before it is dead-lettered."

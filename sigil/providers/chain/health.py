@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class Health:
-    """The policy over a `HealthStore`: what of a call's outcome is reported, and how.
+    """The policy over a `HealthStore`: which outcomes of calls are reported, and how.
 
     `steps` (seconds) is how long a model rests after its first failure in a row, the second, and
     so on; the last one applies from then on. Keys are fingerprints, empty for a provider without

@@ -28,7 +28,7 @@ _MAX_NAME_CHARS = 512
 
 @dataclass(slots=True)
 class PartialCall:
-    """A tool call as far as it has come. `more` is what its API says of it besides."""
+    """The part of a tool call that has arrived so far. `more` holds what only its API knows."""
 
     id: str = ""
     name: str = ""

@@ -60,7 +60,7 @@ class SdkProvider(ABC, Generic[Client, AnswerT]):
 
     @abstractmethod
     def _start_answer(self, request: ChatRequest) -> AnswerT:
-        """An answer of which nothing has come yet."""
+        """An empty answer, before anything has arrived."""
 
     @abstractmethod
     def _read_texts(self, request: ChatRequest, answer: AnswerT) -> AsyncGenerator[str, None]:

@@ -9,6 +9,7 @@ import json
 from typing import Any, cast
 
 from sigil.directory import Overlay
+from sigil.errors import StoreError
 from sigil.identity import Role
 from sigil.stores.redis.client import Client
 
@@ -26,17 +27,16 @@ class RedisDirectory:
                 self._client.keys.directory(), ["version", "overlay"]
             )
         version, text = found
-        return Overlay() if text is None else _decode(int(version), json.loads(text))
+        if text is None:
+            return Overlay()
+        try:
+            return _decode(int(version), json.loads(text))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError("the stored grants cannot be read.") from error
 
     async def save(self, overlay: Overlay) -> int:
-        """Replaces the overlay in one transaction; returns its new version."""
-        key = self._client.keys.directory()
-        with self._client.guard():
-            async with self._client.redis.pipeline(transaction=True) as pipe:
-                pipe.hincrby(key, "version", 1)
-                pipe.hset(key, "overlay", _encode(overlay))
-                version, _ = await pipe.execute()
-        return int(version)
+        """Replaces the overlay; returns its new version."""
+        return int(await self._client.run_script("save_directory", args=(_encode(overlay),)))
 
 
 def _encode(overlay: Overlay) -> str:
