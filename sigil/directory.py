@@ -143,6 +143,7 @@ class Directory:
         registry, where it knows more than the configuration. Raises `ConfigError`."""
         overlay = overlay or Overlay()
         people = People.of(_read_users(settings), overlay.roles)
+        owner = _find_owner(people)
         workspaces = _read_workspaces(settings, overlay)
         return cls(
             version=overlay.version,
@@ -161,9 +162,9 @@ class Directory:
             budgets=settings.budgets,
             lanes=settings.lanes,
             timeouts=settings.timeouts,
-            owner=next(user for user in people.users.values() if user.role == "owner"),
+            owner=owner,
             gateway=settings.gateway,
-            tokens=tuple(_read_tokens(settings)),
+            tokens=tuple(_read_tokens(settings, owner.id)),
             _default_account=Account.of("", settings.policy("")),
             _settings=settings,
         )
@@ -234,10 +235,16 @@ def _read_users(settings: Settings) -> list[User]:
     ]
 
 
-def _read_tokens(settings: Settings) -> Iterator[Token]:
+def _find_owner(people: People) -> User:
+    owner = next((user for user in people.users.values() if user.role == "owner"), None)
+    if owner is None:
+        raise ConfigError("users: nobody is the owner.", hint="Give one of them `role: owner`.")
+    return owner
+
+
+def _read_tokens(settings: Settings, owner_id: str) -> Iterator[Token]:
     if settings.gateway.token is not None:
-        owner = next(id for id, user in settings.users.items() if user.role == "owner")
-        yield Token(owner, settings.gateway.token.get_secret_value().encode())
+        yield Token(owner_id, settings.gateway.token.get_secret_value().encode())
     for user_id, user in settings.users.items():
         if user.token is not None:
             yield Token(user_id, user.token.get_secret_value().encode())

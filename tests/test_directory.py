@@ -93,6 +93,11 @@ def test_a_snapshot_that_contradicts_itself_is_refused() -> None:
         snapshot(workspaces={"a": twice, "b": twice})
 
 
+def test_a_configuration_without_an_owner_is_refused() -> None:
+    with pytest.raises(ConfigError, match="nobody is the owner"):
+        snapshot(users={"owner": {}})
+
+
 # ---------------------------------------------------------------- the store
 
 

@@ -13,7 +13,7 @@ _CONNECT_TIMEOUT, _WRITE_TIMEOUT, _POOL_TIMEOUT = 10.0, 30.0, 30.0
 _MAX_CONNECTIONS, _KEEPALIVE = 1000, 15.0
 
 
-def make_http_client(read_timeout: float) -> httpx2.AsyncClient:
+def make_http_client(read_timeout: float | None) -> httpx2.AsyncClient:
     """Makes a client with a pool of its own, for one event loop. `read_timeout` is the longest
     silence between two bytes, in seconds.
 

@@ -39,7 +39,8 @@ class Settings(Section):
     users: dict[Name, UserSettings] = Field(
         default_factory=dict,
         validate_default=True,
-        description="People by id. If nobody is the owner, a user called `owner` is added as the owner.",
+        description="People by id. If nobody is the owner, a user called `owner` is added as "
+        "the owner.",
     )
     workspaces: dict[Name, WorkspaceSettings] = Field(
         default_factory=dict, description="Workspaces by id; `personal` is reserved."

@@ -43,7 +43,9 @@ def translate_error(
     import anthropic
 
     if isinstance(error, anthropic.APIConnectionError):
-        return translate_connection_error(error.__cause__ or error, endpoint, request_id)
+        # The SDK keeps what its HTTP client raised as the cause.
+        late = TimeoutError() if isinstance(error, anthropic.APITimeoutError) else error
+        return translate_connection_error(error.__cause__ or late, endpoint, request_id)
     if isinstance(error, anthropic.APIStatusError):
         response = error.response
         return translate_refusal(

@@ -36,7 +36,7 @@ def _check_effort(effort: Any) -> Any:
 class AnthropicOptions(VendorOptions):
     """Options of `AnthropicProvider`.
 
-    read_timeout: seconds from one byte to the next.
+    read_timeout: seconds from one byte to the next; None for no limit.
     prompt_caching: mark what the vendor should cache.
     thinking: a budget in tokens (at least 1024, for models up to Claude Opus 4.6), `adaptive`,
         `disabled` or `between_tools`; None leaves it to the model.
@@ -44,8 +44,8 @@ class AnthropicOptions(VendorOptions):
     send_user_id: send the person's opaque name.
     """
 
-    read_timeout: float = 300.0
-    prompt_caching: bool = True
+    read_timeout: float | None = 300.0
+    prompt_caching: bool | None = True
     thinking: Annotated[Thinking | None, BeforeValidator(_check_thinking)] = None
     effort: Annotated[Effort | None, BeforeValidator(_check_effort)] = None
-    send_user_id: bool = False
+    send_user_id: bool | None = False

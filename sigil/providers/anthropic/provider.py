@@ -37,7 +37,7 @@ class AnthropicProvider(SseProvider["AsyncAnthropic", AnthropicAnswer]):
         api_key: str | None = None,
         base_url: str | None = None,
         name: str = "anthropic",
-        read_timeout: float = 300.0,
+        read_timeout: float | None = 300.0,
         prompt_caching: bool = True,
         thinking: Thinking | None = None,
         effort: Effort | None = None,

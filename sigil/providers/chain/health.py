@@ -155,8 +155,8 @@ class UnsharedHealth(Health):
         pass
 
     def with_steps(self, steps: Sequence[float]) -> Health:
-        """The same policy with other steps."""
-        return Health(self._store, steps, renew_every=self._renew_every)
+        """Nothing rests, whatever the steps."""
+        return self
 
     async def admit(
         self, provider: str, model: str, keys: Sequence[str], session: str | None = None

@@ -38,12 +38,12 @@ def _check_thinking(thinking: Any) -> Any:
 class GoogleOptions(VendorOptions):
     """Options of `GoogleProvider`.
 
-    read_timeout: seconds from one byte to the next.
+    read_timeout: seconds from one byte to the next; None for no limit.
     api_version: the first part of the API's paths; emulators often serve `v1beta`.
     thinking: how much its models think before they answer: a level, a budget in tokens, 0 for not
         at all, or -1 to let the model decide. Which of them a model takes depends on the model.
     """
 
-    read_timeout: float = 300.0
+    read_timeout: float | None = 300.0
     api_version: Annotated[str, BeforeValidator(_check_api_version)] = DEFAULT_API_VERSION
     thinking: Annotated[int | str | None, BeforeValidator(_check_thinking)] = None

@@ -48,7 +48,7 @@ class GoogleProvider(SdkProvider["tuple[genai.Client, AsyncClient]", GoogleAnswe
         api_key: str | None = None,
         base_url: str | None = None,
         name: str = "google",
-        read_timeout: float = 300.0,
+        read_timeout: float | None = 300.0,
         api_version: str | None = None,
         thinking: int | str | None = None,
     ) -> None:

@@ -58,6 +58,8 @@ _REQUEST_FAULTS = frozenset(
         "image_file_not_found",
     }
 )
+# The SDK hands on what was under `error`, unless there was nothing.
+_ERROR_FIELDS = frozenset({"message", "code", "type"})
 _ERROR_STATUS = re.compile(r"[45]\d\d", re.ASCII)
 
 
@@ -68,7 +70,9 @@ def translate_error(
     import openai
 
     if isinstance(error, openai.APIConnectionError):
-        return translate_connection_error(error.__cause__ or error, endpoint, request_id)
+        # The SDK keeps what its HTTP client raised as the cause.
+        late = TimeoutError() if isinstance(error, openai.APITimeoutError) else error
+        return translate_connection_error(error.__cause__ or late, endpoint, request_id)
     if isinstance(error, openai.APIStatusError):
         response = error.response
         return translate_refusal(
@@ -94,7 +98,9 @@ def translate_refusal(
     """Translates an error object, bare or under `error`. Without a status it came inside a
     successful response; some servers then say in `code` which HTTP status it would have had."""
     headers = headers or {}
-    inner = body.get("error") or body if isinstance(body, dict) else body
+    inner = body
+    if isinstance(body, dict) and body.keys().isdisjoint(_ERROR_FIELDS):
+        inner = body.get("error") or body
     fields = inner if isinstance(inner, dict) else {"message": inner}
     message = read_text(fields.get("message")) or f"an error without a message ({status})"
     codes = [str(fields[name]) for name in ("code", "type") if fields.get(name) is not None]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import httpx2
 
 
-def make_vendor_client(read_timeout: float) -> httpx2.AsyncClient:
+def make_vendor_client(read_timeout: float | None) -> httpx2.AsyncClient:
     """Makes the client as `make_http_client` does; call it in a thread.
 
     Raises `ProviderError` if the environment's proxies or certificates are unusable. That says

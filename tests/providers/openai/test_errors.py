@@ -37,6 +37,16 @@ async def test_a_refused_call_has_its_class(
     assert "Not now" in str(error)
 
 
+async def test_an_error_that_has_an_error_inside_is_read_at_its_own_level(
+    server: OpenAIServer, provider: OpenAIProvider
+) -> None:
+    fields = {"error": "x", "code": "insufficient_quota", "message": "no credit"}
+    server.reply = status(429, {"error": fields})
+    error = await collect_error(provider)
+    assert error.kind is ErrorKind.BILLING
+    assert "no credit" in str(error)
+
+
 def error_event(error: object) -> Reply:
     return event_stream(*words("Hi there"), f"data: {json.dumps({'error': error})}\n\n")
 
