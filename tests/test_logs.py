@@ -9,6 +9,7 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.contextvars import bound_contextvars
 
 from sigil import logs
 from sigil.config import load_settings
@@ -53,7 +54,7 @@ def lines(stream: io.StringIO) -> list[dict]:
 def test_a_line_is_json_with_its_time_level_and_ids(setup):
     stream = setup(role="agent")
     log = structlog.get_logger("sigil.test")
-    with logs.context(message="m1", session="s1", turn="t1"):
+    with bound_contextvars(message_id="m1", session_id="s1", turn_id="t1"):
         log.info("turn_ended", tokens=12)
     log.info("later")
     first, second = lines(stream)
@@ -76,7 +77,7 @@ def test_the_standard_library_goes_the_same_way(setup, name):
     own = logging.StreamHandler(other := io.StringIO())
     logging.getLogger("uvicorn").addHandler(own)
     stream = setup()
-    with logs.context(turn="t1"):
+    with bound_contextvars(turn_id="t1"):
         logging.getLogger(name).warning("took %d ms", 5)
     (line,) = lines(stream)
     assert (line["event"], line["level"], line["logger"]) == ("took 5 ms", "warning", name)
