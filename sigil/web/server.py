@@ -14,6 +14,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from sigil.addresses import bind_socket, local_url
 from sigil.bootstrap import build
 from sigil.errors import ConfigError
 from sigil.inbound.listening import keep_listening
@@ -49,19 +50,15 @@ def run(settings: Settings, wakeups: Wakeups) -> None:
 def listen_on(host: str, port: int) -> socket.socket:
     """A socket that is bound and listening. Raises `ConfigError` that says why there is none."""
     try:
-        candidates = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except OSError as error:
+        listening = bind_socket(host, port)
+        try:
+            listening.listen(1024)
+        except OSError:
+            listening.close()
+            raise
+    except socket.gaierror as error:
         raise ConfigError(f"gateway.host: {host!r} is not an address of this machine.") from error
-    family, kind, protocol, _, address = candidates[0]
-    listening = socket.socket(family, kind, protocol)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind(address)
-        listening.listen(1024)
     except OSError as error:
-        listening.close()
         raise ConfigError(
             f"port {port} is taken: cannot listen on {host}:{port} ({error.strerror}).",
             hint="Stop the program that uses it, or choose another port: --port or gateway.port.",
@@ -117,6 +114,4 @@ def _create_server(app: Starlette) -> uvicorn.Server:
 def find_local_url(listening: socket.socket) -> str:
     """The URL under which this machine reaches the socket."""
     host, port = listening.getsockname()[:2]
-    if host in {"0.0.0.0", "::"}:  # noqa: S104  # recognised, not bound to
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+    return f"{local_url(host, port)}/"
