@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.wires import OPTIONS, WIRES
 from sigil.channels.base import Capabilities, Chunk, Receive
-from sigil.conversation import Usage
+from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
 

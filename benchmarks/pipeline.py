@@ -29,12 +29,11 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.fleet import peak_mib, wait_for, workers
-from sigil import logs
 from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
 from sigil.gateway import Gateway
-from sigil.host import embedded
-from sigil.messages import InboundMessage
+from sigil.host import embedded, logs
+from sigil.messages.exchange import InboundMessage
 from workers.broker import url as broker_url
 from workers.publisher import wakeups
 

@@ -42,12 +42,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.fleet import ROOT, cpu_seconds, peak_mib, processes, rss_mib, wait_for
 from benchmarks.vendor import WARM_UP, Stats
 from benchmarks.wires import WIRES
-from sigil import logs
 from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
 from sigil.gateway import Gateway
-from sigil.host import embedded
-from sigil.messages import InboundMessage
+from sigil.host import embedded, logs
+from sigil.messages.exchange import InboundMessage
 from workers.publisher import wakeups
 
 AGENTS = 2

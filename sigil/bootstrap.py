@@ -14,11 +14,11 @@ from sigil.channels.router import ChannelRouter
 from sigil.directory import Directory, LiveDirectory
 from sigil.errors import ConfigError
 from sigil.gateway import Gateway
-from sigil.identity import ConfiguredUsers
-from sigil.lanes import Wakeups
+from sigil.identity.users import ConfiguredUsers
+from sigil.lanes.lane import Wakeups
 from sigil.outbound.delivery import Delivery
 from sigil.routing import Routing
-from sigil.workspace import WorkspaceManager
+from sigil.workspace.manager import WorkspaceManager
 
 if TYPE_CHECKING:
     from sigil.agent.loop import Agent

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from sigil.config.schema.servers import GatewaySettings
 from sigil.errors import ConfigError, StoreError
-from sigil.identity import Identity, People, Role, User
-from sigil.leases import LeaseTerms
-from sigil.pairing import Door, PairingMode
+from sigil.identity.pairing import Door, PairingMode
+from sigil.identity.users import Identity, People, Role, User
+from sigil.lanes.leases import LeaseTerms
 from sigil.providers.order import ModelOrder
-from sigil.workspace import Binding, ToolPolicy, WorkspaceConfig, WorkspaceTable
+from sigil.workspace.manager import Binding, WorkspaceConfig, WorkspaceTable
+from sigil.workspace.tool_policy import ToolPolicy
 
 if TYPE_CHECKING:
     from sigil.channels.base import Capabilities

@@ -24,14 +24,14 @@ import structlog
 
 from sigil.channels.base import Acceptance
 from sigil.channels.live import live_chat_key, user_event
-from sigil.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
 from sigil.errors import LeaseLost, StoreError
-from sigil.lanes import Item, LaneKind, Refusal, Wakeups
-from sigil.leases import Held, LeaseKeeper
-from sigil.messages import InboundMessage, OutboundMessage
+from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
+from sigil.lanes.lane import Item, LaneKind, Refusal, Wakeups
+from sigil.lanes.leases import Held, LeaseKeeper
+from sigil.lanes.replies import Replies
+from sigil.messages.exchange import InboundMessage, OutboundMessage
 from sigil.metrics import StageTimes
 from sigil.outbound.delivery import Retry
-from sigil.replies import Replies
 
 if TYPE_CHECKING:
     from sigil.agent.loop import Agent

@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Protocol
 
-from sigil.effects import Stage
 from sigil.errors import StoreError
+from sigil.lanes.effects import Stage
 
 STAGES = tuple(Stage)
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)

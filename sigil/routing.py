@@ -19,7 +19,10 @@ import structlog
 
 from sigil.commands.base import CommandContext, Place
 from sigil.commands.table import COMMANDS, parse_command
-from sigil.effects import (
+from sigil.errors import ChannelNotFound, LaneFull, MessageInvalid, NotAMember
+from sigil.identity.pairing import admit
+from sigil.identity.users import ConfiguredUsers
+from sigil.lanes.effects import (
     Audit,
     DeadLetter,
     Effect,
@@ -30,21 +33,18 @@ from sigil.effects import (
     Stage,
     encode_audit_entry,
 )
-from sigil.errors import ChannelNotFound, LaneFull, MessageInvalid, NotAMember
-from sigil.identity import ConfiguredUsers
-from sigil.lanes import LaneKind, LaneStatus, lane_id
-from sigil.messages import InboundMessage
-from sigil.pairing import admit
-from sigil.replies import Replies
+from sigil.lanes.lane import LaneKind, LaneStatus, lane_id
+from sigil.lanes.replies import Replies
+from sigil.messages.exchange import InboundMessage
 from sigil.sessions import Route, session_key
-from sigil.workspace import RouteRequest, WorkspaceManager
+from sigil.workspace.manager import RouteRequest, WorkspaceManager
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Directory
-    from sigil.identity import User, UserStore
-    from sigil.lanes import Item
-    from sigil.leases import Held
+    from sigil.identity.users import User, UserStore
+    from sigil.lanes.lane import Item
+    from sigil.lanes.leases import Held
     from sigil.stores.base import Stores
 
 log = structlog.get_logger(__name__)

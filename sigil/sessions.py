@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote
 
-from sigil.messages import InboundMessage
-from sigil.scope import PERSONAL, workspace_scope
+from sigil.identity.scope import PERSONAL, workspace_scope
+from sigil.messages.exchange import InboundMessage
 
 if TYPE_CHECKING:
     from sigil.channels.base import Capabilities
-    from sigil.identity import User
+    from sigil.identity.users import User
 
 
 def session_key(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sigil.channels.memory import MemoryChannel
-from sigil.lanes import LaneKind, lane_kind
+from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from sigil.stores.base import Stores
 from sigil.stores.redis import build_stores

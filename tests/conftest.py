@@ -63,8 +63,8 @@ def valkey_binary() -> Path | None:
 
 @pytest.fixture(autouse=True)
 def _forget_log_setup() -> Iterator[None]:
-    """Takes back what `sigil.logs.setup` did in this process: commands call it, and the next test
-    would find its log at a level, and in a stream, that are not its own."""
+    """Takes back what `sigil.host.logs.setup` did in this process: commands call it, and the next
+    test would find its log at a level, and in a stream, that are not its own."""
     yield
     if structlog.is_configured():
         structlog.reset_defaults()

@@ -11,10 +11,10 @@ from typing import Any
 from sigil.bootstrap import build
 from sigil.channels.base import Acceptance, Capabilities, Channel
 from sigil.config import Settings
-from sigil.conversation import Usage
 from sigil.gateway import Gateway
-from sigil.lanes import LaneKind, lane_kind
-from sigil.messages import InboundMessage
+from sigil.lanes.lane import LaneKind, lane_kind
+from sigil.messages.conversation import Usage
+from sigil.messages.exchange import InboundMessage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, Provider
 from sigil.stores import Stores
 from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle

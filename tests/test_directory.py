@@ -11,11 +11,11 @@ import pytest
 
 from sigil.config import Settings
 from sigil.directory import Directory, LiveDirectory, Overlay
-from sigil.effects import Push
 from sigil.errors import ConfigError, StoreError
-from sigil.identity import Identity, User
-from sigil.lanes import Lease
-from sigil.pairing import PairingMode
+from sigil.identity.pairing import PairingMode
+from sigil.identity.users import Identity, User
+from sigil.lanes.effects import Push
+from sigil.lanes.lane import Lease
 from sigil.stores import Stores
 from sigil.testing import fake_stores, make_due, settle
 from tests.talking import SlowProvider, talk

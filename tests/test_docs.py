@@ -13,8 +13,8 @@ from sigil import bootstrap
 from sigil.agent import wording
 from sigil.commands.table import COMMANDS
 from sigil.config import Settings, load_settings
-from sigil.conversation import Message
 from sigil.errors import AllProvidersUnavailable, BudgetExceeded, ErrorKind, ProviderError
+from sigil.messages.conversation import Message
 from sigil.money.budgets import Budgets
 from sigil.money.price_book import PriceBook
 from sigil.providers.anthropic import AnthropicProvider

@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from sigil.errors import ChannelNotFound, ConfigError
-from sigil.lanes import LaneKind, lane_kind
-from sigil.messages import OutboundMessage
+from sigil.lanes.lane import LaneKind, lane_kind
+from sigil.messages.exchange import OutboundMessage
 from sigil.stores import Stores
 from sigil.testing import (
     ScriptedProvider,

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sigil.conversation import Usage
 from sigil.errors import ErrorKind, ProviderError, StoreError
-from sigil.lanes import Refusal
+from sigil.lanes.lane import Refusal
+from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, EventType
 from sigil.stores import Stores
 from sigil.testing import (

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sigil.conversation import Image, Usage
 from sigil.errors import ErrorKind, ProviderError
-from sigil.messages import Attachment
+from sigil.messages.conversation import Image, Usage
+from sigil.messages.exchange import Attachment
 from sigil.money.store import Limit
 from sigil.providers.base import ChatEvent, EventType
 from sigil.testing import FakeProvider, ScriptedProvider, end_cooldowns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sigil.lanes import LaneKind
+from sigil.lanes.lane import LaneKind
 from sigil.routing import LANE_FULL_TEXT
 from sigil.testing import (
     settle,

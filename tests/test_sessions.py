@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigil.channels.base import Capabilities
-from sigil.conversation import Message
-from sigil.identity import User
-from sigil.messages import InboundMessage
+from sigil.identity.users import User
+from sigil.messages.conversation import Message
+from sigil.messages.exchange import InboundMessage
 from sigil.sessions import session_key
 
 SEAN, ANNA = User("sean", "Sean"), User("anna", "Anna")
@@ -92,7 +92,7 @@ def test_no_two_users_or_workspaces_share_a_conversation(one, other):
 
 
 async def test_a_key_is_a_name_in_its_workspace(stores):
-    from sigil.workspace import WorkspaceConfig, WorkspaceManager
+    from sigil.workspace.manager import WorkspaceConfig, WorkspaceManager
 
     manager = WorkspaceManager(stores)
     manager.configure({"homelab": WorkspaceConfig()})

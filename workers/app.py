@@ -21,12 +21,12 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 
-from sigil import logs
 from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
 from sigil.errors import ConfigError, SigilError
+from sigil.host import logs
 from sigil.host.heartbeat import Heartbeat
-from sigil.process import Process
+from sigil.host.process import Process
 from workers import broker, runtime
 from workers.publisher import wakeups
 from workers.queues import Queue

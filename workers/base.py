@@ -11,7 +11,7 @@ from celery import Task
 from celery.worker.consumer import Consumer
 
 from sigil.errors import StoreError
-from sigil.lanes import LaneKind, lane_kind
+from sigil.lanes.lane import LaneKind, lane_kind
 from workers import runtime
 from workers.app import app
 from workers.queues import LANE_WORKERS

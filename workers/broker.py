@@ -8,8 +8,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sigil.config import Settings
+from sigil.config.redis_urls import SCHEME, SentinelUrl, to_broker_url
 from sigil.host.valkey_address import find_store_url
-from sigil.redis_urls import SCHEME, SentinelUrl, to_broker_url
 
 # Found by trial against servers that were killed, frozen and cut off (docs/decisions/0003).
 _TRANSPORT_OPTIONS: dict[str, Any] = {

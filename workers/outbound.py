@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sigil.gateway import Gateway
-from sigil.lanes import LaneKind
+from sigil.lanes.lane import LaneKind
 from workers.base import lane_task
 
 

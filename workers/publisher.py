@@ -26,7 +26,7 @@ from kombu.connection import Connection
 from kombu.messaging import Producer
 
 from sigil.config import Settings
-from sigil.lanes import lane_kind
+from sigil.lanes.lane import lane_kind
 from workers.broker import transport_options, url
 from workers.queues import LANE_WORKERS
 
@@ -63,7 +63,7 @@ def build_message(task: str, lane: str) -> tuple[list[Any], dict[str, Any]]:
 
 
 class Publisher:
-    """Implements `sigil.lanes.Wakeups`. A lane that is waiting already is not added again."""
+    """Implements `sigil.lanes.lane.Wakeups`. A lane that is waiting already is not added again."""
 
     def __init__(self, broker: str, options: dict[str, Any], *, limit: int = MAX_WAITING) -> None:
         self.sent = 0

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from kombu import entity
 
-from sigil.lanes import LaneKind
+from sigil.lanes.lane import LaneKind
 
 
 class Queue(StrEnum):

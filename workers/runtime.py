@@ -26,7 +26,7 @@ import structlog
 import uvloop
 
 from sigil.host.heartbeat import EVERY_S, Heartbeat
-from sigil.process import Process
+from sigil.host.process import Process
 from workers.steps import LaneWork, Steps
 
 log = structlog.get_logger(__name__)

@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigil.conversation import Image, Message, decode_message, window
-from sigil.lanes import lane_id
+from sigil.lanes.lane import lane_id
+from sigil.messages.conversation import Image, Message, decode_message, window
 from sigil.providers.base import ChatRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sigil.agent.turn import Turn
-    from sigil.messages import InboundMessage
+    from sigil.messages.exchange import InboundMessage
     from sigil.providers.model_request import Budget
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from sigil.agent import wording
-from sigil.conversation import Message, encode_message
-from sigil.effects import (
+from sigil.errors import BudgetExceeded
+from sigil.lanes.effects import (
     AppendHistory,
     Audit,
     CountUsage,
@@ -28,15 +28,15 @@ from sigil.effects import (
     Stage,
     encode_audit_entry,
 )
-from sigil.errors import BudgetExceeded
-from sigil.messages import fit_reply
+from sigil.messages.conversation import Message, encode_message
+from sigil.messages.exchange import fit_reply
 
 if TYPE_CHECKING:
     from sigil.agent.reply import Reply
     from sigil.agent.turn import Turn
     from sigil.commands.base import CommandResult
     from sigil.errors import NotAMember
-    from sigil.lanes import Item
+    from sigil.lanes.lane import Item
     from sigil.providers.chain.record import AttemptRecord
 
 log = structlog.get_logger(__name__)

@@ -12,13 +12,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from sigil.effects import Journal
+from sigil.lanes.effects import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sigil.lanes import Item
-    from sigil.leases import Held
+    from sigil.lanes.lane import Item
+    from sigil.lanes.leases import Held
 
 
 def count_begun_items(held: Held) -> int:

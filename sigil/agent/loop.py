@@ -26,29 +26,29 @@ from sigil.agent.turn import make_turn, name_turn
 from sigil.channels.live import live_chat_key
 from sigil.commands.base import CommandContext
 from sigil.commands.table import run_command
-from sigil.effects import Finish
 from sigil.errors import MessageInvalid, NotAMember, SigilError
-from sigil.lanes import lane_id
-from sigil.leases import Held, Stopped
-from sigil.messages import InboundMessage, fit_reply
+from sigil.lanes.effects import Finish
+from sigil.lanes.lane import lane_id
+from sigil.lanes.leases import Held, Stopped
+from sigil.lanes.replies import Replies
+from sigil.messages.exchange import InboundMessage, fit_reply
 from sigil.outbound.presence import Draft
 from sigil.providers.model_request import ModelRequest
-from sigil.replies import Replies
-from sigil.workspace import RouteRequest
+from sigil.workspace.manager import RouteRequest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sigil.agent.turn import Turn
     from sigil.channels.router import ChannelRouter
-    from sigil.conversation import Message
     from sigil.directory import Directory
-    from sigil.effects import Effect
-    from sigil.lanes import Item
+    from sigil.lanes.effects import Effect
+    from sigil.lanes.lane import Item
+    from sigil.messages.conversation import Message
     from sigil.providers.chain.failover import FailoverProvider
     from sigil.providers.registry import ProviderRegistry
     from sigil.stores.base import Stores
-    from sigil.workspace import WorkspaceManager
+    from sigil.workspace.manager import WorkspaceManager
 
 log = structlog.get_logger(__name__)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sigil.conversation import Usage, bound_tokens
 from sigil.errors import SigilError
+from sigil.messages.conversation import Usage, bound_tokens
 from sigil.providers.base import ChatRequest, EventType, Provider
 from sigil.providers.chain.adapt import estimate_tokens
 from sigil.providers.chain.record import AttemptRecord

@@ -8,7 +8,7 @@ from sigil.errors import (
     ProviderError,
     SigilError,
 )
-from sigil.failures import POLICY, Told
+from sigil.errors.failures import POLICY, Told
 from sigil.money.amounts import format_reset
 
 DEAD = (

@@ -14,45 +14,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sigil.channels.base import Acceptance, Capabilities, Channel, Chunk, Receive
-    from sigil.channels.fit import split
-    from sigil.channels.router import ChannelRouter, load_channel
-    from sigil.errors import ChannelNotFound
-    from sigil.messages import Attachment, InboundMessage, OutboundMessage
-    from sigil.pairing import PairingMode, check_pairing
+    from sigil.channels.router import ChannelRouter
+    from sigil.identity.pairing import PairingMode, check_pairing
 
-__all__ = [
-    "Acceptance",
-    "Attachment",
-    "Capabilities",
-    "Channel",
-    "ChannelNotFound",
-    "ChannelRouter",
-    "Chunk",
-    "InboundMessage",
-    "OutboundMessage",
-    "PairingMode",
-    "Receive",
-    "check_pairing",
-    "load_channel",
-    "split",
-]
+__all__ = ["ChannelRouter", "PairingMode", "check_pairing"]
 
 _HOMES = {
-    "Acceptance": "sigil.channels.base",
-    "Attachment": "sigil.messages",
-    "Capabilities": "sigil.channels.base",
-    "Channel": "sigil.channels.base",
-    "ChannelNotFound": "sigil.errors",
     "ChannelRouter": "sigil.channels.router",
-    "Chunk": "sigil.channels.base",
-    "InboundMessage": "sigil.messages",
-    "OutboundMessage": "sigil.messages",
-    "PairingMode": "sigil.pairing",
-    "Receive": "sigil.channels.base",
-    "check_pairing": "sigil.pairing",
-    "load_channel": "sigil.channels.router",
-    "split": "sigil.channels.fit",
+    "PairingMode": "sigil.identity.pairing",
+    "check_pairing": "sigil.identity.pairing",
 }
 
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from sigil.messages import InboundMessage, OutboundMessage
+from sigil.messages.exchange import InboundMessage, OutboundMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@
     agent ── Draft ──▶ ChatStore.draft            "draft" event, replaced as the answer grows
     sender ── show_chunk ──▶ ChatStore.show       "reply" event, one for each chunk
 
-A live chat's key and the shape of its events are defined here and nowhere else.
+`LiveChannel` is what the channels of such chats have in common. A live chat's key and the shape of
+its events are defined here and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
 
+from sigil.channels.base import Acceptance, Capabilities, Chunk, Receive
 from sigil.errors import SendFailed, StoreError
 
 if TYPE_CHECKING:
-    from sigil.channels.base import Acceptance, Chunk, Receive
-    from sigil.messages import InboundMessage
+    from sigil.config.schema import ChannelSettings
+    from sigil.messages.exchange import InboundMessage
 
 DEFAULT_ACCOUNT = "default"
 MAX_TITLE_CHARS = 80
@@ -182,3 +184,40 @@ def shorten_title(text: str) -> str:
     """A chat's title: the first line of its first message, at most `MAX_TITLE_CHARS` long."""
     line = " ".join(text.strip().partition("\n")[0].split())
     return line if len(line) <= MAX_TITLE_CHARS else line[: MAX_TITLE_CHARS - 1].rstrip() + "…"
+
+
+# ---------------------------------------------------------------- the channel
+
+
+def live_capabilities(*, hint: str, html: bool = False, own_sessions: bool = False) -> Capabilities:
+    """What a channel of live chats can do. The HTTP API has checked who writes, and the log shows
+    a chunk once however often it is sent."""
+    return Capabilities(
+        max_chars=32_000,
+        live=True,
+        html=html,
+        authenticated=True,
+        idempotent_send=True,
+        own_sessions=own_sessions,
+        hint=hint,
+    )
+
+
+class LiveChannel:
+    """A channel whose chats are event logs. A subclass says what its readers see."""
+
+    capabilities: Capabilities
+
+    def __init__(self, name: str, settings: ChannelSettings | None, stores: ChannelStores) -> None:
+        self.name = name
+        self._chats = stores.chats
+
+    async def send(self, chunk: Chunk) -> str | None:
+        """Shows the chunk in the chat's log. The platform's id is the chunk's own."""
+        return await show_chunk(self._chats, self.name, chunk)
+
+    async def listen(self, receive: Receive) -> None:
+        """Returns at once: the HTTP routes hand messages in."""
+
+    async def close(self) -> None:
+        """Does nothing: the stores belong to the gateway."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sigil.channels.live import ChannelStores
     from sigil.config.schema import ChannelSettings
-    from sigil.messages import OutboundMessage
+    from sigil.messages.exchange import OutboundMessage
 
     ChannelFactory = Callable[[str, ChannelSettings, ChannelStores], Channel]
 

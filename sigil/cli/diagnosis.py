@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from sigil import bootstrap
-from sigil.addresses import is_loopback
 from sigil.cli import probes
 from sigil.cli.versions import list_versions
 from sigil.config import Settings, find_source, load_settings
+from sigil.config.addresses import is_loopback
 from sigil.config.masking import find_secrets
 from sigil.errors import ConfigError, SigilError
 

@@ -63,7 +63,7 @@ def prepare_process(
         if value is not None:
             os.environ[f"SIGIL_{name}"] = str(value)
     settings = frame.load_settings(role)
-    from sigil import logs
+    from sigil.host import logs
 
     logs.setup(settings, role=role)
     return settings

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """Builds a gateway over the configured store. Raises `ConfigError` or `StoreError`."""
-    from sigil import bootstrap, logs
+    from sigil import bootstrap
+    from sigil.host import logs
     from workers.publisher import wakeups
 
     logs.setup(settings, level="WARNING")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sigil.addresses import find_free_port, local_host
 from sigil.cli.backend import open_stores
 from sigil.config import Settings
+from sigil.config.addresses import find_free_port, local_host
 from sigil.host.pages import fetch_page
 
 PATIENCE_S = 3.0

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sigil.effects import Effect
+from sigil.lanes.effects import Effect
 
 if TYPE_CHECKING:
     from sigil.directory import Directory
-    from sigil.lanes import LaneStatus
+    from sigil.lanes.lane import LaneStatus
     from sigil.sessions import Route, SessionRecord
     from sigil.stores.base import Stores
 

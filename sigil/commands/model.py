@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sigil.commands.base import CommandContext, CommandResult
-from sigil.effects import UpdateSession
+from sigil.lanes.effects import UpdateSession
 
 MOST_NAME_CHARS = 200
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sigil.commands.base import CommandContext, CommandResult
-from sigil.effects import Stop
+from sigil.lanes.effects import Stop
 
 
 async def stop_session(context: CommandContext) -> CommandResult:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sigil.addresses import is_loopback
-from sigil.config.expand import is_needed_by
+from sigil.config.addresses import is_loopback
 from sigil.config.paths import KeyPath, format_path
 from sigil.config.problems import Problem, suggest
 from sigil.config.schema import OWNER_ID, Settings
-from sigil.scope import PERSONAL
+from sigil.config.sources.expand import is_needed_by
+from sigil.identity.scope import PERSONAL
 
 
 def check_settings(settings: Settings, role: str | None) -> Iterator[Problem]:

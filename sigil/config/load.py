@@ -11,12 +11,12 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from sigil.config.checks import check_settings
-from sigil.config.document import MAX_BYTES, Document, parse_document
-from sigil.config.expand import Expansion
-from sigil.config.overrides import apply_variables
 from sigil.config.paths import KeyPath, is_below, remove_value, sort_key
 from sigil.config.problems import Problem, translate_errors
 from sigil.config.schema import ProcessRole, Settings, find_data_home
+from sigil.config.sources.document import MAX_BYTES, Document, parse_document
+from sigil.config.sources.expand import Expansion
+from sigil.config.sources.overrides import apply_variables
 from sigil.errors import ConfigError
 
 FILE_NAME = "sigil.yaml"

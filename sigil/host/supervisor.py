@@ -18,8 +18,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sigil.addresses import local_host
 from sigil.config import Settings
+from sigil.config.addresses import local_host
 from sigil.config.schema import WORKER_ROLES, WorkerRole
 from sigil.host import embedded
 from sigil.host.child import Child, StartFailed

@@ -15,8 +15,8 @@ import socket
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from sigil.addresses import find_free_port
 from sigil.config import Settings
+from sigil.config.addresses import find_free_port
 from sigil.errors import ConfigError
 
 # The field sun_path of macOS's <sys/un.h> has 104 bytes, one of them the terminator.

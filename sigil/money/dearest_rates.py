@@ -13,7 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from sigil.conversation import MOST_TOKENS, bound_tokens
+from sigil.messages.conversation import MOST_TOKENS, bound_tokens
 
 if TYPE_CHECKING:
     from genai_prices import types

@@ -14,7 +14,7 @@ from decimal import ROUND_CEILING, Context, Decimal, localcontext
 from math import ceil
 from typing import TYPE_CHECKING
 
-from sigil.conversation import MOST_TOKENS, bound_tokens
+from sigil.messages.conversation import MOST_TOKENS, bound_tokens
 from sigil.money.amounts import MICRO_PER_USD
 from sigil.money.dearest_rates import can_cost, find_dearest_rates
 from sigil.money.usage import bound_usage
@@ -22,7 +22,7 @@ from sigil.money.usage import bound_usage
 if TYPE_CHECKING:
     from genai_prices import types
 
-    from sigil.conversation import Usage
+    from sigil.messages.conversation import Usage
 
 # Some list prices have 28 digits, as many as decimal's default context keeps of a result.
 _EXACT = Context(prec=80)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sigil.conversation import Usage
 from sigil.errors import BudgetExceeded, PriceUnknown, StoreError
+from sigil.messages.conversation import Usage
 from sigil.money.amounts import format_reset
 from sigil.money.store import MOST_MICRO_USD, Limit, NoRoom
 from sigil.money.usage import bound_usage

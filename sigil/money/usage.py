@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.conversation import Usage, bound_tokens
+from sigil.messages.conversation import Usage, bound_tokens
 
 
 def bound_usage(usage: Usage) -> Usage:

@@ -15,7 +15,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import Literal
 
-from sigil.conversation import Message, ToolCall, ToolDefinition
+from sigil.messages.conversation import Message, ToolCall, ToolDefinition
 from sigil.providers.base import ChatRequest, ModelInfo
 
 CALL_TOKENS = 64

@@ -22,15 +22,15 @@ import structlog
 
 from sigil.channels.base import Channel, Chunk
 from sigil.channels.fit import split
-from sigil.effects import DeadLetter, Delivered, Effect, Receipt, Stage
 from sigil.errors import ChannelNotFound, MessageInvalid, SendFailed, SendRefused
-from sigil.lanes import Item
-from sigil.messages import OutboundMessage
+from sigil.lanes.effects import DeadLetter, Delivered, Effect, Receipt, Stage
+from sigil.lanes.lane import Item
+from sigil.messages.exchange import OutboundMessage
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Directory
-    from sigil.leases import Held
+    from sigil.lanes.leases import Held
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ import structlog
 
 from sigil.channels.live import ChatStore
 from sigil.errors import StoreError
-from sigil.messages import clean
+from sigil.messages.exchange import clean
 from sigil.waiting import end
 
 log = structlog.get_logger(__name__)

@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sigil.conversation import Image, Message, Native, ToolCall, ToolDefinition, Usage
     from sigil.errors import (
         AllProvidersUnavailable,
         BudgetExceeded,
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
         ProviderError,
         ProviderNotFound,
     )
+    from sigil.messages.conversation import Image, Message, Native, ToolCall, ToolDefinition, Usage
     from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo, Provider
     from sigil.providers.chain.candidate import Candidate
     from sigil.providers.chain.failover import FailoverProvider
@@ -40,7 +40,7 @@ _HOMES = {
         "ModelInfo",
         "Provider",
     ),
-    "sigil.conversation": (
+    "sigil.messages.conversation": (
         "Image",
         "Message",
         "Native",

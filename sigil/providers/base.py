@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
-from sigil.conversation import Message, Native, ToolCall, ToolDefinition, Usage
 from sigil.errors import ProviderError
+from sigil.messages.conversation import Message, Native, ToolCall, ToolDefinition, Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from sigil.conversation import Usage
 from sigil.errors import ErrorKind, ProviderError
+from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
 ScriptEntry = str | Exception | Sequence[ChatEvent]

@@ -12,16 +12,16 @@ from typing import Protocol
 
 from sigil.channels.live import ChatStore
 from sigil.directory import DirectoryStore
-from sigil.effects import AuditStore
-from sigil.identity import UserStore
-from sigil.lanes import Lanes, Signals
-from sigil.memory import MemoryStore, VectorStore
-from sigil.messages import MessageStore
+from sigil.identity.pairing import PairingStore
+from sigil.identity.users import UserStore
+from sigil.lanes.effects import AuditStore
+from sigil.lanes.lane import Lanes, Signals
+from sigil.messages.exchange import MessageStore
 from sigil.metrics import CounterStore
 from sigil.money.store import BudgetStore
-from sigil.pairing import PairingStore
 from sigil.providers.chain.health_store import HealthStore
 from sigil.sessions import SessionStore
+from sigil.workspace.memory import MemoryStore, VectorStore
 
 
 @dataclass(frozen=True)

@@ -14,18 +14,18 @@ import structlog
 import uvicorn
 import uvloop
 
-from sigil.addresses import bind_socket, local_url
 from sigil.bootstrap import build
+from sigil.config.addresses import bind_socket, local_url
 from sigil.errors import ConfigError
+from sigil.host.process import Process
 from sigil.inbound.listening import keep_listening
-from sigil.process import Process
 from sigil.web.app import create_app
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from sigil.config import Settings
-    from sigil.lanes import Wakeups
+    from sigil.lanes.lane import Wakeups
 
 log = structlog.get_logger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sigil.channels.base import Capabilities
-from sigil.messages import Attachment
+from sigil.messages.exchange import Attachment
 from sigil.testing import ScriptedProvider
 from tests.talking import talk
 

@@ -8,8 +8,8 @@ import pytest
 
 from sigil.agent import wording
 from sigil.channels.base import Capabilities
-from sigil.conversation import Usage
-from sigil.messages import MAX_REPLY_BYTES
+from sigil.messages.conversation import Usage
+from sigil.messages.exchange import MAX_REPLY_BYTES
 from sigil.providers.base import ChatEvent, EventType
 from sigil.testing import FakeProvider, ScriptedProvider, settle
 from tests.talking import SlowProvider, talk

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from sigil.conversation import Usage
-from sigil.process import Process
+from sigil.host.process import Process
+from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, EventType
 from sigil.testing import ScriptedProvider, settle
 from tests.talking import SlowProvider, talk

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sigil.conversation import Usage
+from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, EventType
 from sigil.testing import ScriptedProvider
 from tests.talking import talk

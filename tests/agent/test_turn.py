@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sigil.lanes import Refusal
+from sigil.lanes.lane import Refusal
 from sigil.testing import (
     settle,
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.channels import Acceptance, Chunk, InboundMessage, OutboundMessage
+from sigil.channels.base import Acceptance, Chunk
 from sigil.channels.live import (
     EVENT_TYPES,
     MAX_TITLE_CHARS,
@@ -13,6 +13,7 @@ from sigil.channels.live import (
     take_message,
     user_event,
 )
+from sigil.messages.exchange import InboundMessage, OutboundMessage
 from sigil.stores import Stores
 
 

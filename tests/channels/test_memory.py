@@ -2,8 +2,9 @@
 
 import pytest
 
-from sigil.channels import Chunk, OutboundMessage
+from sigil.channels.base import Chunk
 from sigil.errors import SendFailed, SendRefused
+from sigil.messages.exchange import OutboundMessage
 from sigil.testing import MemoryChannel
 
 

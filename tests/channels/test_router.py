@@ -2,9 +2,10 @@
 
 import pytest
 
-from sigil.channels import ChannelRouter, OutboundMessage, load_channel
+from sigil.channels.router import ChannelRouter, load_channel
 from sigil.config.schema import ChannelSettings
 from sigil.errors import ChannelNotFound, ConfigError
+from sigil.messages.exchange import OutboundMessage
 from sigil.stores import Stores
 from sigil.testing import MemoryChannel
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sigil.gateway import Gateway
-from sigil.leases import LeaseKeeper
+from sigil.lanes.leases import LeaseKeeper
 from sigil.stores.redis import client
 
 

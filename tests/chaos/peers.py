@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from sigil.channels.base import Capabilities, Chunk, Receive
-from sigil.conversation import Usage
+from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
 SLOW = "slow"  # a message that ends with this word makes its model call outlast the lease

@@ -91,7 +91,7 @@ def test_other_problems(changed: Evidence) -> None:
 
 def test_every_mutation_still_finds_what_it_switches_off(monkeypatch: pytest.MonkeyPatch) -> None:
     from sigil.gateway import Gateway
-    from sigil.leases import LeaseKeeper
+    from sigil.lanes.leases import LeaseKeeper
     from sigil.stores.redis import client
 
     homes = [(client, "script_text"), (Gateway, "recover"), (LeaseKeeper, "_tick")]

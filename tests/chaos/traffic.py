@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sigil.errors import StoreError
-from sigil.messages import InboundMessage
+from sigil.messages.exchange import InboundMessage
 from tests.chaos.peers import SLOW
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sigil import logs
 from sigil.cli.commands import worker
 from sigil.config import load_settings
-from sigil.lanes import Wakeups
+from sigil.host import logs
+from sigil.lanes.lane import Wakeups
 from tests.chaos import mutations
 from workers import app, publisher
 

@@ -64,7 +64,7 @@ def test_what_is_said_to_a_process_that_stays_reaches_its_children(call, monkeyp
     monkeypatch.setenv("SIGIL_CONFIG", "")
     monkeypatch.setenv("SIGIL_GATEWAY__PORT", "")
     monkeypatch.setattr("sigil.cli.commands.up.run", run)
-    monkeypatch.setattr("sigil.logs.setup", lambda *_args, **_options: None)
+    monkeypatch.setattr("sigil.host.logs.setup", lambda *_args, **_options: None)
     assert call("--config", "mine.yaml", "up", "--port", "9000", "--flower")[0] == 0
     assert seen == {
         "flower": True,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sigil.effects import Push
-from sigil.lanes import Lease, Refusal
+from sigil.lanes.effects import Push
+from sigil.lanes.lane import Lease, Refusal
 from sigil.stores import Stores
 
 CHAT, SESSION, TARGET = "inbound:memory:a", "session:any:b", "delivery:memory:c"

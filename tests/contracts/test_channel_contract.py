@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from sigil.channels import Acceptance, Channel, Chunk, OutboundMessage, load_channel
-from sigil.channels.router import CHANNEL_TYPES
+from sigil.channels.base import Acceptance, Channel, Chunk
+from sigil.channels.router import CHANNEL_TYPES, load_channel
 from sigil.config.schema import ChannelSettings
 from sigil.errors import SendFailed, StoreError
-from sigil.messages import InboundMessage
+from sigil.messages.exchange import InboundMessage, OutboundMessage
 from sigil.stores import Stores
 from sigil.testing import MemoryChannel
 

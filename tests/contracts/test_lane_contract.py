@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from sigil.effects import Accept, Audit, Effect, Finish, Outcome, Push
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
-from sigil.lanes import LaneKind, Lease, Refusal, lane_kind
+from sigil.lanes.effects import Accept, Audit, Effect, Finish, Outcome, Push
+from sigil.lanes.lane import LaneKind, Lease, Refusal, lane_kind
 from sigil.stores import Stores
 from sigil.testing import expire_leases
 from tests.contracts.lane_bench import (

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sigil.effects import (
+from sigil.errors import EffectRejected, LaneFull
+from sigil.lanes.effects import (
     Accept,
     AppendHistory,
     Audit,
@@ -27,7 +28,6 @@ from sigil.effects import (
     Stop,
     UpdateSession,
 )
-from sigil.errors import EffectRejected, LaneFull
 from sigil.stores import Stores
 from tests.contracts.lane_bench import (
     CHAT,

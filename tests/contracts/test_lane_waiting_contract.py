@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sigil.effects import Audit, Journal, Notice, Push, Stop
 from sigil.errors import LaneFull
-from sigil.lanes import Refusal
+from sigil.lanes.effects import Audit, Journal, Notice, Push, Stop
+from sigil.lanes.lane import Refusal
 from sigil.stores import Stores
 from sigil.testing import expire_leases, make_due
 from tests.contracts.lane_bench import (

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
-from sigil.effects import (
+from sigil.errors import StoreError, UserNotFound
+from sigil.identity.users import Identity, User
+from sigil.lanes.effects import (
     AppendHistory,
     Audit,
     CountUsage,
@@ -15,9 +17,7 @@ from sigil.effects import (
     Stage,
     UpdateSession,
 )
-from sigil.errors import StoreError, UserNotFound
-from sigil.identity import Identity, User
-from sigil.lanes import LaneKind
+from sigil.lanes.lane import LaneKind
 from sigil.stores import connect
 
 # Names from outside that would meet if any key were put together carelessly.

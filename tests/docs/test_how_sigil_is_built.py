@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sigil.effects import Effect
+from sigil.lanes.effects import Effect
 from sigil.stores.redis.effects import _ENCODERS
 from sigil.stores.redis.keys import Keys
 from tests.workers.stack import ROOT

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from sigil.addresses import find_free_port
+from sigil.config.addresses import find_free_port
 from tests.docs.page import Command, File, read_steps
 from tests.workers.stack import ROOT, short_folder
 

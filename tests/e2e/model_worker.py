@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sigil.bootstrap import make_registry
 from sigil.config import load_settings
-from sigil.conversation import Message
+from sigil.messages.conversation import Message
 from sigil.providers.base import ChatRequest, EventType
 from sigil.providers.model_request import ModelRequest
 from sigil.providers.registry import ProviderRegistry

@@ -22,8 +22,8 @@ import pytest
 from sigil.bootstrap import build
 from sigil.config import load_settings
 from sigil.gateway import Gateway
-from sigil.lanes import LaneKind, lane_kind
-from sigil.messages import InboundMessage
+from sigil.lanes.lane import LaneKind, lane_kind
+from sigil.messages.exchange import InboundMessage
 from sigil.money.limits import find_limit
 from sigil.money.standings import read_standings
 from sigil.money.store import Limit

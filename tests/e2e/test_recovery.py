@@ -15,7 +15,7 @@ import pytest
 from sigil.bootstrap import build
 from sigil.config import load_settings
 from sigil.config.schema import LaneSettings
-from sigil.messages import InboundMessage
+from sigil.messages.exchange import InboundMessage
 from tests.chaos.site import START_S, Valkey, crew, until, write_config
 from tests.conftest import missing_peer, valkey_binary
 from workers.publisher import wakeups

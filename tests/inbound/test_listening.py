@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from sigil.channels import Acceptance, InboundMessage
+from sigil.channels.base import Acceptance
 from sigil.inbound import listening
 from sigil.inbound.listening import keep_listening
+from sigil.messages.exchange import InboundMessage
 from sigil.testing import MemoryChannel
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sigil.config import Settings
-from sigil.conversation import Message
+from sigil.messages.conversation import Message
 from sigil.money.budgets import Budgets
 from sigil.money.price_book import PriceBook
 from sigil.money.store import Limit

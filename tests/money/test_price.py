@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sigil.config.schema import ModelOverride, PriceSettings, ProviderSettings
-from sigil.conversation import MOST_TOKENS, Usage
+from sigil.messages.conversation import MOST_TOKENS, Usage
 from sigil.money.price import Price, Rates
 from sigil.money.price_book import PriceBook
 

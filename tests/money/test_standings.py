@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.conversation import Usage
+from sigil.messages.conversation import Usage
 from sigil.money.standings import Standing
 from sigil.money.store import Limit
 from tests.money.spending import HELLO, INFO, TURN, budgets, usd

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from sigil.conversation import MOST_TOKENS, ToolDefinition, Usage
 from sigil.errors import BudgetExceeded, PriceUnknown, StoreError
+from sigil.messages.conversation import MOST_TOKENS, ToolDefinition, Usage
 from sigil.money.budgets import Budgets
 from sigil.money.price_book import PriceBook
 from sigil.money.store import Limit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.conversation import MOST_TOKENS, Usage
+from sigil.messages.conversation import MOST_TOKENS, Usage
 from sigil.money.usage import bound_usage
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.conversation import Image, Message, Native, ToolCall, ToolDefinition
+from sigil.messages.conversation import Image, Message, Native, ToolCall, ToolDefinition
 from sigil.money.worst_case import IMAGE_TOKENS, bound_input, bound_output
 from tests.money.spending import HELLO, INFO, INTO
 

@@ -11,8 +11,8 @@ import pytest
 from sigil.channels.base import Capabilities, Chunk
 from sigil.channels.memory import MemoryChannel
 from sigil.errors import SendFailed, SendRefused
-from sigil.lanes import LaneKind, Refusal
-from sigil.messages import Attachment, OutboundMessage
+from sigil.lanes.lane import LaneKind, Refusal
+from sigil.messages.exchange import Attachment, OutboundMessage
 from sigil.outbound import delivery
 from sigil.testing import expire_leases, make_due, settle
 from tests.talking import Talk, another_worker, talk

@@ -6,8 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sigil.effects import Accept, Push
-from sigil.lanes import LaneKind
+from sigil.lanes.effects import Accept, Push
+from sigil.lanes.lane import LaneKind
 from sigil.stores import Stores
 from sigil.stores.redis import build_stores
 from sigil.stores.redis.client import Client

@@ -9,10 +9,10 @@ import httpx2
 import uvicorn
 
 from sigil.bootstrap import build
-from sigil.channels import Acceptance
+from sigil.channels.base import Acceptance
 from sigil.config import Settings
 from sigil.gateway import Gateway
-from sigil.messages import InboundMessage
+from sigil.messages.exchange import InboundMessage
 from sigil.stores import Stores
 from sigil.testing import fake_stores, settle
 from sigil.web.access.authentication import COOKIE

@@ -10,7 +10,7 @@ from rich.console import Console
 from sigil.cli import conversation
 from sigil.cli.client import Chat, Event
 from sigil.errors import SigilError, StoreError
-from sigil.messages import OutboundMessage
+from sigil.messages.exchange import OutboundMessage
 from sigil.waiting import end
 from tests.web.serving import TOKEN, Serve, Served
 

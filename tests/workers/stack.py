@@ -19,7 +19,7 @@ from sigil.config import load_settings
 from sigil.errors import StoreError
 from sigil.gateway import Gateway
 from sigil.host import embedded
-from sigil.messages import InboundMessage
+from sigil.messages.exchange import InboundMessage
 from workers.publisher import wakeups
 
 ROOT = Path(__file__).parents[2]

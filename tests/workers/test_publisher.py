@@ -9,7 +9,7 @@ import uuid
 import pytest
 import redis
 
-from sigil.redis_urls import to_broker_url
+from sigil.config.redis_urls import to_broker_url
 from tests.workers.stack import Stack, wait_until
 from workers.broker import transport_options
 from workers.publisher import Publisher, wakeups

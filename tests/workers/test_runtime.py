@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from sigil.errors import ConfigError, StoreError
-from sigil.process import Process
+from sigil.host.process import Process
 from tests.workers.stack import wait_until
 from workers.runtime import Runtime
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 import celeryconfig
 from sigil.errors import StoreError
-from sigil.lanes import LaneKind
+from sigil.lanes.lane import LaneKind
 from workers import runtime
 from workers.agent import turn
 from workers.app import app, find_role

@@ -10,7 +10,7 @@ from sigil.channels.base import Capabilities, Chunk, Receive
 if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
     from sigil.errors import ChannelError
-    from sigil.messages import OutboundMessage
+    from sigil.messages.exchange import OutboundMessage
 
 
 class MemoryChannel:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigil.messages import InboundMessage
+from sigil.messages.exchange import InboundMessage
 
 if TYPE_CHECKING:
     from sigil.channels.web.payloads import SendText
-    from sigil.identity import User
+    from sigil.identity.users import User
 
 
 def to_inbound_message(channel: str, chat_id: str, user: User, payload: SendText) -> InboundMessage:

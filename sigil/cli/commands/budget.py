@@ -12,7 +12,7 @@ from sigil.cli.backend import open_stores
 from sigil.cli.frame import Json, make_app
 from sigil.cli.output import print_json, print_table
 from sigil.errors import SigilError, UserNotFound, WorkspaceNotFound
-from sigil.scope import PERSONAL
+from sigil.identity.scope import PERSONAL
 
 if TYPE_CHECKING:
     from sigil.config import Settings

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigil.addresses import local_url
 from sigil.cli.frame import make_app
+from sigil.config.addresses import local_url
 
 if TYPE_CHECKING:
     from sigil.config import Settings

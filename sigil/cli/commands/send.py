@@ -14,7 +14,7 @@ from sigil.cli.frame import Json, make_app
 from sigil.cli.local_gateway import describe_unknown, open_gateway, read_text
 from sigil.cli.output import print_json, print_line
 from sigil.errors import ConfigError, UserNotFound
-from sigil.messages import MAX_CONTENT_BYTES, InboundMessage
+from sigil.messages.exchange import MAX_CONTENT_BYTES, InboundMessage
 
 if TYPE_CHECKING:
     from sigil.config import Settings

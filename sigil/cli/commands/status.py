@@ -13,7 +13,7 @@ from sigil.cli.backend import open_stores
 from sigil.cli.cooldowns import print_cooldowns
 from sigil.cli.frame import Json, make_app
 from sigil.cli.output import print_json, print_line, print_table
-from sigil.effects import Outcome
+from sigil.lanes.effects import Outcome
 
 if TYPE_CHECKING:
     from sigil.config import Settings

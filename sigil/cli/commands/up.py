@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigil.addresses import find_free_port, local_url
 from sigil.cli.frame import Host, Port, make_app, prepare_process
+from sigil.config.addresses import find_free_port, local_url
 from sigil.errors import ConfigError
 
 if TYPE_CHECKING:

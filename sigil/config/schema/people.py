@@ -14,7 +14,7 @@ from sigil.config.schema.values import (
     Prompt,
     Secret,
 )
-from sigil.identity import Role, SessionMode
+from sigil.identity.users import Role, SessionMode
 
 OWNER_ID = "owner"
 """The id of the user who is added if nobody in the configuration is the owner."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from sigil.redis_urls import FORM, SCHEME, SentinelUrl
+from sigil.config.redis_urls import FORM, SCHEME, SentinelUrl
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://", SCHEME)
 

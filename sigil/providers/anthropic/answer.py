@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sigil.conversation import Native, ToolCall, Usage
 from sigil.errors import ErrorKind
+from sigil.messages.conversation import Native, ToolCall, Usage
 from sigil.providers.anthropic.request import API
 from sigil.providers.shared.answer import VendorAnswer
 from sigil.providers.shared.endpoint import Endpoint

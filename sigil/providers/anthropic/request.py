@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import cast
 
-from sigil.conversation import Image, Message
+from sigil.messages.conversation import Image, Message
 from sigil.providers.anthropic.options import MIN_THINKING_BUDGET, AnthropicOptions
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.shared.json_fields import Json, read_object

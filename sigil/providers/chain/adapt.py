@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sigil.conversation import Message, Size, window
+from sigil.messages.conversation import Message, Size, window
 from sigil.providers.base import ChatRequest, ModelInfo
 
 # A careful guess: English text has about four bytes a token, other scripts about three. Money needs

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import structlog
 
 from sigil.errors import BudgetExceeded, PriceUnknown, ProviderError, StoreError
-from sigil.failures import POLICY, Billed
+from sigil.errors.failures import POLICY, Billed
 from sigil.providers.base import SPEECH, ChatEvent, ChatRequest, EventType, ModelInfo, Provider
 from sigil.providers.chain.call import ModelCall
 from sigil.providers.chain.meter import Hold, Meter

@@ -14,9 +14,9 @@ from dataclasses import replace
 
 import structlog
 
-from sigil.conversation import Usage
 from sigil.errors import ErrorKind, ProviderError
-from sigil.failures import POLICY, Billed
+from sigil.errors.failures import POLICY, Billed
+from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, Provider
 from sigil.providers.chain.patience import Patience
 from sigil.providers.chain.plugins import describe_error, is_valid_error, is_valid_event

@@ -25,8 +25,8 @@ What `FailoverProvider.chat` does for one turn, step by step:
   failure that lets the model rest for all workers) or released (no result), unless the same
   candidate is called again at once under the same grant.
 
-What follows a failure depends on its class alone (`sigil.failures.POLICY`) and is decided in one
-place, `policy.decide`. Control never goes down: an attempt yields events and ends in one frozen
+What follows a failure depends on its class alone (`sigil.errors.failures.POLICY`) and is decided in
+one place, `policy.decide`. Control never goes down: an attempt yields events and ends in one frozen
 result, from which everything else is decided here.
 """
 
@@ -39,7 +39,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from sigil.errors import AllProvidersUnavailable, ProviderError, StoreError
-from sigil.failures import POLICY, Next
+from sigil.errors.failures import POLICY, Next
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 from sigil.providers.chain.adapt import adapt
 from sigil.providers.chain.attempt import Attempt, run_to_end

@@ -23,7 +23,7 @@ from sigil.errors import (
     ProviderNotFound,
     StoreError,
 )
-from sigil.failures import POLICY
+from sigil.errors.failures import POLICY
 from sigil.providers.base import SPEECH, ChatEvent
 from sigil.providers.chain.health_store import Cooldown, HealthStore, KeyGrant
 from sigil.waiting import end

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from sigil.conversation import Usage
+from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatRequest, ModelInfo
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from typing import Any
 
-from sigil.conversation import ToolCall, Usage
 from sigil.errors import ErrorKind, ProviderError, SigilError
+from sigil.messages.conversation import ToolCall, Usage
 from sigil.providers.base import ChatEvent, EventType
 
 

@@ -1,7 +1,7 @@
 """What follows an attempt: the same model again, the next one, or the end of the turn.
 
-`decide` reads the rule for the class of failure (`sigil.failures.POLICY`) and nothing else of the
-error but its `Retry-After`. It asks nobody and changes nothing.
+`decide` reads the rule for the class of failure (`sigil.errors.failures.POLICY`) and nothing else
+of the error but its `Retry-After`. It asks nobody and changes nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from sigil.errors import BudgetExceeded
-from sigil.failures import POLICY, Again, Next
+from sigil.errors.failures import POLICY, Again, Next
 from sigil.providers.chain.attempt import AttemptResult
 from sigil.providers.chain.health import SHORTEST_RETRY_AFTER_S
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sigil.conversation import Usage
 from sigil.errors import ProviderError
+from sigil.messages.conversation import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
-from sigil.conversation import Native, ToolCall, Usage
 from sigil.errors import ErrorKind
+from sigil.messages.conversation import Native, ToolCall, Usage
 from sigil.providers.google.request import API
 from sigil.providers.shared.answer import VendorAnswer
 from sigil.providers.shared.endpoint import Endpoint

@@ -9,8 +9,8 @@ import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
-from sigil.conversation import Image, Message
 from sigil.errors import ErrorKind
+from sigil.messages.conversation import Image, Message
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.google.options import GoogleOptions
 from sigil.providers.shared.errors import CannotSend

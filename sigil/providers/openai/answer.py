@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import uuid4
 
-from sigil.conversation import ToolCall, Usage
 from sigil.errors import ErrorKind
+from sigil.messages.conversation import ToolCall, Usage
 from sigil.providers.openai.options import OpenAIOptions
 from sigil.providers.shared.answer import VendorAnswer
 from sigil.providers.shared.endpoint import Endpoint

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sigil.conversation import MOST_TOKENS
+from sigil.messages.conversation import MOST_TOKENS
 from sigil.providers.base import ModelInfo
 from sigil.providers.shared.catalogue import make_info
 from sigil.providers.shared.json_fields import Json, read_list, read_object

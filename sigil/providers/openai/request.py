@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from sigil.conversation import Image, ToolCall
+from sigil.messages.conversation import Image, ToolCall
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.openai.options import OpenAIOptions
 from sigil.providers.shared.errors import CannotSend

@@ -25,8 +25,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Generic, TypeVar
 
-from sigil.conversation import Native, ToolCall, Usage
 from sigil.errors import ErrorKind, ProviderError
+from sigil.messages.conversation import Native, ToolCall, Usage
 from sigil.providers.base import ChatEvent, EventType
 from sigil.providers.shared.endpoint import Endpoint
 from sigil.providers.shared.errors import make_error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sigil.conversation import Message, Native
+from sigil.messages.conversation import Message, Native
 
 _MAX_NATIVE = 256 * 1024
 

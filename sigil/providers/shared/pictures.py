@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from urllib.parse import unquote_to_bytes
 
-from sigil.conversation import Image
+from sigil.messages.conversation import Image
 
 
 def read_data_url(image: Image) -> tuple[str, str] | None:

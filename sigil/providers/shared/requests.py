@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sigil.conversation import Message
-from sigil.messages import clean as clean_text
+from sigil.messages.conversation import Message
+from sigil.messages.exchange import clean as clean_text
 from sigil.providers.base import ChatRequest
 from sigil.providers.shared.errors import CannotSend
 

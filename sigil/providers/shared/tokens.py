@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.conversation import bound_tokens
+from sigil.messages.conversation import bound_tokens
 
 
 def read_token_count(value: object) -> int:

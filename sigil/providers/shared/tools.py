@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sigil.conversation import ToolDefinition
+from sigil.messages.conversation import ToolDefinition
 
 MAX_TOOL_CALLS = 128
 """Calls in one answer."""

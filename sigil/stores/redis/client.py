@@ -16,8 +16,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from sigil.config.redis_urls import SCHEME
 from sigil.errors import ConfigError, StoreError
-from sigil.redis_urls import SCHEME
 from sigil.stores.redis import sentinel
 from sigil.stores.redis.batch import Batcher
 from sigil.stores.redis.keys import Keys

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from sigil.directory import Overlay
 from sigil.errors import StoreError
-from sigil.identity import Role
+from sigil.identity.users import Role
 from sigil.stores.redis.client import Client
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sigil.effects import (
+from sigil.lanes.effects import (
     Accept,
     AppendHistory,
     Audit,

@@ -1,4 +1,4 @@
-"""Lanes over Redis: each verb is one Lua script (`sigil.lanes` says what they promise)."""
+"""Lanes over Redis: each verb is one Lua script (`sigil.lanes.lane` says what they promise)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sigil.effects import Effect, Push
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
-from sigil.lanes import Commit, Item, LaneKind, LaneStatus, Lease, Pushed, Refusal, Renewal, Swept
+from sigil.lanes.effects import Effect, Push
+from sigil.lanes.lane import (
+    Commit,
+    Item,
+    LaneKind,
+    LaneStatus,
+    Lease,
+    Pushed,
+    Refusal,
+    Renewal,
+    Swept,
+)
 from sigil.stores.redis.bounds import DAY
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import Encoder

@@ -9,7 +9,7 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
-from sigil.redis_urls import SentinelUrl
+from sigil.config.redis_urls import SentinelUrl
 
 _ASK_S = 5.0
 

@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import StoreError
-from sigil.identity import (
+from sigil.identity.users import (
     Identity,
     User,
     describe_unknown_identity,

@@ -16,7 +16,7 @@ from operator import mul
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import EffectRejected
-from sigil.memory import Match
+from sigil.workspace.memory import Match
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sigil.effects import Outcome
-from sigil.lanes import LaneKind
+from sigil.lanes.effects import Outcome
+from sigil.lanes.lane import LaneKind
 from sigil.stores.redis.client import Client
 
 Ledgers = Mapping[str, Mapping[str, int]]

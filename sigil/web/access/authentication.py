@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from sigil.directory import LiveDirectory, Token
-    from sigil.identity import User, UserStore
+    from sigil.identity.users import User, UserStore
 
 COOKIE = "sigil_session"
 SESSION_S = 30 * 24 * 3600

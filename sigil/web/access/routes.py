@@ -17,7 +17,7 @@ from sigil.web.responses import read_json
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from sigil.identity import User
+    from sigil.identity.users import User
 
 
 class Login(BaseModel):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigil.addresses import is_loopback, is_wildcard
+from sigil.config.addresses import is_loopback, is_wildcard
 from sigil.web.responses import RequestRefused
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from sigil.money.store import Limit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from sigil.lanes import Lanes
+    from sigil.lanes.lane import Lanes
     from sigil.metrics import CounterStore
     from sigil.money.store import BudgetStore, Spending
     from sigil.providers.chain.health_store import Cooldown, HealthStore

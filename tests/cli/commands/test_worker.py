@@ -6,7 +6,7 @@ import pytest
 @pytest.mark.parametrize("role", ["routing", "agent", "outbound"])
 def test_a_worker_is_started_with_its_role(call, monkeypatch, role):
     seen = []
-    monkeypatch.setattr("sigil.logs.setup", lambda *_args, **_options: None)
+    monkeypatch.setattr("sigil.host.logs.setup", lambda *_args, **_options: None)
     monkeypatch.setattr(
         "sigil.cli.commands.worker.run",
         lambda settings, role, *, check, concurrency: seen.append((role, check, concurrency)) or 3,

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from sigil.conversation import Native, Usage
 from sigil.errors import ErrorKind
+from sigil.messages.conversation import Native, Usage
 from sigil.providers import ChatEvent, EventType, Message, ToolCall, ToolDefinition
 from sigil.providers.anthropic import AnthropicProvider
 from tests.providers.anthropic.calls import collect_error, collect_events

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sigil.conversation import Image, Native
+from sigil.messages.conversation import Image, Native
 from sigil.providers import Message, ToolCall, ToolDefinition
 from sigil.providers.anthropic import AnthropicProvider
 from tests.providers.anthropic.calls import collect_events, make_request, record_body

@@ -9,7 +9,7 @@ import pytest
 
 from sigil.config import Settings
 from sigil.errors import BudgetExceeded, ErrorKind, PriceUnknown, ProviderError
-from sigil.failures import POLICY, Again, Billed, Next, Rule, Told
+from sigil.errors.failures import POLICY, Again, Billed, Next, Rule, Told
 from sigil.providers import Usage
 from sigil.providers.chain import policy
 from sigil.providers.chain.attempt import AttemptResult

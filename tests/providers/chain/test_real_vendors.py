@@ -18,7 +18,7 @@ import pytest_asyncio
 from sigil.bootstrap import build
 from sigil.config import Settings
 from sigil.errors import ErrorKind
-from sigil.messages import InboundMessage
+from sigil.messages.exchange import InboundMessage
 from sigil.providers import ChatEvent, ChatRequest, EventType, Message, Provider
 from sigil.providers.chain.failover import FailoverProvider
 from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle

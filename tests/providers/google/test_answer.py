@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sigil.conversation import Native
 from sigil.errors import ErrorKind
+from sigil.messages.conversation import Native
 from sigil.providers import ChatEvent, EventType, Message, ToolDefinition, Usage
 from sigil.providers.google import GoogleProvider
 from tests.providers.calls import tool_calls_in

@@ -6,8 +6,8 @@ import traceback
 
 import pytest
 
-from sigil.conversation import Image, Native
 from sigil.errors import ErrorKind
+from sigil.messages.conversation import Image, Native
 from sigil.providers import ChatRequest, Message, ToolCall, ToolDefinition
 from sigil.providers.google import GoogleProvider
 from tests.providers.google.calls import MODEL, collect_events

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sigil.conversation import Message, ToolDefinition
+from sigil.messages.conversation import Message, ToolDefinition
 from sigil.providers import EventType
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events, join_text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.conversation import Usage
+from sigil.messages.conversation import Usage
 from tests.providers.wires.wire import EMPTY, FILTERED, Json, Refusal, Wire, sse
 
 _USAGE = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sigil.conversation import Usage
+from sigil.messages.conversation import Usage
 from tests.providers.wires.openai_refusals import REFUSALS, refusal_body
 from tests.providers.wires.wire import EMPTY, FILTERED, Json, Refusal, Wire, sse
 

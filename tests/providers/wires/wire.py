@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sigil.conversation import Usage
+from sigil.messages.conversation import Usage
 
 Json = dict[str, Any]
 # How an answer ends.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigil.addresses import is_loopback
+from sigil.config.addresses import is_loopback
 from sigil.web.access.source import parse_host_name
 from tests.web.serving import TOKEN, Serve, Served
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from sigil.conversation import Native
+from sigil.messages.conversation import Native
 from sigil.providers.openai.answer import OpenAIAnswer, PartialCall, UsageFields, read_usage
 from sigil.providers.openai.chat.request import API
 from sigil.providers.openai.chat.thoughts import Thoughts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from sigil.conversation import Native
+from sigil.messages.conversation import Native
 from sigil.providers.openai.answer import OpenAIAnswer, PartialCall, UsageFields, read_usage
 from sigil.providers.openai.options import OpenAIOptions
 from sigil.providers.openai.responses.request import API

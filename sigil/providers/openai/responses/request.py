@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.conversation import Message
+from sigil.messages.conversation import Message
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.openai.options import OpenAIOptions
 from sigil.providers.openai.request import (

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from sigil.conversation import Native
+from sigil.messages.conversation import Native
 from sigil.providers import ChatEvent, Message
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events, join_text

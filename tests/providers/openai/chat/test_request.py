@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sigil.conversation import Image, Native
 from sigil.errors import ErrorKind
+from sigil.messages.conversation import Image, Native
 from sigil.providers import Message, ToolCall, ToolDefinition
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error, collect_events

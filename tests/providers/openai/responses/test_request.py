@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.conversation import Image
+from sigil.messages.conversation import Image
 from sigil.providers import Message, ToolCall, ToolDefinition
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events

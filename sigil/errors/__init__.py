@@ -1,0 +1,262 @@
+"""Every error that Sigil raises.
+
+    SigilError
+    ├── ConfigError                    config.invalid
+    ├── MessageInvalid                 message.invalid
+    ├── StoreError                     store.unavailable            (transient)
+    │   ├── EffectRejected             store.effect_rejected
+    │   ├── LeaseLost                  lane.lease_lost
+    │   └── LaneFull                   lane.full                    (transient)
+    ├── UserNotFound                   identity.user_not_found
+    ├── IdentityTaken                  identity.taken
+    ├── NotAMember                     workspace.not_a_member
+    ├── WorkspaceNotFound              workspace.not_found
+    ├── ChannelError                   channel.failed
+    │   ├── ChannelNotFound            channel.not_found
+    │   ├── SendFailed                 channel.send_failed          (transient)
+    │   └── SendRefused                channel.send_refused
+    └── ProviderError                  provider.failed              (by kind)
+        ├── ProviderNotFound           provider.not_found
+        ├── AllProvidersUnavailable    provider.all_unavailable     (transient)
+        ├── PriceUnknown               provider.price_unknown
+        └── BudgetExceeded             provider.budget_exceeded
+
+`transient` says whether trying the same thing again later can help. `hint`, where a
+person can do something, says what to do next; it is part of the message.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sigil.errors.failures import POLICY, ErrorKind
+
+__all__ = [
+    "AllProvidersUnavailable",
+    "BudgetExceeded",
+    "ChannelError",
+    "ChannelNotFound",
+    "ConfigError",
+    "EffectRejected",
+    "ErrorKind",
+    "IdentityTaken",
+    "LaneFull",
+    "LeaseLost",
+    "MessageInvalid",
+    "NotAMember",
+    "PriceUnknown",
+    "ProviderError",
+    "ProviderNotFound",
+    "SendFailed",
+    "SendRefused",
+    "SigilError",
+    "StoreError",
+    "UserNotFound",
+    "WorkspaceNotFound",
+]
+
+
+class SigilError(Exception):
+    """The root of the tree. `str(error)` is the message followed by the hint."""
+
+    code: ClassVar[str] = "sigil.failed"
+    transient: bool = False
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message if hint is None else f"{message} {hint}")
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default pickle calls the class with the text alone, which fits few of these classes.
+        return _restore_error, (type(self), self.args), self.__dict__
+
+
+def _restore_error(kind: type[SigilError], args: tuple[Any, ...]) -> SigilError:
+    error = kind.__new__(kind)
+    error.args = args
+    return error
+
+
+class ConfigError(SigilError):
+    """The configuration is not usable; the message names the path of the bad key."""
+
+    code = "config.invalid"
+
+
+class MessageInvalid(SigilError):
+    """A message from outside is over a bound or malformed; nothing was stored."""
+
+    code = "message.invalid"
+
+
+class StoreError(SigilError):
+    """The store could not be reached or did not answer. This is never "not found"."""
+
+    code = "store.unavailable"
+    transient = True
+
+
+class EffectRejected(StoreError):
+    """A unit of work was malformed; it was refused whole, before its first write."""
+
+    code = "store.effect_rejected"
+    transient = False
+
+
+class LeaseLost(StoreError):
+    """Another worker holds the lane now; the holder must stop at once."""
+
+    code = "lane.lease_lost"
+    transient = False
+
+
+class LaneFull(StoreError):
+    """The lane takes no more items until it drains; nothing was applied."""
+
+    code = "lane.full"
+
+    def __init__(self, lane: str, *, noticed: bool = False) -> None:
+        super().__init__(f"lane {lane} is full")
+        self.lane = lane
+        self.noticed = noticed
+
+
+class UserNotFound(SigilError):
+    """No user holds this identity."""
+
+    code = "identity.user_not_found"
+
+
+class IdentityTaken(SigilError):
+    """Another user holds this identity already."""
+
+    code = "identity.taken"
+
+
+class NotAMember(SigilError):
+    """The person may not speak here."""
+
+    code = "workspace.not_a_member"
+
+
+class WorkspaceNotFound(SigilError):
+    """No workspace of this id is configured."""
+
+    code = "workspace.not_found"
+
+
+class ChannelError(SigilError):
+    """Something about a channel failed."""
+
+    code = "channel.failed"
+
+
+class ChannelNotFound(ChannelError):
+    """No channel of this name is configured."""
+
+    code = "channel.not_found"
+
+
+class SendFailed(ChannelError):
+    """The platform did not take the chunk this time. `retry_after` is in seconds.
+
+    `outcome_unknown` is true when the platform may have taken it all the same (a lost reply).
+    """
+
+    code = "channel.send_failed"
+    transient = True
+
+    def __init__(
+        self, message: str, *, retry_after: float | None = None, outcome_unknown: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.outcome_unknown = outcome_unknown
+
+
+class SendRefused(ChannelError):
+    """The platform will never take it: blocked, chat gone, bad token."""
+
+    code = "channel.send_refused"
+
+
+class ProviderError(SigilError):
+    """A model call failed. `retry_after` is in seconds; `request_id` is the vendor's.
+
+    `reached` is false if the vendor certainly never got the request: no connection. `counts` is
+    false if the failure says nothing about whether the model works.
+    """
+
+    code = "provider.failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: ErrorKind = ErrorKind.SERVER,
+        provider: str = "",
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        reached: bool = True,
+        counts: bool = True,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.kind = kind
+        self.provider = provider
+        self.status = status
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.reached = reached
+        self.counts = counts
+        # A plug-in may have invented a class of its own.
+        self.transient = kind in POLICY and POLICY[kind].transient
+
+
+class ProviderNotFound(ProviderError):
+    """No provider of this name is registered."""
+
+    code = "provider.not_found"
+
+
+class AllProvidersUnavailable(ProviderError):
+    """Every candidate was tried or passed over. `causes` maps `provider/model` to its cause;
+    in `retry_in` seconds (None: unknown) the first that rests may be tried again."""
+
+    code = "provider.all_unavailable"
+
+    def __init__(self, causes: dict[str, str], *, retry_in: float | None = None) -> None:
+        listed = (
+            "; ".join(f"{name}: {cause}" for name, cause in causes.items()) or "none configured"
+        )
+        super().__init__(f"all providers unavailable ({listed})", kind=ErrorKind.UNAVAILABLE)
+        self.causes = dict(causes)
+        self.retry_in = retry_in
+
+
+class PriceUnknown(ProviderError):
+    """Dollars are limited here, and nobody knows what this model costs."""
+
+    code = "provider.price_unknown"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"the price of {model} is unknown, and a budget in dollars is set.",
+            kind=ErrorKind.UNAVAILABLE,
+            provider=model.partition("/")[0],
+            hint="Set its price under providers.<name>.models, or budgets.unknown_price: allow.",
+        )
+
+
+class BudgetExceeded(ProviderError):
+    """The budget does not allow this call. `window` is `session`, `hour` or `day`; one of a
+    dollar budget resets in `resets_in` seconds."""
+
+    code = "provider.budget_exceeded"
+
+    def __init__(self, message: str, *, window: str, resets_in: float | None = None) -> None:
+        super().__init__(message, kind=ErrorKind.BILLING)
+        self.window = window
+        self.resets_in = resets_in

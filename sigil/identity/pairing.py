@@ -1,0 +1,172 @@
+"""Who is heard on a channel: its pairing mode, and admission.
+
+Each channel has one mode:
+
+- `open`: everybody is heard.
+- `closed`: the owner alone; neither being listed nor an earlier pairing admits.
+- `allowlist`: the platform ids on the channel's list. The list alone decides: removing someone
+  locks them out, even if a pairing was stored meanwhile.
+- `pair_on_request`, `pair_with_code`: those with a stored pairing. A pairing admits only the
+  user it was given to, so that an identity taken away from someone does not stay a way in.
+
+In every mode the owner is heard, and in every mode but `closed` the people named in the
+configuration. On a channel whose listener checks a token, the sender is a canonical user and
+needs no pairing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from sigil.errors import IdentityTaken, UserNotFound
+from sigil.identity.users import Identity, User
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from sigil.identity.users import UserStore
+    from sigil.messages.exchange import InboundMessage
+
+
+class PairingStore(Protocol):
+    """Who was let in, and through which channel."""
+
+    async def add(self, channel: str, platform_id: str, user_id: str) -> None: ...
+
+    async def has(self, channel: str, platform_id: str) -> bool: ...
+
+    async def user_of(self, channel: str, platform_id: str) -> str | None:
+        """The id of the user to whom the pairing belongs; None if there is none."""
+        ...
+
+    async def is_paired(self, user_id: str) -> bool:
+        """Whether the user holds a pairing on any channel."""
+        ...
+
+    async def remove(self, channel: str, platform_id: str) -> None: ...
+
+
+class PairingMode(StrEnum):
+    """How a channel lets people in."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    ALLOWLIST = "allowlist"
+    PAIR_ON_REQUEST = "pair_on_request"
+    PAIR_WITH_CODE = "pair_with_code"
+
+
+def check_pairing(mode: PairingMode, user_id: str, allowlist: Container[str]) -> bool:
+    """Whether the mode alone lets a person be heard; `user_id` is the platform's.
+
+    With `pair_on_request` this is always true, because anyone may ask. Admission takes more: see
+    `admit`.
+    """
+    match PairingMode(mode):
+        case PairingMode.OPEN | PairingMode.PAIR_ON_REQUEST:
+            return True
+        case PairingMode.ALLOWLIST:
+            return user_id in allowlist
+        case PairingMode.CLOSED | PairingMode.PAIR_WITH_CODE:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether a sender is heard. `user` is set whenever they are, and also for a known
+    person who is not. `new_pairing`: this was the first message that was heard."""
+
+    admitted: bool
+    user: User | None = None
+    new_pairing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What one channel says about letting people in; `allowlist` holds platform ids.
+
+    `authenticated` as in `Capabilities`. `listed` holds the ids of the users named in
+    the configuration.
+    """
+
+    mode: PairingMode
+    allowlist: Container[str] = ()
+    authenticated: bool = False
+    listed: Container[str] = ()
+
+
+async def admit(
+    message: InboundMessage, door: Door, users: UserStore, pairings: PairingStore
+) -> Admission:
+    """Decides whether the sender of `message` is heard.
+
+    Whoever is heard has a user and a pairing afterwards; both are made at the first message.
+    This is safe to repeat and to run twice at once. It costs at most two round trips for a
+    person who was heard before. Raises `StoreError`.
+    """
+    identity = Identity(message.channel_type, message.sender_id)
+    user = await _find_sender(identity, door, users)
+    heard = _is_heard_by_name(user, door) or _is_heard_by_mode(identity, door)
+    if not heard and not (user is not None and _admits_by_pairing(door)):
+        return Admission(False, user)
+    paired = await pairings.user_of(identity.channel, identity.platform_id)
+    if not heard and (user is None or paired != user.id):
+        return Admission(False, user)
+    if user is None:
+        user = await _add_sender(identity, message.sender_name, users)
+    if paired != user.id:
+        await pairings.add(identity.channel, identity.platform_id, user.id)
+    return Admission(True, user, new_pairing=paired != user.id)
+
+
+def derive_user_id(identity: Identity) -> str:
+    """The id of the user who is made for an identity: the same for the same identity."""
+    exact = json.dumps([identity.channel, identity.platform_id]).encode()
+    return f"usr-{hashlib.blake2b(exact, digest_size=16).hexdigest()}"
+
+
+async def _find_sender(identity: Identity, door: Door, users: UserStore) -> User | None:
+    try:
+        if door.authenticated:
+            return await users.get(identity.platform_id)
+        return await users.find(identity.channel, identity.platform_id)
+    except UserNotFound:
+        if door.authenticated:
+            return None
+    # The configuration may name a person by the id that Sigil gave them, for instance to
+    # promote them. That holds also where the store has lost, or never had, their record.
+    own_id = derive_user_id(identity)
+    return await users.get(own_id) if own_id in door.listed else None
+
+
+def _is_heard_by_name(user: User | None, door: Door) -> bool:
+    if user is None:
+        return False
+    listed = user.id in door.listed and door.mode != PairingMode.CLOSED
+    return door.authenticated or user.role == "owner" or listed
+
+
+def _is_heard_by_mode(identity: Identity, door: Door) -> bool:
+    # `check_pairing` says yes for `pair_on_request`, since anyone may ask; being heard takes more.
+    if door.authenticated or door.mode == PairingMode.PAIR_ON_REQUEST:
+        return False
+    return check_pairing(door.mode, identity.platform_id, door.allowlist)
+
+
+def _admits_by_pairing(door: Door) -> bool:
+    by_pairing = (PairingMode.PAIR_ON_REQUEST, PairingMode.PAIR_WITH_CODE)
+    return door.mode in by_pairing and not door.authenticated
+
+
+async def _add_sender(identity: Identity, name: str | None, users: UserStore) -> User:
+    user = User(derive_user_id(identity), name or identity.platform_id, identities=(identity,))
+    try:
+        await users.add(user)
+    except IdentityTaken:
+        # Someone was given the identity since it was looked up.
+        return await users.find(identity.channel, identity.platform_id)
+    return user

@@ -1,0 +1,5 @@
+"""Lanes: the one primitive, and what every step does with it.
+
+lane      what a lane promises            effects   the closed set of writes of a commit
+leases    how a worker holds a lane       replies   how a reply is put on its lane
+"""

@@ -1,0 +1,197 @@
+"""The lane: a FIFO of item ids per key, with a fenced lease. Every queue in Sigil is one.
+
+    push ──▶ [ c b a ] ──▶ take: lease with token 7, items a and b
+                           work, renew, work …
+                           commit(token 7, done a and b, effects) ──▶ [ c ]
+
+The inbound lane of a chat, the lane of a session and the delivery lane of a destination are this
+one thing. A worker takes a lane's lease and reads the items at its head. It removes them only by
+`commit`, which applies the effects of the work in the same atomic step.
+
+*Fencing* makes this safe. A worker can be paused for a minute, lose its lease without noticing,
+and then go on. Each grant of a lease has a higher token than the last one, and a commit with an
+older token is refused whole: whatever the paused worker does, nothing of it is kept.
+
+Redis holds the lanes and tells the time, since the clocks of two workers may differ. A wake-up is a
+hint that a lane has work. When one is lost, the sweep finds the lane.
+
+Keys are opaque and read `<kind>:<channel>:<keyed hash>`. All durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from sigil.lanes.effects import Effect, Push
+
+
+class LaneKind(StrEnum):
+    """What a lane carries; the first word of its key."""
+
+    INBOUND = "inbound"
+    SESSION = "session"
+    DELIVERY = "delivery"
+
+
+def lane_kind(lane: str) -> LaneKind:
+    """The kind of lane that a key names. Raises `ValueError` for a foreign key."""
+    return LaneKind(lane.partition(":")[0])
+
+
+def lane_id(lane: str) -> str:
+    """The opaque last part of a lane key: in logs, the id of a chat, session or destination."""
+    return lane.rpartition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """`duplicate`: the id was pushed before, and nothing was applied."""
+
+    duplicate: bool
+    wake: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item at the head of a lane: its id and its record's fields."""
+
+    id: str
+    fields: Mapping[str, str]
+
+
+class Refusal(StrEnum):
+    """Why `take` granted nothing."""
+
+    BUSY = "busy"
+    PARKED = "parked"
+    QUIET = "quiet"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A lease that was granted. `strikes` counts how often the lane was taken after an error or a
+    lost lease since its head last moved. The first `stop` items are to be stopped, not answered.
+    `directory_version` is that of the stored overlay (see `sigil.directory`)."""
+
+    lane: str
+    token: int
+    items: tuple[Item, ...]
+    strikes: int = 0
+    stop: int = 0
+    journal: tuple[str, ...] = ()
+    directory_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """The lease was extended; `stop` as in `Lease`."""
+
+    stop: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit that was applied. `wake` names the lanes to wake, this one too if more waits."""
+
+    wake: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """Lanes to wake now, and in how many seconds the next one falls due (None: none is)."""
+
+    wake: tuple[str, ...]
+    next_due: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStatus:
+    """How a lane looks from outside. `waiting` counts the items in it, those in hand included."""
+
+    waiting: int
+    leased: bool
+
+
+class Wakeups(Protocol):
+    """Tells some worker to look at a lane. Never blocks, never fails: a lost wake-up is
+    covered by the sweep."""
+
+    def wake(self, lane: str) -> None: ...
+
+
+class Lanes(Protocol):
+    """The primitive. Each verb is one atomic step and safe to repeat."""
+
+    async def key(self, kind: LaneKind, channel: str, *parts: str) -> str:
+        """The opaque lane key for these parts, the same in every process."""
+        ...
+
+    async def item_id(self, *parts: str) -> str:
+        """An opaque id derived from these parts, the same in every process."""
+        ...
+
+    async def push(self, push: Push, effects: Sequence[Effect] = ()) -> Pushed:
+        """Appends the item and applies `effects`, unless the id was pushed before. Raises
+        `LaneFull`; then nothing was applied."""
+        ...
+
+    async def take(self, lane: str, nonce: str, *, ttl: float, limit: int) -> Lease | Refusal:
+        """Grants the lease for `ttl` seconds with at most `limit` items, or says why not. The
+        same `nonce` gets its lease again, so that a lost answer can be asked for once more."""
+        ...
+
+    async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:
+        """Extends the lease. Raises `LeaseLost`."""
+        ...
+
+    async def commit(
+        self,
+        lane: str,
+        token: int,
+        n: int,
+        done: Sequence[str],
+        effects: Sequence[Effect] = (),
+        *,
+        keep: bool = False,
+    ) -> Commit:
+        """Removes the `done` items, which are at the head, and applies the effects, in one step.
+
+        `n` counts the commits under this token, so that a repeat is recognised. The lease ends
+        unless `keep` is true. Raises `LeaseLost`, `LaneFull` or `EffectRejected`; then nothing
+        was applied.
+        """
+        ...
+
+    async def park(
+        self, lane: str, token: int, *, delay: float, strike: bool = False
+    ) -> tuple[str, ...]:
+        """Gives the lease back with the head kept; returns the lanes to wake. The lane is not
+        taken before `delay` seconds are over, unless it is empty. Raises `LeaseLost`."""
+        ...
+
+    async def sweep(self, limit: int = 100) -> Swept:
+        """Finds lanes whose time has come and that nobody holds, at most `limit`. Each is put off
+        for a while, so that the next sweep leaves it alone while its wake-up is under way."""
+        ...
+
+    async def status(self, lane: str) -> LaneStatus: ...
+
+    async def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Per day (YYYY-MM-DD, UTC): accepted, duplicate, answered, refused, stopped, dead."""
+        ...
+
+    async def verify(self) -> Mapping[str, Any]:
+        """Recounts the identity from lanes and records; see `sigil status --verify`."""
+        ...
+
+
+class Signals(Protocol):
+    """Tells at once that a stop was asked for. Best effort: the next `renew` tells it too."""
+
+    def stops(self) -> AsyncIterator[str]:
+        """Yields the keys of lanes for which a stop was asked, until cancelled."""
+        ...

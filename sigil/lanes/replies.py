@@ -1,0 +1,49 @@
+"""Makes the effects that send a text to a chat.
+
+reply ──▶ Push(lane of the destination, id, body) ──▶ applied in the commit that caused it
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sigil.lanes.effects import Push
+from sigil.lanes.lane import LaneKind, Lanes
+from sigil.messages.exchange import InboundMessage, OutboundMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Replies:
+    """Puts messages on the lanes of their destinations."""
+
+    lanes: Lanes
+
+    async def push_message(
+        self, message: OutboundMessage, cause: str, position: int = 0, turn: str = ""
+    ) -> Push:
+        """The effect that sends `message`. Its id derives from what caused the message and from
+        its position there, never from the attempt: a step that runs again sends nothing twice."""
+        lane = await self.lanes.key(
+            LaneKind.DELIVERY,
+            message.channel_type,
+            message.account,
+            message.channel_id,
+            message.thread_id or "",
+        )
+        out_id = await self.lanes.item_id("out", cause, str(position))
+        return Push(lane, out_id, {"body": message.to_json(), "turn": turn})
+
+    async def push_reply(self, inbound: InboundMessage, text: str, cause: str) -> Push:
+        """The effect that sends a text back to where `inbound` came from."""
+        return await self.push_message(make_reply(inbound, text), cause, turn=cause)
+
+
+def make_reply(inbound: InboundMessage, text: str) -> OutboundMessage:
+    """A message to the chat (and thread) that `inbound` came from."""
+    return OutboundMessage(
+        channel_type=inbound.channel_type,
+        channel_id=inbound.channel_id,
+        content=text,
+        thread_id=inbound.thread_id,
+        account=inbound.account,
+    )
