@@ -19,6 +19,7 @@ from sigil.lanes.effects import (
 )
 from sigil.lanes.lane import LaneKind
 from sigil.stores import connect
+from sigil.stores.redis.batch import Batcher
 
 # Names from outside that would meet if any key were put together carelessly.
 HOSTILE = ["a", "A", "a:b", "a%3Ab", "a b", "a#1", "a\x00b", "*", "é", "\u00e9", "e\u0301", "\n"]
@@ -171,13 +172,13 @@ async def test_the_next_epoch_is_a_fresh_session(stores):
 async def test_a_session_and_its_history_are_one_round_trip(stores, monkeypatch):
     await stores.sessions.load("s")
     trips = []
-    send = stores.backend.redis.execute_command
+    call = Batcher.call
 
-    async def counted(*args, **options):
-        trips.append(args[0])
-        return await send(*args, **options)
+    async def counted(self, *command):
+        trips.append(command[0])
+        return await call(self, *command)
 
-    monkeypatch.setattr(stores.backend.redis, "execute_command", counted)
+    monkeypatch.setattr(Batcher, "call", counted)
     await stores.sessions.load("s")
     assert trips == ["EVALSHA"]
 

@@ -54,7 +54,7 @@ class Client:
         # Untyped: redis-py's answers are typed `bytes | str`, whatever `decode_responses` says.
         self.redis: Any = redis
         self.keys = keys
-        self._batcher = Batcher(self.redis)
+        self._batcher = Batcher(redis.connection_pool)
         self._make_blocking = blocking
         self._blocking: aioredis.Redis | None = None
         self._shas: dict[str, str] = {}
@@ -100,12 +100,13 @@ class Client:
                     return await self._batcher.call("EVALSHA", sha, len(keys), *values)
                 except NoScriptError:
                     pass
-            sha = await self.redis.script_load(script_text(name))
-            self._shas[name] = sha.decode() if isinstance(sha, bytes) else sha
-            return await self.redis.evalsha(self._shas[name], len(keys), *values)
+            sha = (await self._batcher.call("SCRIPT", "LOAD", script_text(name))).decode()
+            self._shas[name] = sha
+            return await self._batcher.call("EVALSHA", sha, len(keys), *values)
 
     async def call(self, *command: Any) -> Any:
-        """Runs one command and returns its answer. It may share its round trip with others."""
+        """Runs one command and returns its answer as Redis sent it. It may share its round trip
+        with others."""
         with self.guard():
             return await self._batcher.call(*command)
 
