@@ -118,9 +118,18 @@ class LaneStatus:
 
 class Wakeups(Protocol):
     """Tells some worker to look at a lane. Never blocks, never fails: a lost wake-up is
-    covered by the sweep."""
+    covered by the sweep.
+
+    `lanes_per_wakeup` is the most that one wake-up may name: what every live worker understands.
+    """
+
+    lanes_per_wakeup: int
 
     def wake(self, lane: str) -> None: ...
+
+    async def backlog(self, stage: LaneKind) -> int:
+        """How many wake-ups wait for the workers on lanes of this kind."""
+        ...
 
 
 class Lanes(Protocol):
