@@ -27,6 +27,7 @@ import uvloop
 
 from sigil.host.heartbeat import EVERY_S, Heartbeat
 from sigil.host.process import Process
+from sigil.host.record import RecordKeeper
 from workers.steps import LaneWork, Steps
 
 log = structlog.get_logger(__name__)
@@ -47,11 +48,13 @@ class Runtime:
         *,
         grace: float,
         heartbeat: Heartbeat | None = None,
+        record: RecordKeeper | None = None,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._make = make
         self._grace = grace
         self._heartbeat = heartbeat
+        self._record = record
         self._on_end = on_end
         # Holds the loop once the gateway is up, or the error that kept it from coming up.
         self._started: concurrent.futures.Future[asyncio.AbstractEventLoop] = (
@@ -80,6 +83,10 @@ class Runtime:
             if not self._stopping.is_set():
                 raise
             log.info("task handed back")
+
+    def count_running(self) -> int:
+        """How many steps run."""
+        return self._steps.count_running()
 
     def mark_ready(self) -> None:
         """Says that tasks are being taken: from now on the heartbeat shows that it lives."""
@@ -123,8 +130,13 @@ class Runtime:
             # all of it again: a fifth of a second in which nothing is streamed.
             gc.freeze()
 
-        chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat, prepare)
-        async with process.run(*chores, store_within=STORE_WITHIN_S):
+        async def keep_record() -> None:
+            if self._record is not None:
+                await self._wait_for_consumer()
+                await self._record.keep(process.gateway.stores.fleet, process.gateway.wakeups)
+
+        chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat)
+        async with process.run(*chores, prepare, keep_record, store_within=STORE_WITHIN_S):
             self._started.set_result(asyncio.get_running_loop())
             await self._end.wait()
             await self._steps.finish_drain()
@@ -133,12 +145,17 @@ class Runtime:
         if self._heartbeat is None:
             return
         try:
+            await self._wait_for_consumer()
             while True:
-                if self._consuming.is_set():
-                    await asyncio.to_thread(self._heartbeat.beat)
-                await asyncio.sleep(EVERY_S if self._consuming.is_set() else READY_POLL_S)
+                await asyncio.to_thread(self._heartbeat.beat)
+                await asyncio.sleep(EVERY_S)
         finally:
             self._heartbeat.end()
+
+    async def _wait_for_consumer(self) -> None:
+        """A process that takes no tasks yet does not count as alive."""
+        while not self._consuming.is_set():
+            await asyncio.sleep(READY_POLL_S)
 
     def _start_drain(self, hurry: bool) -> None:
         self._stopping.set()
