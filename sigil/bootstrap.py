@@ -15,7 +15,8 @@ from sigil.directory import Directory, LiveDirectory
 from sigil.errors import ConfigError
 from sigil.gateway import Gateway
 from sigil.identity.users import ConfiguredUsers
-from sigil.lanes.lane import LaneKind, Wakeups
+from sigil.lanes.effects import Stage
+from sigil.lanes.lane import Wakeups
 from sigil.outbound.delivery import Delivery
 from sigil.routing import Routing
 from sigil.workspace.manager import WorkspaceManager
@@ -37,7 +38,7 @@ class NoWakeups:
     def wake(self, lane: str) -> None:
         """Tells nobody."""
 
-    async def backlog(self, stage: LaneKind) -> int:
+    async def backlog(self, stage: Stage) -> int:
         """Nothing waits."""
         return 0
 

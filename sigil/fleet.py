@@ -18,12 +18,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sigil.config.schema import WORKER_ROLES
+from sigil.lanes.effects import Stage
+from sigil.lanes.lane import Wakeups
 
 REPORT_EVERY_S = 5.0
 LIVE_S = 20.0
 KEPT_S = 600.0
 
-# A queue with more wake-ups than this has fallen behind its workers.
+WOKEN_STAGES = (Stage.ROUTE, Stage.TURN, Stage.DELIVER)
+# A queue with more wake-ups than this has fallen behind its workers, and the sweep adds none to it.
 MOST_WAKEUPS_WAITING = 64
 
 
@@ -87,22 +90,24 @@ class FleetStore(Protocol):
 
 def choose_lanes_per_wakeup(records: Iterable[ProcessRecord]) -> int:
     """How many lanes a wake-up may name: what every live worker understands, 1 if there is none."""
-    return min((each.wakeup_lanes for each in records if each.is_live and each.is_worker), default=1)
+    return min(
+        (each.wakeup_lanes for each in records if each.is_live and each.is_worker), default=1
+    )
 
 
-def measure_absence(records: Sequence[ProcessRecord]) -> dict[str, float | None]:
-    """For each role of workers, the seconds since one of its workers was last heard of; None if
-    none is known."""
-    return {
-        role: min((each.silence for each in records if role in each.roles), default=None)
-        for role in WORKER_ROLES
-    }
+def measure_silence(records: Iterable[ProcessRecord]) -> dict[str, float]:
+    """For each role that is known, the seconds since one of its processes was last heard of."""
+    silence: dict[str, float] = {}
+    for record in records:
+        for role in record.roles:
+            silence[role] = min(record.silence, silence.get(role, record.silence))
+    return silence
 
 
-def find_missing_roles(records: Sequence[ProcessRecord]) -> list[str]:
+def find_missing_roles(records: Iterable[ProcessRecord]) -> list[str]:
     """The roles of workers that no live process serves."""
-    absence = measure_absence(records)
-    return [role for role, seconds in absence.items() if seconds is None or seconds > LIVE_S]
+    live = {role for record in records if record.is_live for role in record.roles}
+    return [role for role in WORKER_ROLES if role not in live]
 
 
 def describe_missing(role: str) -> str:
@@ -113,3 +118,8 @@ def describe_missing(role: str) -> str:
 def describe_silence(record: ProcessRecord) -> str:
     """Likewise."""
     return f"{record} has been silent for {record.silence:.0f} s: it hangs or was killed"
+
+
+async def read_backlogs(wakeups: Wakeups) -> dict[Stage, int]:
+    """How many wake-ups wait for each stage. Raises `StoreError`."""
+    return {stage: await wakeups.backlog(stage) for stage in WOKEN_STAGES}

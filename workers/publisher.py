@@ -26,7 +26,8 @@ from kombu.connection import Connection
 from kombu.messaging import Producer
 
 from sigil.config import Settings
-from sigil.lanes.lane import LaneKind, lane_kind
+from sigil.lanes.effects import Stage
+from sigil.lanes.lane import lane_kind
 from workers.broker import transport_options, url
 from workers.queues import LANE_WORKERS
 
@@ -92,8 +93,8 @@ class Publisher:
                 self._thread.start()
             self._changed.notify()
 
-    async def backlog(self, stage: LaneKind) -> int:
-        """How many wake-ups wait for the workers on lanes of this kind."""
+    async def backlog(self, stage: Stage) -> int:
+        """How many wake-ups wait in the queue of this stage. Raises `StoreError`."""
         return 0
 
     def close(self, within: float = FLUSH_S) -> None:

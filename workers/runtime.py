@@ -32,7 +32,6 @@ from workers.steps import LaneWork, Steps
 
 log = structlog.get_logger(__name__)
 
-READY_POLL_S = 0.1
 # Longer than the gateway process's: workers often start together with a server that first loads
 # its data, and nobody waits at a terminal for one of them.
 STORE_WITHIN_S = 10.0
@@ -61,7 +60,7 @@ class Runtime:
             concurrent.futures.Future()
         )
         self._thread = threading.Thread(target=self._run_loop, name="loop", daemon=True)
-        self._consuming = threading.Event()
+        self._consuming = asyncio.Event()
         self._stopping = threading.Event()
 
     # ------------------------------------------------------------ called from Celery's threads
@@ -89,8 +88,8 @@ class Runtime:
         return self._steps.count_running()
 
     def mark_ready(self) -> None:
-        """Says that tasks are being taken: from now on the heartbeat shows that it lives."""
-        self._consuming.set()
+        """Says that tasks are being taken: from now on the process counts as alive."""
+        self._loop.call_soon_threadsafe(self._consuming.set)
 
     def stop_soon(self, *, hurry: bool = False) -> None:
         """Starts to drain; safe in a signal handler. A second call, or `hurry`, does not wait
@@ -132,7 +131,7 @@ class Runtime:
 
         async def keep_record() -> None:
             if self._record is not None:
-                await self._wait_for_consumer()
+                await self._consuming.wait()
                 await self._record.keep(process.gateway.stores.fleet, process.gateway.wakeups)
 
         chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat)
@@ -145,17 +144,12 @@ class Runtime:
         if self._heartbeat is None:
             return
         try:
-            await self._wait_for_consumer()
+            await self._consuming.wait()
             while True:
                 await asyncio.to_thread(self._heartbeat.beat)
                 await asyncio.sleep(EVERY_S)
         finally:
             self._heartbeat.end()
-
-    async def _wait_for_consumer(self) -> None:
-        """A process that takes no tasks yet does not count as alive."""
-        while not self._consuming.is_set():
-            await asyncio.sleep(READY_POLL_S)
 
     def _start_drain(self, hurry: bool) -> None:
         self._stopping.set()

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from sigil.lanes.effects import Effect, Push
+from sigil.lanes.effects import Effect, Push, Stage
 
 
 class LaneKind(StrEnum):
@@ -127,8 +127,8 @@ class Wakeups(Protocol):
 
     def wake(self, lane: str) -> None: ...
 
-    async def backlog(self, stage: LaneKind) -> int:
-        """How many wake-ups wait for the workers on lanes of this kind."""
+    async def backlog(self, stage: Stage) -> int:
+        """How many wake-ups wait in the queue of this stage. Raises `StoreError`."""
         ...
 
 

@@ -78,7 +78,9 @@ async def serve(settings: Settings, listening: socket.socket, wakeups: Wakeups) 
     async with process.run(*listeners, keep_record, store_within=STORE_WITHIN_S):
         for warning in await gateway.stores.backend.list_warnings():
             log.warning("the server may lose messages", reason=warning)
-        app = create_app(gateway.directory, gateway.stores, gateway.channels, gateway.receive)
+        app = create_app(
+            gateway.directory, gateway.stores, gateway.channels, gateway.receive, wakeups
+        )
         server = _create_server(app)
 
         def stop() -> None:
