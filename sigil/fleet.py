@@ -72,8 +72,8 @@ class ProcessRecord:
 
 
 class FleetStore(Protocol):
-    """The records of all processes that were heard of in the last `KEPT_S` seconds, ordered by
-    role and start."""
+    """The records of all processes that were heard of in the last `KEPT_S` seconds, in the order
+    of their roles on a message's path."""
 
     async def report(self, record: ProcessRecord) -> Sequence[ProcessRecord]:
         """Writes the record of this process, and answers as `list` does."""

@@ -35,9 +35,9 @@ async def test_a_record_comes_back_as_it_was_written(stores):
 async def test_a_process_that_reports_hears_of_all_others(stores):
     await stores.fleet.report(GATEWAY)
     known = await stores.fleet.report(AGENT)
-    assert [each.id for each in known] == ["a", "g"]
+    assert [each.id for each in known] == ["g", "a"]
     known = await stores.fleet.report(replace(AGENT, slots_in_use=8))
-    assert [each.slots_in_use for each in known] == [8, 0]
+    assert [each.slots_in_use for each in known] == [0, 8]
 
 
 async def test_a_process_that_ends_leaves_no_record(stores):
@@ -74,8 +74,12 @@ async def test_records_of_other_versions_are_read(stores):
     value = (await stores.backend.redis.hget(key, "a")).decode()
     newer = value.replace('"pid"', '"invented_later": [1], "pid"').replace('"slots": 200, ', "")
     await stores.backend.redis.hset(key, "a", newer)
-    [known] = await stores.fleet.list()
-    assert (known.pid, known.slots) == (4711, 0)
+    await stores.backend.redis.hset(key, "t", value.replace('"agent"', '"invented-role"'))
+    known = await stores.fleet.list()
+    assert [(each.roles, each.pid, each.slots) for each in known] == [
+        (("agent",), 4711, 0),
+        (("invented-role",), 4711, 200),
+    ]
 
 
 async def test_roles_without_a_live_worker_are_missing(stores):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from sigil.config.schema import ProcessRole
 from sigil.fleet import KEPT_S, ProcessRecord
 
 if TYPE_CHECKING:
     from sigil.stores.redis.client import Client
 
 _KEPT_MS = round(KEPT_S * 1000)
+_ROLES = get_args(ProcessRole)
 # The name of the record, and what is known only when it is read.
 _NOT_WRITTEN = frozenset({"id", "silence", "started_at"})
 _WRITTEN = frozenset(field.name for field in fields(ProcessRecord)) - _NOT_WRITTEN
@@ -39,7 +41,13 @@ class RedisFleet:
         now, *flat = await self._client.run_script("fleet", (self._key,), (_KEPT_MS, *written))
         pairs = zip(flat[::2], flat[1::2], strict=True)
         records = [_read(id.decode(), value, int(now)) for id, value in pairs]
-        return sorted(records, key=lambda each: (each.roles, each.started_at, each.id))
+        return sorted(records, key=lambda each: (_place(each), each.started_at, each.id))
+
+
+def _place(record: ProcessRecord) -> int:
+    """On the path of a message. A newer Sigil may have further roles; these come last."""
+    places = [_ROLES.index(role) for role in record.roles if role in _ROLES]
+    return min(places, default=len(_ROLES))
 
 
 def _read(id: str, value: bytes, now_ms: int) -> ProcessRecord:
