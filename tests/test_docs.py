@@ -39,7 +39,7 @@ VARIABLE = re.compile(r"\$\{(\w+)")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 CHAT_COMMANDS = set(COMMANDS)
-PATHS = {"metrics"}
+PATHS = {"healthz", "metrics", "readyz"}
 
 
 def examples() -> Iterator[object]:
