@@ -15,6 +15,7 @@ from sigil.directory import Directory, LiveDirectory
 from sigil.errors import ConfigError
 from sigil.gateway import Gateway
 from sigil.identity.users import ConfiguredUsers
+from sigil.lanes.effects import Stage
 from sigil.lanes.lane import Wakeups
 from sigil.outbound.delivery import Delivery
 from sigil.routing import Routing
@@ -32,8 +33,14 @@ if TYPE_CHECKING:
 class NoWakeups:
     """For processes and tests that look at every lane themselves, or leave it to the sweep."""
 
+    lanes_per_wakeup = 1
+
     def wake(self, lane: str) -> None:
         """Tells nobody."""
+
+    async def backlog(self, stage: Stage) -> int:
+        """Nothing waits."""
+        return 0
 
 
 def build(

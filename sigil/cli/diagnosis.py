@@ -5,34 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sigil import bootstrap
 from sigil.cli import probes
+from sigil.cli.finding import Finding
+from sigil.cli.fleet_checks import check_fleet
 from sigil.cli.versions import list_versions
 from sigil.config import Settings, find_source, load_settings
 from sigil.config.addresses import is_loopback
 from sigil.config.masking import find_secrets
 from sigil.errors import ConfigError, SigilError
 
-State = Literal["ok", "warn", "fail"]
 MIN_TOKEN_CHARS = 16
 VENDORS = frozenset({"anthropic", "google", "openai"})
 # A shorter secret, such as a PIN, also stands in a file by chance.
 _MIN_SECRET_CHARS = 4
 _READABLE_BY_OTHERS = 0o044
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found; `advice` says what to do if the state is not ok."""
-
-    check: str
-    state: State
-    detail: str
-    advice: str = ""
 
 
 def examine_installation(path: Path | None, role: str | None = None) -> Iterator[Finding]:
@@ -134,6 +123,10 @@ def _check_redis(settings: Settings) -> Iterator[Finding]:
     yield Finding("redis", "ok", "embedded, answers" if own else "answers")
     for warning in warnings:
         yield Finding("redis", "warn", warning, "Change it in the server's configuration.")
+    try:
+        yield from check_fleet(*asyncio.run(probes.read_fleet(settings)))
+    except SigilError as error:
+        yield Finding("processes", "fail", str(error), "Is Redis still running?")
 
 
 def _check_port(settings: Settings) -> Finding:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from sigil.cli.backend import open_stores
 from sigil.config import Settings
 from sigil.config.addresses import find_free_port, local_host
+from sigil.fleet import read_backlogs
 from sigil.host.pages import fetch_page
+
+if TYPE_CHECKING:
+    from sigil.fleet import ProcessRecord
+    from sigil.lanes.effects import Stage
 
 PATIENCE_S = 3.0
 
@@ -14,6 +22,19 @@ async def read_redis_warnings(settings: Settings) -> list[str]:
     """Settings of the server by which it may lose data. Raises `ConfigError` or `StoreError`."""
     async with open_stores(settings) as stores:
         return await stores.backend.list_warnings()
+
+
+async def read_fleet(settings: Settings) -> tuple[Sequence[ProcessRecord], dict[Stage, int]]:
+    """What is known of the processes, and how many wake-ups wait for each stage. Raises
+    `ConfigError` or `StoreError`."""
+    from workers.publisher import wakeups
+
+    publisher = wakeups(settings)
+    try:
+        async with open_stores(settings) as stores:
+            return await stores.fleet.list(), await read_backlogs(publisher)
+    finally:
+        publisher.close()
 
 
 def find_port_problem(host: str, port: int) -> str | None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from sigil.lanes.effects import Effect, Push
+from sigil.lanes.effects import Effect, Push, Stage
 
 
 class LaneKind(StrEnum):
@@ -118,9 +118,18 @@ class LaneStatus:
 
 class Wakeups(Protocol):
     """Tells some worker to look at a lane. Never blocks, never fails: a lost wake-up is
-    covered by the sweep."""
+    covered by the sweep.
+
+    `lanes_per_wakeup` is the most that one wake-up may name: what every live worker understands.
+    """
+
+    lanes_per_wakeup: int
 
     def wake(self, lane: str) -> None: ...
+
+    async def backlog(self, stage: Stage) -> int:
+        """How many wake-ups wait in the queue of this stage. Raises `StoreError`."""
+        ...
 
 
 class Lanes(Protocol):

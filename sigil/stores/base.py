@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sigil.channels.live import ChatStore
 from sigil.directory import DirectoryStore
+from sigil.fleet import FleetStore
 from sigil.identity.pairing import PairingStore
 from sigil.identity.users import UserStore
 from sigil.lanes.effects import AuditStore
@@ -43,6 +44,7 @@ class Stores:
     chats: ChatStore
     signals: Signals
     counters: CounterStore
+    fleet: FleetStore
     backend: Backend
 
 

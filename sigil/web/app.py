@@ -29,18 +29,24 @@ if TYPE_CHECKING:
     from sigil.channels.base import Receive
     from sigil.channels.router import ChannelRouter
     from sigil.directory import LiveDirectory
+    from sigil.lanes.lane import Wakeups
     from sigil.stores.base import Stores
 
 _STATIC = resources.files("sigil.web") / "static"
 
 
 def create_app(
-    directory: LiveDirectory, stores: Stores, channels: ChannelRouter, receive: Receive
+    directory: LiveDirectory,
+    stores: Stores,
+    channels: ChannelRouter,
+    receive: Receive,
+    wakeups: Wakeups,
 ) -> Starlette:
     """The page, its API, health and metrics.
 
-    `receive` takes the messages that people write. `app.state.streams.close()` ends the open
-    event streams, which would otherwise hold up a shutdown.
+    `receive` takes the messages that people write; `wakeups` knows how many of them wait.
+    `app.state.streams.close()` ends the open event streams, which would otherwise hold up a
+    shutdown.
     """
     access = Access(directory, stores.users)
     streams = Streams(stores.chats)
@@ -48,10 +54,8 @@ def create_app(
     chat = ChatRoutes(
         access=access, channels=channels, chats=stores.chats, receive=receive, streams=streams
     )
-    metrics = Metrics(
-        lanes=stores.lanes, counters=stores.counters, health=stores.health, budgets=stores.budgets
-    )
-    operations = OperationsRoutes(access=access, backend=stores.backend, metrics=metrics)
+    metrics = Metrics(stores, wakeups)
+    operations = OperationsRoutes(access=access, stores=stores, metrics=metrics)
     app = Starlette(
         routes=[
             Route("/", _show_page),

@@ -18,6 +18,7 @@ from sigil.bootstrap import build
 from sigil.config.addresses import bind_socket, local_url
 from sigil.errors import ConfigError
 from sigil.host.process import Process
+from sigil.host.record import RecordKeeper
 from sigil.inbound.listening import keep_listening
 from sigil.web.app import create_app
 
@@ -72,10 +73,14 @@ async def serve(settings: Settings, listening: socket.socket, wakeups: Wakeups) 
     channels = [gateway.channels.get(name) for name in gateway.channels.names]
     listeners = [partial(keep_listening, channel, gateway.receive) for channel in channels]
     process = Process(gateway, settings)
-    async with process.run(*listeners, store_within=STORE_WITHIN_S):
+    record = RecordKeeper(settings, ["gateway"])
+    keep_record = partial(record.keep, gateway.stores.fleet, gateway.wakeups)
+    async with process.run(*listeners, keep_record, store_within=STORE_WITHIN_S):
         for warning in await gateway.stores.backend.list_warnings():
             log.warning("the server may lose messages", reason=warning)
-        app = create_app(gateway.directory, gateway.stores, gateway.channels, gateway.receive)
+        app = create_app(
+            gateway.directory, gateway.stores, gateway.channels, gateway.receive, wakeups
+        )
         server = _create_server(app)
 
         def stop() -> None:

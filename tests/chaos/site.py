@@ -102,7 +102,8 @@ class Valkey:
 
 @dataclass
 class Worker:
-    """A place in the crew: who dies is replaced by a new process on the same link."""
+    """A place in the crew: who dies is replaced by a new process on the same link. `root` is the
+    tree of sources that it runs."""
 
     role: str
     number: int
@@ -111,6 +112,7 @@ class Worker:
     env: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     lives: int = 0
+    root: Path = ROOT
 
     @property
     def name(self) -> str:
@@ -128,11 +130,11 @@ class Worker:
             **self.env,
             "SIGIL_CONFIG": str(self.folder / "sigil.yaml"),
             "CHAOS_SEED": f"{self.env.get('CHAOS_SEED', '')}:{self.name}:{self.lives}",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(self.root),
         }
         if self.proxy is not None:
             env["SIGIL_REDIS__URL"] = f"unix://{self.proxy.address}"
-        command = [sys.executable, "-m", "tests.chaos.worker", self.role]
+        command = [sys.executable, "-P", "-m", "tests.chaos.worker", self.role]
         self.process = spawn(command, log=self.log, env=env)
 
     def kill(self) -> None:

@@ -40,6 +40,14 @@ class Dropping:
         else:
             self._wakeups.wake(lane)
 
+    @property
+    def lanes_per_wakeup(self) -> int:
+        return self._wakeups.lanes_per_wakeup
+
+    @lanes_per_wakeup.setter
+    def lanes_per_wakeup(self, lanes: int) -> None:
+        self._wakeups.lanes_per_wakeup = lanes
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wakeups, name)
 

@@ -52,6 +52,25 @@ class FakeHealth:
         return self.known
 
 
+class FakeFleet:
+    def __init__(self) -> None:
+        self.known = []
+
+    async def list(self):
+        return self.known
+
+
+class FakeWakeups:
+    def __init__(self) -> None:
+        self.waiting = {}
+
+    async def backlog(self, stage):
+        return self.waiting.get(stage, 0)
+
+    def close(self):
+        pass
+
+
 class FakeBackend:
     closed = False
 
@@ -72,10 +91,13 @@ def fake_redis(monkeypatch):
     class FakeStores:
         lanes = FakeLanes(balanced=True)
         health = FakeHealth()
+        fleet = FakeFleet()
+        wakeups = FakeWakeups()
         backend = FakeBackend()
 
     monkeypatch.setenv("SIGIL_REDIS__URL", "redis://127.0.0.1:1/0")
     monkeypatch.setattr("sigil.stores.connect", lambda *_args, **_options: FakeStores)
+    monkeypatch.setattr("workers.publisher.wakeups", lambda _settings: FakeStores.wakeups)
     yield FakeStores
     assert FakeStores.backend.closed
 

@@ -62,7 +62,7 @@ async def start(stack: AsyncExitStack, stores: Stores | None, settings: dict[str
     async def receive(message: InboundMessage) -> Acceptance:
         return await gateway.receive(message)  # looked up late, so that a test can replace it
 
-    app = create_app(gateway.directory, gateway.stores, gateway.channels, receive)
+    app = create_app(gateway.directory, gateway.stores, gateway.channels, receive, gateway.wakeups)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", proxy_headers=False
     )

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -125,6 +125,13 @@ def wait_until(condition, *, within: float, every: float = 0.05) -> float:
         assert time.monotonic() - began < within, f"not within {within} s"
         time.sleep(every)
     return time.monotonic() - began
+
+
+async def until_so(is_so: Callable[[], Awaitable[bool]], *, within: float) -> None:
+    """Returns when it is so."""
+    async with asyncio.timeout(within):
+        while not await is_so():
+            await asyncio.sleep(0.05)
 
 
 async def say(gateway: Gateway, chat: str, text: str) -> None:

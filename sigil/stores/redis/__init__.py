@@ -9,6 +9,7 @@ from sigil.stores.redis.chats import RedisChats
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.counters import RedisCounters
 from sigil.stores.redis.directory import RedisDirectory
+from sigil.stores.redis.fleet import RedisFleet
 from sigil.stores.redis.health import RedisHealth
 from sigil.stores.redis.lanes import RedisLanes
 from sigil.stores.redis.memory import RedisMemory
@@ -37,5 +38,6 @@ def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = T
         chats=RedisChats(client, can_block=can_block),
         signals=RedisSignals(client),
         counters=RedisCounters(client),
+        fleet=RedisFleet(client),
         backend=client,
     )

@@ -158,5 +158,9 @@ class Keys:
 
     # ---------------------------------------------------------------- the process fleet
 
+    def fleet(self) -> str:
+        """The records of all processes."""
+        return self._key("fleet")
+
     def metrics(self) -> str:
         return self._key("metrics")

@@ -1,10 +1,10 @@
 """What Prometheus scrapes: how messages ended, how many wait, how long each stage takes, which
-models rest, and how much money was spent."""
+models rest, how much money was spent, which processes live, and how far they are behind."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -14,16 +14,20 @@ from prometheus_client.core import (
     Metric,
 )
 
+from sigil.config.schema import WORKER_ROLES, ProcessRole
+from sigil.fleet import read_backlogs
 from sigil.metrics import BUCKETS_S, STAGES
 from sigil.money.store import Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sigil.lanes.lane import Lanes
-    from sigil.metrics import CounterStore
-    from sigil.money.store import BudgetStore, Spending
-    from sigil.providers.chain.health_store import Cooldown, HealthStore
+    from sigil.fleet import ProcessRecord
+    from sigil.lanes.effects import Stage
+    from sigil.lanes.lane import Wakeups
+    from sigil.money.store import Spending
+    from sigil.providers.chain.health_store import Cooldown
+    from sigil.stores.base import Stores
 
 OUTCOMES = ("accepted", "duplicate", "answered", "refused", "stopped", "dead")
 _ENDS = ("answered", "refused", "stopped", "dead")
@@ -34,21 +38,20 @@ _MAX_RESTING_MODELS = 100
 class Metrics:
     """What is measured, read anew for each scrape from the stores that know it."""
 
-    def __init__(
-        self, *, lanes: Lanes, counters: CounterStore, health: HealthStore, budgets: BudgetStore
-    ) -> None:
-        self._lanes = lanes
-        self._counters = counters
-        self._health = health
-        self._budgets = budgets
+    def __init__(self, stores: Stores, wakeups: Wakeups) -> None:
+        self._stores = stores
+        self._wakeups = wakeups
 
     async def render(self) -> tuple[bytes, str]:
         """The body of `/metrics` and its content type. Raises `StoreError`."""
-        days = await self._lanes.counts()
+        stores = self._stores
+        days = await stores.lanes.counts()
         families = [_count_messages(days), _count_open_messages(days)]
-        families.append(_measure_stages(await self._counters.read()))
-        families += _list_cooldowns(await self._health.list_cooldowns())
-        families.append(_sum_money(await self._budgets.read_spending([Limit("all")])))
+        families.append(_measure_stages(await stores.counters.read()))
+        families += _list_cooldowns(await stores.health.list_cooldowns())
+        families.append(_sum_money(await stores.budgets.read_spending([Limit("all")])))
+        families += _count_processes(await stores.fleet.list())
+        families.append(_count_wakeups(await read_backlogs(self._wakeups)))
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Snapshot(families))
         return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
@@ -139,4 +142,33 @@ def _sum_money(windows: Iterable[Spending]) -> Metric:
     for window in windows:
         family.add_metric([window.window, "spent"], window.spent / 1_000_000)
         family.add_metric([window.window, "reserved"], window.reserved / 1_000_000)
+    return family
+
+
+def _count_processes(records: Sequence[ProcessRecord]) -> Iterator[Metric]:
+    """A worker that serves several roles counts in each of them, with all its slots."""
+    processes = GaugeMetricFamily(
+        "sigil_processes",
+        "Processes by role; silent: not heard of for 20 s, and for less than 10 minutes",
+        labels=["role", "state"],
+    )
+    slots = GaugeMetricFamily("sigil_slots", "Slots of live workers", labels=["role"])
+    in_use = GaugeMetricFamily("sigil_slots_in_use", "Those that work on a lane", labels=["role"])
+    for role in get_args(ProcessRole):
+        known = [each for each in records if role in each.roles]
+        live = [each for each in known if each.is_live]
+        processes.add_metric([role, "live"], len(live))
+        processes.add_metric([role, "silent"], len(known) - len(live))
+        if role in WORKER_ROLES:
+            slots.add_metric([role], sum(each.slots for each in live))
+            in_use.add_metric([role], sum(each.slots_in_use for each in live))
+    yield from (processes, slots, in_use)
+
+
+def _count_wakeups(waiting: Mapping[Stage, int]) -> Metric:
+    family = GaugeMetricFamily(
+        "sigil_wakeups_waiting", "Wake-ups in the broker's queue for a stage", labels=["stage"]
+    )
+    for stage, count in waiting.items():
+        family.add_metric([stage], count)
     return family

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from sigil.config.schema import WORKER_ROLES
 from sigil.errors import StoreError
+from sigil.fleet import LIVE_S, describe_missing, measure_silence
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from sigil.stores.base import Backend
+    from sigil.fleet import FleetStore
+    from sigil.stores.base import Stores
     from sigil.web.access.authentication import Access
     from sigil.web.ops.metrics import Metrics
 
@@ -21,12 +25,13 @@ READY_WITHIN_S = 2.0
 
 
 class OperationsRoutes:
-    """`/healthz`: the process is alive. `/readyz`: Redis answers. `/metrics`: for Prometheus."""
+    """`/healthz`: the process runs. `/readyz`: it takes messages. `/metrics`: for Prometheus."""
 
-    def __init__(self, *, access: Access, backend: Backend, metrics: Metrics) -> None:
+    def __init__(self, *, access: Access, stores: Stores, metrics: Metrics) -> None:
         self._access = access
-        self._backend = backend
+        self._backend = stores.backend
         self._metrics = metrics
+        self._absences = Absences(stores.fleet)
         self.routes = [
             Route("/healthz", self.check_health),
             Route("/readyz", self.check_readiness),
@@ -38,16 +43,38 @@ class OperationsRoutes:
         return PlainTextResponse("ok\n")
 
     async def check_readiness(self, request: Request) -> Response:
-        """200, or 503 if the store does not answer within `READY_WITHIN_S`."""
+        """200, or 503 if the store does not answer within `READY_WITHIN_S`.
+
+        Without workers it stays 200: messages are taken and kept until a worker is back, and a
+        gateway that is taken out of service would take none. But the cause is named.
+        """
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 await self._backend.ping()
+                causes = await self._absences.describe()
         except (StoreError, TimeoutError):
-            return PlainTextResponse("the message store is not responding\n", 503)
-        return PlainTextResponse("ready\n")
+            causes = ["the message store is not responding"]
+            return JSONResponse({"ready": False, "causes": causes}, 503)
+        return JSONResponse({"ready": True, "causes": causes})
 
     async def show_metrics(self, request: Request) -> Response:
         """How messages ended, how long each stage takes, which models rest, what was spent."""
         self._access.check_metrics_reader(request)
         body, content_type = await self._metrics.render()
         return Response(body, headers={"Content-Type": content_type})
+
+
+class Absences:
+    """Which roles have had no live worker for more than `LIVE_S`. A restart takes less."""
+
+    def __init__(self, fleet: FleetStore) -> None:
+        self._fleet = fleet
+        self._heard: dict[str, float] = dict.fromkeys(WORKER_ROLES, time.monotonic())
+
+    async def describe(self) -> list[str]:
+        """A sentence for each. Raises `StoreError`."""
+        known = await self._fleet.list()
+        now = time.monotonic()
+        for role, silence in measure_silence(known).items():
+            self._heard[role] = max(self._heard.get(role, 0.0), now - silence)
+        return [describe_missing(role) for role in WORKER_ROLES if now - self._heard[role] > LIVE_S]

@@ -2,9 +2,12 @@
 
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from sigil.fleet import ProcessRecord
 
 
 def findings(out: str) -> dict[str, list[dict]]:
@@ -72,6 +75,39 @@ def test_doctor_knows_a_running_sigil(call, monkeypatch, httpserver):
 def test_doctor_repeats_what_the_server_warns_of(call, fake_redis):
     found = findings(call("doctor", "--json")[1])
     assert [each["state"] for each in found["redis"]] == ["ok", "warn"]
+
+
+def test_doctor_looks_at_the_processes_of_all_machines(call, fake_redis):
+    def process(id, role, version="0.1", configuration="c0ffee", silence=0.0):
+        known = (id, (role,), version, configuration, f"host-{id}", 1)
+        return ProcessRecord(*known, silence=silence)
+
+    def look(*processes):
+        fake_redis.fleet.known = list(processes)
+        return [each["detail"] for each in findings(call("doctor", "--json")[1])["processes"]]
+
+    assert look() == ["none is running"]
+    crew = [process("g", "gateway"), process("r", "routing"), process("o", "outbound")]
+    agent = process("a", "agent")
+    assert look(*crew, agent) == ["running: 1 gateway, 1 routing, 1 outbound, 1 agent"]
+    assert look(*crew, replace(agent, silence=35.0))[1:] == [
+        "no agent worker is running",
+        "agent worker host-a:1 has been silent for 35 s: it hangs or was killed",
+    ]
+    [configurations] = look(*crew, agent, process("b", "agent", configuration="decade"))[1:]
+    assert configurations == (
+        "different configurations work side by side: c0ffee: gateway host-g:1, routing worker "
+        "host-r:1, outbound worker host-o:1, agent worker host-a:1; decade: agent worker host-b:1"
+    )
+    [versions] = look(agent, *crew, process("b", "agent", "0.2", "decade"))[1:]
+    assert versions.startswith("different versions work side by side: 0.1: agent worker host-a:1")
+    assert versions.endswith("; 0.2: agent worker host-b:1")
+
+
+def test_doctor_names_a_stage_whose_workers_are_behind(call, fake_redis):
+    fake_redis.wakeups.waiting = {"turn": 65, "route": 64}
+    [finding] = findings(call("doctor", "--json")[1])["wake-ups"]
+    assert finding["detail"].startswith("65 wait for the stage 'turn'")
 
 
 def test_doctor_says_what_is_wrong_with_the_configuration(call):

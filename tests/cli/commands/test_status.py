@@ -1,15 +1,17 @@
-"""`sigil status`, and what it says if the store is away."""
+"""`sigil status`: days, processes, and what it says if the store is away."""
 
 import json
+from dataclasses import replace
 
 from sigil.cli.commands.status import add_open
+from sigil.fleet import ProcessRecord
 
 
 def test_status_shows_the_days_newest_first(call, fake_redis):
     code, out, _ = call("status")
     rows = [line.split("\t") for line in out.splitlines()]
     assert code == 0
-    assert rows == [
+    assert rows[:3] == [
         ["day", "accepted", "answered", "refused", "stopped", "dead", "open", "duplicate"],
         ["2026-11-22", "10", "5", "2", "1", "0", "2", "1"],
         ["2026-11-21", "1", "1", "0", "0", "0", "0", "0"],
@@ -28,6 +30,29 @@ def test_status_verify_fails_if_it_does_not_balance(call, fake_redis):
     assert code == 1
     assert json.loads(out)["verify"]["balanced"] is False
     assert json.loads(out)["days"]["2026-11-22"]["open"] == 2
+
+
+def test_status_shows_the_processes_that_live_and_those_that_are_silent(call, fake_redis):
+    assert "No process is running." in call("status")[1]
+    agent = ProcessRecord(
+        *("a", ("agent",), "0.1", "c0ffee", "web-3", 4711), slots=200, slots_in_use=7, uptime=300
+    )
+    gateway = ProcessRecord("g", ("gateway",), "0.1", "c0ffee", "web-1", 1, uptime=3)
+    fake_redis.fleet.known = [agent, replace(agent, id="b", pid=4712, silence=35.0), gateway]
+    lines = call("status")[1].splitlines()[-4:]
+    assert [line.split("\t") for line in lines] == [
+        ["role", "process", "version", "configuration", "slots", "in use", "running for"],
+        ["agent", "web-3:4711", "0.1", "c0ffee", "200", "7", "5 min"],
+        ["gateway", "web-1:1", "0.1", "c0ffee", "-", "-", "3 s"],
+        ["agent worker web-3:4712 has been silent for 35 s: it hangs or was killed."],
+    ]
+    processes = json.loads(call("status", "--json")[1])["processes"]
+    assert [(each["id"], each["live"]) for each in processes] == [
+        ("a", True),
+        ("b", False),
+        ("g", True),
+    ]
+    assert processes[0]["roles"] == ["agent"]
 
 
 def test_open_is_what_has_not_ended():

@@ -1,8 +1,22 @@
-"""What `/metrics` says of models that rest, and of money."""
+"""What `/metrics` says of models that rest, of money, of processes and their queues."""
 
+from sigil.fleet import LIVE_S, ProcessRecord
+from sigil.lanes.effects import Stage
 from sigil.money.store import Limit
-from sigil.testing import end_cooldowns
+from sigil.testing import age_processes, end_cooldowns
 from sigil.web.ops.metrics import Metrics
+
+
+class Backlogs:
+    """Wake-ups of which some wait."""
+
+    lanes_per_wakeup = 1
+
+    def wake(self, lane: str) -> None:
+        raise AssertionError("metrics wake nobody")
+
+    async def backlog(self, stage: Stage) -> int:
+        return {Stage.ROUTE: 0, Stage.TURN: 70, Stage.DELIVER: 3}[stage]
 
 
 async def rest(stores, provider, model, key, reason, seconds):
@@ -11,10 +25,7 @@ async def rest(stores, provider, model, key, reason, seconds):
 
 
 async def render(stores):
-    metrics = Metrics(
-        lanes=stores.lanes, counters=stores.counters, health=stores.health, budgets=stores.budgets
-    )
-    return (await metrics.render())[0].decode()
+    return (await Metrics(stores, Backlogs()).render())[0].decode()
 
 
 async def lines(stores):
@@ -56,3 +67,26 @@ async def test_the_money_of_the_running_windows_is_told(stores):
     for window in ("hour", "day"):
         assert f'sigil_budget_dollars{{state="spent",window="{window}"}} 0.125' in text
         assert f'sigil_budget_dollars{{state="reserved",window="{window}"}} 0.5' in text
+
+
+def agent(id, **fields):
+    return ProcessRecord(id, ("agent",), "1.0", "c0ffee", "web-1", 1, **fields)
+
+
+async def test_live_and_silent_processes_and_their_slots_are_told(stores):
+    await stores.fleet.report(agent("a", slots=100, slots_in_use=100))
+    await age_processes(stores, LIVE_S + 1)
+    await stores.fleet.report(agent("b", slots=200, slots_in_use=7))
+    await stores.fleet.report(agent("c", slots=200, slots_in_use=1))
+    text = await render(stores)
+    assert 'sigil_processes{role="agent",state="live"} 2.0' in text
+    assert 'sigil_processes{role="agent",state="silent"} 1.0' in text
+    assert 'sigil_processes{role="outbound",state="live"} 0.0' in text
+    assert 'sigil_slots{role="agent"} 400.0' in text
+    assert 'sigil_slots_in_use{role="agent"} 8.0' in text
+
+
+async def test_the_wakeups_that_wait_are_told_by_stage(stores):
+    text = await render(stores)
+    assert 'sigil_wakeups_waiting{stage="turn"} 70.0' in text
+    assert 'sigil_wakeups_waiting{stage="deliver"} 3.0' in text

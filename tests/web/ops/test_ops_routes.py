@@ -1,10 +1,15 @@
 """Health, readiness and metrics over HTTP."""
 
 import re
+import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from sigil.errors import StoreError
+from sigil.fleet import LIVE_S, ProcessRecord
+from sigil.testing import age_processes
 from tests.web.serving import TOKEN, Serve, Served, typed
 
 PEOPLE = {
@@ -19,10 +24,43 @@ async def test_readiness_follows_the_store(served: Served, monkeypatch: pytest.M
     async def fail() -> None:
         raise StoreError("Redis at 10.0.0.1:6379 did not answer.")
 
-    assert (await served.http.get("/readyz")).status_code == 200
+    answer = await served.http.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True, "causes": []})
     monkeypatch.setattr(served.gateway.stores.backend, "ping", fail)
-    assert (await served.http.get("/readyz")).status_code == 503
+    answer = await served.http.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "causes": ["the message store is not responding"]}
     assert (await served.http.get("/healthz")).status_code == 200
+
+
+async def test_readiness_names_roles_that_have_long_been_without_a_worker(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores, clock = served.gateway.stores, [time.monotonic()]
+    monkeypatch.setattr("sigil.web.ops.routes.time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    async def ask(later: float) -> Any:
+        clock[0] += later
+        await age_processes(stores, later)
+        answer = await served.http.get("/readyz")
+        assert (answer.status_code, answer.json()["ready"]) == (200, True)
+        return answer.json()["causes"]
+
+    async def report(*roles: str) -> None:
+        for role in roles:
+            await stores.fleet.report(ProcessRecord(role, (role,), "1.0", "c0ffee", "web-1", 1))
+
+    await report("routing", "agent", "outbound")
+    assert await ask(LIVE_S - 1) == []
+    await report("routing")
+    await stores.fleet.remove("outbound")  # it ended cleanly, the agent worker hangs
+    assert await ask(2.0) == ["no agent worker is running", "no outbound worker is running"]
+    await report("routing", "agent", "outbound")
+    assert await ask(1.0) == []
+    await stores.fleet.remove("agent")
+    assert await ask(1.0) == []  # it may be starting again
+    await report("routing", "outbound")
+    assert await ask(LIVE_S - 1) == ["no agent worker is running"]
 
 
 async def test_metrics_count_the_identity_and_the_stages(served: Served) -> None:
