@@ -29,6 +29,7 @@ from sigil.host.heartbeat import Heartbeat
 from sigil.host.process import Process
 from sigil.host.record import RecordKeeper
 from workers import broker, runtime
+from workers.options import check_options
 from workers.publisher import wakeups
 from workers.queues import Queue
 
@@ -142,7 +143,8 @@ def _set_up_logs(settings: Settings, role: str | None) -> None:
 
 
 @signals.worker_init.connect
-def _start_runtime(**_: Any) -> None:
+def _start_runtime(sender: Any, **_: Any) -> None:
+    check_options(sender)
     if runtime.current is not None:
         try:
             runtime.current.start()

@@ -15,10 +15,7 @@ instead of 550.
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import threading
-import uuid
 from typing import Any
 
 import structlog
@@ -30,37 +27,13 @@ from sigil.lanes.effects import Stage
 from sigil.lanes.lane import lane_kind
 from workers.broker import transport_options, url
 from workers.queues import LANE_WORKERS
+from workers.wakeup import build_message
 
 log = structlog.get_logger(__name__)
 
 MAX_WAITING = 10_000
 MAX_BATCH = 500
 FLUSH_S = 2.0
-_ORIGIN = f"{os.getpid()}@{socket.gethostname()}"
-
-
-def build_message(task: str, lane: str) -> tuple[list[Any], dict[str, Any]]:
-    """The body and the headers of a task message (Celery's protocol 2)."""
-    task_id = str(uuid.uuid4())
-    headers = {
-        "lang": "py",
-        "task": task,
-        "id": task_id,
-        "root_id": task_id,
-        "parent_id": None,
-        "group": None,
-        "shadow": None,
-        "eta": None,
-        "expires": None,
-        "retries": 0,
-        "timelimit": [None, None],
-        "argsrepr": f"({lane!r},)",
-        "kwargsrepr": "{}",
-        "origin": _ORIGIN,
-        "ignore_result": True,
-    }
-    embedded = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    return [[lane], {}, embedded], headers
 
 
 class Publisher:
@@ -143,7 +116,7 @@ class Publisher:
         with producer.batch(MAX_BATCH):
             for lane in lanes:
                 worker = LANE_WORKERS[lane_kind(lane)]
-                body, headers = build_message(worker.task, lane)
+                body, headers = build_message(worker.task, [lane])
                 # The default exchange delivers to the queue of that name; none has to be declared.
                 producer.publish(
                     body,
