@@ -12,6 +12,7 @@ from sigil.bootstrap import build
 from sigil.channels.base import Acceptance, Capabilities, Channel
 from sigil.config import Settings
 from sigil.gateway import Gateway
+from sigil.lanes.effects import Stage
 from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.messages.conversation import Usage
 from sigil.messages.exchange import InboundMessage
@@ -25,9 +26,13 @@ class Woken:
 
     def __init__(self) -> None:
         self.lanes: list[str] = []
+        self.backlogs: dict[Stage, int] = {}
 
     def wake(self, lane: str) -> None:
         self.lanes.append(lane)
+
+    async def backlog(self, stage: Stage) -> int:
+        return self.backlogs.get(stage, 0)
 
     def last(self, stage: LaneKind) -> str:
         return [lane for lane in self.lanes if lane_kind(lane) is stage][-1]

@@ -32,6 +32,7 @@ from workers import broker, runtime
 from workers.options import check_options
 from workers.publisher import wakeups
 from workers.queues import Queue
+from workers.wakeup import MOST_TOGETHER
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +107,7 @@ def _configure_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
     record = RecordKeeper(
         settings,
         list_roles(options.get("queues")),
+        wakeup_lanes=MOST_TOGETHER,
         count_slots=lambda: (slots, runtime.current.count_running() if runtime.current else 0),
     )
     runtime.current = _create_runtime(settings, role, record)

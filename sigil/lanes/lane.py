@@ -20,7 +20,7 @@ Keys are opaque and read `<kind>:<channel>:<keyed hash>`. All durations are seco
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -34,6 +34,18 @@ class LaneKind(StrEnum):
     INBOUND = "inbound"
     SESSION = "session"
     DELIVERY = "delivery"
+
+    @property
+    def stage(self) -> Stage:
+        """What is done with such a lane."""
+        return _STAGES[self]
+
+
+_STAGES = {
+    LaneKind.INBOUND: Stage.ROUTE,
+    LaneKind.SESSION: Stage.TURN,
+    LaneKind.DELIVERY: Stage.DELIVER,
+}
 
 
 def lane_kind(lane: str) -> LaneKind:
@@ -182,9 +194,10 @@ class Lanes(Protocol):
         taken before `delay` seconds are over, unless it is empty. Raises `LeaseLost`."""
         ...
 
-    async def sweep(self, limit: int = 100) -> Swept:
+    async def sweep(self, limit: int = 100, *, leave_out: Collection[LaneKind] = ()) -> Swept:
         """Finds lanes whose time has come and that nobody holds, at most `limit`. Each is put off
-        for a while, so that the next sweep leaves it alone while its wake-up is under way."""
+        for a while, so that the next sweep leaves it alone while its wake-up is under way. Lanes
+        of kinds that are left out are set aside, so that they do not hide the others."""
         ...
 
     async def status(self, lane: str) -> LaneStatus: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -92,8 +92,9 @@ class RedisLanes:
         _raise_unless_applied(lane, status)
         return tuple(wake)
 
-    async def sweep(self, limit: int = 100) -> Swept:
-        due, *wake = _decode_all(await self._client.run_script("sweep", args=(limit,)))
+    async def sweep(self, limit: int = 100, *, leave_out: Collection[LaneKind] = ()) -> Swept:
+        args = (limit, *(kind.value for kind in leave_out))
+        due, *wake = _decode_all(await self._client.run_script("sweep", args=args))
         return Swept(tuple(wake), None if due == "-1" else int(due) / 1000)
 
     async def status(self, lane: str) -> LaneStatus:
