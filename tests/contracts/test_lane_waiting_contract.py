@@ -266,11 +266,12 @@ async def test_sweep_wakes_none_of_a_kind_that_is_left_out(stores: Stores) -> No
     await make_due(stores)
     swept = await stores.lanes.sweep(leave_out=[LaneKind.SESSION])
     assert set(swept.wake) == {CHAT, TARGET}
+    assert swept.next_due is not None
+    assert 0 < swept.next_due < 0.5  # it is looked at again soon
     await make_due(stores)
-    swept = await stores.lanes.sweep(leave_out=[LaneKind.INBOUND, LaneKind.DELIVERY])
-    assert swept.wake == (SESSION,)
-    # Being left out counted for nothing: it is put off as if it had been found for the first time.
-    assert swept.next_due == pytest.approx(1.5, abs=0.5)
+    await stores.lanes.sweep(leave_out=[LaneKind.INBOUND, LaneKind.DELIVERY])
+    # Being left out counted for nothing: it was put off as if it had been found for the first time.
+    assert await redis(stores).hget(f"{prefix(stores)}lane:{SESSION}", "put_off") == b"1500"
 
 
 async def test_a_thousand_lanes_that_are_left_out_hide_no_other(stores: Stores) -> None:
@@ -283,4 +284,4 @@ async def test_a_thousand_lanes_that_are_left_out_hide_no_other(stores: Stores) 
     due = {lane.decode(): at for lane, at in found}
     waits = [due[lane] for lane in crowd]  # all were due at once, and stand in their order
     assert waits == [waits[0] + number for number in range(1000)]
-    assert due[CHAT] <= waits[0] <= due[CHAT] + 500
+    assert due[CHAT] - 1500 < waits[0] < due[CHAT]

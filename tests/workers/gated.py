@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from sigil.gateway import Gateway
+from sigil.lanes.effects import Stage
 from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.messages.exchange import InboundMessage
 from tests.workers.stack import Stack
@@ -76,7 +77,7 @@ class GatedStack(Stack):
     def wake_together(self, lanes: list[str]) -> None:
         """One wake-up that names all of these sessions."""
         headed = build_message("sigil.turn", lanes)
-        self.queues.push(Queue.AGENT, [encode_message("sigil.agent", *headed)], limit=64)
+        self.queues.push(Queue.AGENT, [encode_message("sigil.agent", *headed)], most_waiting=64)
 
     def waiting(self, queue: Queue = Queue.AGENT) -> int:
         return self.queues.length(queue)
@@ -85,13 +86,15 @@ class GatedStack(Stack):
 class Collected:
     """Wakes nobody."""
 
+    lanes_per_wakeup = 1
+
     def __init__(self) -> None:
         self.lanes: list[str] = []
 
     def wake(self, lane: str) -> None:
         self.lanes.append(lane)
 
-    async def backlog(self, kind: LaneKind) -> int:
+    async def backlog(self, stage: Stage) -> int:
         return 0
 
 
