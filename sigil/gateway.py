@@ -18,6 +18,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -132,8 +133,8 @@ class Gateway:
         returns the seconds until the next lane falls due, or None if none will. Where the workers
         of a kind of lane are behind, none of that kind is woken."""
         await self.stores.budgets.expire_holds()
-        busy = [kind for kind in LaneKind if await self._are_behind(kind)]
-        swept = await self.stores.lanes.sweep(leave_out=busy)
+        are_behind = await asyncio.gather(*map(self._are_behind, LaneKind))
+        swept = await self.stores.lanes.sweep(leave_out=[*compress(LaneKind, are_behind)])
         for lane in swept.wake:
             self.wakeups.wake(lane)
         return swept.next_due
