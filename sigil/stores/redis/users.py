@@ -39,7 +39,7 @@ class RedisUsers:
         clash = await self._client.run_script(
             "add_user",
             keys=[self._keys.user(user.id), self._keys.users(), *held],
-            args=[user.id, _encode_user(user), json.dumps(held)],
+            args=[user.id, encode_user(user), json.dumps(held)],
         )
         if clash:
             raise refuse_identity(identities[int(clash) - 1])
@@ -49,7 +49,7 @@ class RedisUsers:
         data: Any = await self._client.call("HGET", self._keys.user(user_id), "data")
         if data is None:
             raise describe_unknown_user(user_id)
-        return _decode_user(data)
+        return decode_user(data)
 
     async def find(self, channel: str, platform_id: str) -> User:
         """The user who holds this identity, compared exactly. Raises `UserNotFound`."""
@@ -58,7 +58,7 @@ class RedisUsers:
         )
         if data is None:
             raise describe_unknown_identity(Identity(channel, platform_id))
-        return _decode_user(data)
+        return decode_user(data)
 
     async def all(self) -> list[User]:
         """Every user, by id."""
@@ -71,23 +71,25 @@ class RedisUsers:
                     for raw in ids[start : start + _BATCH]:
                         pipe.hget(self._keys.user(raw.decode()), "data")
                     records += await pipe.execute()
-        return [_decode_user(data) for data in records if data is not None]
+        return [decode_user(data) for data in records if data is not None]
 
 
-def _encode_user(user: User) -> str:
-    identities = [[each.channel, each.platform_id] for each in user.identities]
-    return json.dumps(
-        {
-            "id": user.id,
-            "name": user.name,
-            "role": user.role,
-            "identities": identities,
-            "session_mode": user.session_mode,
-        }
-    )
+def encode_user(user: User) -> str:
+    """A user's record as JSON. A role and a session mode that most people have are left out."""
+    fields: dict[str, Any] = {
+        "id": user.id,
+        "name": user.name,
+        "identities": [[each.channel, each.platform_id] for each in user.identities],
+    }
+    if user.role != "member":
+        fields["role"] = user.role
+    if user.session_mode != "unified":
+        fields["session_mode"] = user.session_mode
+    return json.dumps(fields, separators=(",", ":"))
 
 
-def _decode_user(data: bytes) -> User:
+def decode_user(data: bytes) -> User:
+    """The inverse of `encode_user`. Raises `StoreError`."""
     try:
         raw: dict[str, Any] = json.loads(data)
         identities = tuple(Identity(*pair) for pair in raw.pop("identities"))
