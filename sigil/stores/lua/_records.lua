@@ -48,11 +48,16 @@ local function keep_proof(key, day, outcome)
 end
 
 -- Of a reply stays all but its text: its receipts are wanted for a day.
-local function keep_receipts(key)
+local function keep_receipts(key, day, delivery)
   redis.call('HDEL', key, 'body')
   local fields = redis.call('HGETALL', key)
   -- A reply of very many chunks stays as it is: it has more fields than `unpack` takes.
-  if #fields <= MOST_UNPACKED then rewrite_record(key, fields) end
+  if #fields > MOST_UNPACKED then
+    redis.call('HSET', key, 'day', day, 'delivery', delivery)
+    return
+  end
+  for _, part in ipairs({ 'day', day, 'delivery', delivery }) do fields[#fields + 1] = part end
+  rewrite_record(key, fields)
 end
 
 -- Ends a message that came in: the first end counts, and later ones change nothing.
@@ -78,8 +83,11 @@ local function end_reply(id, delivery, keeps_body, ttl)
   local day = known[2] or today()
   -- A process of an older version pushed it and did not count it.
   if not known[2] then count_in_ledger(day, 'replies') end
-  redis.call('HSET', key, 'day', day, 'delivery', delivery)
-  if not keeps_body then keep_receipts(key) end
+  if keeps_body then
+    redis.call('HSET', key, 'day', day, 'delivery', delivery)
+  else
+    keep_receipts(key, day, delivery)
+  end
   redis.call('EXPIRE', key, ttl)
   count_in_ledger(day, delivery)
 end

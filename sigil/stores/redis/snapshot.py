@@ -80,9 +80,9 @@ async def read_records(
 ) -> dict[str, tuple[str | None, ...]]:
     """These fields of each item's record, by item id; None for a field that is not there."""
     found: dict[str, tuple[str | None, ...]] = {}
-    width, left = len(fields), list(ids)
-    while left:
-        some, left = left[:_RECORDS_AT_ONCE], left[_RECORDS_AT_ONCE:]
+    width, wanted = len(fields), list(ids)
+    for start in range(0, len(wanted), _RECORDS_AT_ONCE):
+        some = wanted[start : start + _RECORDS_AT_ONCE]
         flat = await client.run_script("read_records", args=(width, *fields, *some))
         values = [None if value is None else value.decode() for value in flat]
         for place, item_id in enumerate(some):
