@@ -49,7 +49,7 @@ class RedisUsers:
         data: Any = await self._client.call("HGET", self._keys.user(user_id), "data")
         if data is None:
             raise describe_unknown_user(user_id)
-        return decode_user(data)
+        return _decode_user(data)
 
     async def find(self, channel: str, platform_id: str) -> User:
         """The user who holds this identity, compared exactly. Raises `UserNotFound`."""
@@ -58,7 +58,7 @@ class RedisUsers:
         )
         if data is None:
             raise describe_unknown_identity(Identity(channel, platform_id))
-        return decode_user(data)
+        return _decode_user(data)
 
     async def all(self) -> list[User]:
         """Every user, by id."""
@@ -71,7 +71,7 @@ class RedisUsers:
                     for raw in ids[start : start + _BATCH]:
                         pipe.hget(self._keys.user(raw.decode()), "data")
                     records += await pipe.execute()
-        return [decode_user(data) for data in records if data is not None]
+        return [_decode_user(data) for data in records if data is not None]
 
 
 def encode_user(user: User) -> str:
@@ -88,7 +88,7 @@ def encode_user(user: User) -> str:
     return json.dumps(fields, separators=(",", ":"))
 
 
-def decode_user(data: bytes) -> User:
+def _decode_user(data: bytes) -> User:
     """The inverse of `encode_user`. Raises `StoreError`."""
     try:
         raw: dict[str, Any] = json.loads(data)
