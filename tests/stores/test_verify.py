@@ -63,6 +63,27 @@ async def test_the_books_balance_while_messages_move(stores: Stores) -> None:
     await t.gateway.close()
 
 
+@pytest.mark.valkey
+@pytest.mark.parametrize("stores", ["valkey"], indirect=True)  # fakeredis is too slow for it
+async def test_the_books_balance_while_messages_move_between_parts(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sigil.stores.redis.snapshot._LANES_AT_ONCE", 5)
+    monkeypatch.setattr("sigil.stores.redis.verify.TRIES", 1)
+    t = talk(stores=stores)
+    for number in range(130):  # a small index is read as one part, whatever it is asked for
+        await t.write("hello", f"p{number}")
+    moving = asyncio.create_task(settle(t.gateway))
+    reports = []
+    while not moving.done():
+        reports.append(await stores.lanes.verify())
+        await asyncio.sleep(0.01)  # most of the time is for the messages
+    await moving
+    assert [report["problems"] for report in reports if not report["balanced"]] == []
+    assert (await t.counts())["answered"] == 130
+    await t.gateway.close()
+
+
 async def test_what_is_lost_shows_also_while_messages_move(stores: Stores) -> None:
     t = talk(stores=stores, lanes={"cap": 1000})
     lost = await t.write("lost")
