@@ -36,7 +36,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """Appends item `id` to `lane` once, ever, and merges `fields` into its record.
+    """Appends item `id` to `lane` once, as long as its record lives, and merges `fields` into the
+    record. A reply's record lives for a day after it was sent: a step that may push it again later
+    than that must know by itself that it has.
 
     `cap` is the most items the lane may hold (0: no cap). `quiet` > 0 asks that the lane
     rests that long after this push, at most `quiet_max` after the first (coalescing).
@@ -59,7 +61,7 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Ends item `id`: counts the outcome, drops the record's bulk, keeps the proof.
+    """Ends item `id`: counts the outcome and cuts the record to the proof that it was handled.
 
     `keep_body` keeps the content for replay (dead letters)."""
 
@@ -70,7 +72,8 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Ends outbound item `id`; `ok` is false for a dead one, whose content is kept."""
+    """Ends outbound item `id`, whose receipts are kept for a day; `ok` is false for a dead one,
+    whose content is kept too."""
 
     id: str
     ok: bool = True

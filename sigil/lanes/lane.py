@@ -203,11 +203,13 @@ class Lanes(Protocol):
     async def status(self, lane: str) -> LaneStatus: ...
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Per day (YYYY-MM-DD, UTC): accepted, duplicate, answered, refused, stopped, dead."""
+        """Per day (YYYY-MM-DD, UTC): accepted, duplicate, answered, refused, stopped, dead; and of
+        replies: replies (pushed), sent, undelivered."""
         ...
 
-    async def verify(self) -> Mapping[str, Any]:
-        """Recounts the identity from lanes and records; see `sigil status --verify`."""
+    async def verify(self, *, deep: bool = False) -> Mapping[str, Any]:
+        """Compares the counts with what lies in lanes: `balanced`, `problems` (sentences), `days`.
+        `deep` walks all records and adds `lost`: the items that are not where they should be."""
         ...
 
 

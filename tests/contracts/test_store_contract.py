@@ -65,6 +65,16 @@ async def test_a_user_comes_back_as_it_was(stores):
     assert len(await stores.users.all()) == len(HOSTILE)
 
 
+async def test_a_user_reads_the_same_in_the_short_and_in_the_old_form(stores):
+    user = User("ann", "Ann", identities=(Identity("irc", "ann"),))
+    await stores.users.add(user)
+    key, redis = stores.backend.keys.user("ann"), stores.backend.redis
+    short = json.loads(await redis.hget(key, "data"))
+    assert await stores.users.get("ann") == user
+    await redis.hset(key, "data", json.dumps(short | {"role": "member", "session_mode": "unified"}))
+    assert await stores.users.get("ann") == user
+
+
 async def test_identities_that_look_alike_are_apart(stores):
     for number, pair in enumerate(HOSTILE_PAIRS):
         await stores.users.add(User(str(number), "x", identities=(Identity(*pair),)))

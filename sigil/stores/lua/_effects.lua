@@ -24,14 +24,6 @@ local function check_ints(args, first, step)
   end
 end
 
-local function count_in_ledger(day, counter)
-  redis.call('HINCRBY', ledger_key(day), counter, 1)
-  redis.call('EXPIRE', ledger_key(day), LEDGER_TTL)
-end
-
--- A message counts on the day on which it was accepted, also if it ends on another day.
-local function day_of_item(id) return redis.call('HGET', item_key(id), 'day') or today() end
-
 local function check_item_and_ledger(id)
   return check_type(item_key(id), 'hash') or check_type(ledger_key(day_of_item(id)), 'hash')
 end
@@ -69,18 +61,6 @@ local function append_item(lane, id, quiet, quiet_max, wakes)
   if (waiting == 1 or quiet > 0) and schedule(lane) then add_wake(wakes, lane) end
 end
 
--- Ends an item: the first end counts, and later ones change nothing. Without its content the record
--- stays for `ttl` seconds as the proof that the item was handled.
-local function finish_item(id, field, value, keeps_body, ttl)
-  local key = item_key(id)
-  if redis.call('HEXISTS', key, field) == 1 then return end
-  local day = day_of_item(id)
-  redis.call('HSET', key, field, value, 'day', day)
-  if keeps_body ~= '1' then redis.call('HDEL', key, 'body', 'route', 'sender') end
-  redis.call('EXPIRE', key, ttl)
-  count_in_ledger(day, value)
-end
-
 local effects = {}
 
 -- lane, id, cap, quiet ms, longest quiet ms, then field, value, …
@@ -91,6 +71,7 @@ effects.push = {
     if #args % 2 == 0 then return 'rejected a push wants pairs of field and value' end
     local reason = check_type(ids_key(lane), 'list') or check_type(lane_key(lane), 'hash')
       or check_type(item_key(id), 'hash')
+      or (kind_of(lane) == 'delivery' and check_type(ledger_key(today()), 'hash'))
     if reason then return reason end
     if was_pushed(id, lane) then return end
     adding[lane] = (adding[lane] or 0) + 1
@@ -104,6 +85,7 @@ effects.push = {
     redis.call('HSET', item_key(id), 'lane:' .. kind_of(lane), lane)
     redis.call('PERSIST', item_key(id))
     for i = 6, #args, 2 do redis.call('HSET', item_key(id), args[i], args[i + 1]) end
+    if kind_of(lane) == 'delivery' then count_reply(id) end
     append_item(lane, id, tonumber(args[4]), tonumber(args[5]), wakes)
   end,
 }
@@ -120,13 +102,13 @@ effects.accept = {
 -- id, outcome, keep the body, ttl s
 effects.finish = {
   check = function(args) return check_item_and_ledger(args[1]) end,
-  apply = function(args) finish_item(args[1], 'outcome', args[2], args[3], args[4]) end,
+  apply = function(args) end_message(args[1], args[2], args[3] == '1', args[4]) end,
 }
 
 -- id, sent or undelivered, keep the body, ttl s
 effects.delivered = {
   check = function(args) return check_item_and_ledger(args[1]) end,
-  apply = function(args) finish_item(args[1], 'delivery', args[2], args[3], args[4]) end,
+  apply = function(args) end_reply(args[1], args[2], args[3] == '1', args[4]) end,
 }
 
 -- id, stage, reason, ttl s, most kept

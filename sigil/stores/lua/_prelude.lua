@@ -23,7 +23,9 @@ local P = ARGV[1]
 local DUE = P .. 'lanes:due'
 -- How long the sweep leaves a lane to the wake-up that was sent for it; see sweep.lua.
 local FIRST_PUT_OFF, LAST_PUT_OFF = 1500, 8000
-local IDLE_LANE_TTL = 3600
+-- An empty lane is remembered for longer than a holder repeats its last commit, which is the time of
+-- a lease. A token that was forgotten does not come again, since it is a time.
+local IDLE_LANE_TTL = 600
 local LEDGER_TTL = 40 * 86400
 
 local time = redis.call('TIME')
@@ -73,7 +75,7 @@ local function is_held_by(lane, token)
 end
 
 -- Sets when to look next at a lane that nobody holds. Returns true if that is now; the caller then
--- wakes it. An empty lane leaves the index, and is forgotten after an hour.
+-- wakes it. An empty lane leaves the index, and is soon forgotten.
 local function schedule(lane)
   local key = lane_key(lane)
   if redis.call('LLEN', ids_key(lane)) == 0 then

@@ -32,11 +32,12 @@ from sigil.lanes.effects import (
 from sigil.stores.redis.bounds import (
     AUDIT_TTL,
     CHAT_TTL,
-    DAY,
     DEAD_LETTER_TTL,
+    LEAST_PROOF_TTL,
     MOST_AUDIT_ENTRIES,
     MOST_CHAT_EVENTS,
     MOST_DEAD_LETTERS,
+    RECEIPT_TTL,
     SESSION_TTL,
     USAGE_TTL,
 )
@@ -49,10 +50,11 @@ Commands = Iterable[tuple[str, Sequence[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Writes effects as the flat arguments that `lua/_effects.lua` reads."""
+    """Writes effects as the flat arguments that `lua/_effects.lua` reads. A handled message is
+    known for `proof_ttl` seconds more."""
 
     keys: Keys
-    finished_ttl: int = 7 * DAY
+    proof_ttl: int = LEAST_PROOF_TTL
 
     def encode(self, effects: Iterable[Effect]) -> list[Any]:
         """All effects in one list. Most become one command, and `CountUsage` becomes three."""
@@ -70,13 +72,13 @@ def _encode_push(_: Encoder, push: Push) -> Commands:
 
 
 def _encode_finish(encoder: Encoder, finish: Finish) -> Commands:
-    ttl = DEAD_LETTER_TTL if finish.keep_body else encoder.finished_ttl
+    ttl = max(DEAD_LETTER_TTL, encoder.proof_ttl) if finish.keep_body else encoder.proof_ttl
     yield "finish", (finish.id, finish.outcome.value, int(finish.keep_body), ttl)
 
 
-def _encode_delivery_end(encoder: Encoder, delivered: Delivered) -> Commands:
+def _encode_delivery_end(_: Encoder, delivered: Delivered) -> Commands:
     if delivered.ok:
-        yield "delivered", (delivered.id, "sent", 0, encoder.finished_ttl)
+        yield "delivered", (delivered.id, "sent", 0, RECEIPT_TTL)
     else:
         yield "delivered", (delivered.id, "undelivered", 1, DEAD_LETTER_TTL)
 

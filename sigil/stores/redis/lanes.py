@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
@@ -22,13 +21,11 @@ from sigil.lanes.lane import (
     Renewal,
     Swept,
 )
-from sigil.stores.redis.bounds import DAY
+from sigil.stores.redis.bounds import DAY, LEAST_PROOF_TTL
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import Encoder
+from sigil.stores.redis.snapshot import read_ledgers
 from sigil.stores.redis.verify import verify
-
-# A day's ledger is kept for 40 days.
-_LEDGER_DAYS = 41
 
 
 class RedisLanes:
@@ -36,7 +33,7 @@ class RedisLanes:
 
     def __init__(self, client: Client, *, retention_days: int = 7) -> None:
         self._client = client
-        self._encoder = Encoder(client.keys, finished_ttl=retention_days * DAY)
+        self._encoder = Encoder(client.keys, proof_ttl=max(LEAST_PROOF_TTL, retention_days * DAY))
         self._retention_days = retention_days
 
     async def key(self, kind: LaneKind, channel: str, *parts: str) -> str:
@@ -107,21 +104,10 @@ class RedisLanes:
         return LaneStatus(waiting=waiting, leased=held == b"1")
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        now = datetime.now(UTC)
-        days = [(now - timedelta(days=n)).strftime("%Y-%m-%d") for n in range(_LEDGER_DAYS)]
-        with self._client.guard():
-            async with self._client.redis.pipeline(transaction=False) as pipe:
-                for day in days:
-                    pipe.hgetall(self._client.keys.ledger(day))
-                ledgers = await pipe.execute()
-        return {
-            day: {_decode(name): int(count) for name, count in ledger.items()}
-            for day, ledger in zip(days, ledgers, strict=True)
-            if ledger
-        }
+        return await read_ledgers(self._client)
 
-    async def verify(self) -> Mapping[str, Any]:
-        return await verify(self._client, self.counts, self._retention_days)
+    async def verify(self, *, deep: bool = False) -> Mapping[str, Any]:
+        return await verify(self._client, self._retention_days, deep=deep)
 
     async def _hash(self, *parts: str) -> str:
         # Each part follows its length, so that no two lists of parts make the same text.

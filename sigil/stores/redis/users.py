@@ -39,7 +39,7 @@ class RedisUsers:
         clash = await self._client.run_script(
             "add_user",
             keys=[self._keys.user(user.id), self._keys.users(), *held],
-            args=[user.id, _encode_user(user), json.dumps(held)],
+            args=[user.id, encode_user(user), json.dumps(held)],
         )
         if clash:
             raise refuse_identity(identities[int(clash) - 1])
@@ -74,20 +74,22 @@ class RedisUsers:
         return [_decode_user(data) for data in records if data is not None]
 
 
-def _encode_user(user: User) -> str:
-    identities = [[each.channel, each.platform_id] for each in user.identities]
-    return json.dumps(
-        {
-            "id": user.id,
-            "name": user.name,
-            "role": user.role,
-            "identities": identities,
-            "session_mode": user.session_mode,
-        }
-    )
+def encode_user(user: User) -> str:
+    """A user's record as JSON. A role and a session mode that most people have are left out."""
+    fields: dict[str, Any] = {
+        "id": user.id,
+        "name": user.name,
+        "identities": [[each.channel, each.platform_id] for each in user.identities],
+    }
+    if user.role != "member":
+        fields["role"] = user.role
+    if user.session_mode != "unified":
+        fields["session_mode"] = user.session_mode
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def _decode_user(data: bytes) -> User:
+    """The inverse of `encode_user`. Raises `StoreError`."""
     try:
         raw: dict[str, Any] = json.loads(data)
         identities = tuple(Identity(*pair) for pair in raw.pop("identities"))
