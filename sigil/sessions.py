@@ -87,7 +87,8 @@ class SessionRecord:
     """The running session of one conversation.
 
     `key` names the conversation and stays; `id` changes with /new. `messages` are JSON,
-    oldest first. Token counts are of this session alone.
+    oldest first. Token counts are of this session alone. `version` rises with each write; a
+    commit that was decided by an older one is refused as stale.
     """
 
     key: str
@@ -97,10 +98,11 @@ class SessionRecord:
     input_tokens: int = 0
     output_tokens: int = 0
     messages: tuple[str, ...] = ()
+    version: int = 0
 
 
 class SessionStore(Protocol):
-    """Sessions; written only by a turn's commit (effects), or `append` outside of turns."""
+    """Sessions; written only by commits (`WriteSession`), or by `append` outside of turns."""
 
     async def load(self, session_key: str) -> SessionRecord:
         """The current session with its history; a fresh one if there is none yet."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sigil.errors import EffectRejected, LaneFull, LeaseLost
+from sigil.errors import EffectRejected, LaneFull, LeaseLost, SessionStale
 from sigil.lanes.effects import Effect, Push
 from sigil.lanes.lane import (
     Commit,
@@ -137,6 +137,8 @@ def _raise_unless_applied(lane: str, status: str) -> None:
     if status.startswith("full "):
         _, noticed, full_lane = status.split(" ", 2)
         raise LaneFull(full_lane, noticed=noticed == "1")
+    if status == "stale":
+        raise SessionStale(f"lane {lane}: its session has been written since it was read.")
     if status.startswith("rejected "):
         raise EffectRejected(f"lane {lane}: {status.removeprefix('rejected ')}.")
 
