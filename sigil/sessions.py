@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote
 
@@ -67,7 +67,12 @@ class Route:
 
     def to_json(self) -> str:
         """One JSON object; the inverse of `from_json`."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        fields = {
+            "workspace_id": self.workspace_id,
+            "user_id": self.user_id,
+            "session_key": self.session_key,
+        }
+        return json.dumps(fields, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -94,6 +94,7 @@ def bound_tokens(tokens: int, most: int = MOST_TOKENS) -> int:
 
 
 _ROLES = ("user", "assistant", "tool")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 Size = Callable[[Sequence[Message]], int]
@@ -138,19 +139,28 @@ def _units(messages: Sequence[Message]) -> Iterator[list[Message]]:
         while position < len(messages) and messages[position].role == "tool":
             unit.append(messages[position])
             position += 1
-        asked = sorted(call.id for call in unit[0].tool_calls)
-        answered = sorted(message.tool_call_id or "" for message in unit[1:])
-        if unit[0].role != "tool" and not asked:
+        if unit[0].role == "tool":
+            continue
+        if not unit[0].tool_calls:
             yield unit[:1]
-        elif unit[0].role != "tool" and asked == answered:
+            continue
+        asked = sorted(call.id for call in unit[0].tool_calls)
+        if asked == sorted(message.tool_call_id or "" for message in unit[1:]):
             yield unit
 
 
 def encode_message(message: Message) -> str:
     """One line of JSON for the history; what is empty is left out."""
-    fields = {name: value for name, value in asdict(message).items() if value not in ("", (), None)}
+    fields = {
+        "role": message.role,
+        "content": message.content,
+        "tool_calls": [asdict(call) for call in message.tool_calls],
+        "tool_call_id": message.tool_call_id,
+        "images": [asdict(image) for image in message.images],
+        "native": message.native and asdict(message.native),
+    }
     # ASCII, because a model may write half of a surrogate pair, which UTF-8 cannot hold.
-    return json.dumps(fields, separators=(",", ":"))
+    return _ENCODER.encode({name: value for name, value in fields.items() if value})
 
 
 def decode_message(text: str) -> Message:

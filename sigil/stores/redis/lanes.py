@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,6 +22,7 @@ from sigil.lanes.lane import (
 from sigil.stores.redis.bounds import DAY
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import Encoder
+from sigil.stores.redis.names import make_hash
 from sigil.stores.redis.verify import verify
 
 # A day's ledger is kept for 40 days.
@@ -38,6 +36,7 @@ class RedisLanes:
         self._client = client
         self._encoder = Encoder(client.keys, finished_ttl=retention_days * DAY)
         self._retention_days = retention_days
+        self._hash_parts: Callable[[tuple[str, ...]], str] | None = None
 
     async def key(self, kind: LaneKind, channel: str, *parts: str) -> str:
         return f"{kind.value}:{channel}:{await self._hash(kind.value, channel, *parts)}"
@@ -123,11 +122,9 @@ class RedisLanes:
         return await verify(self._client, self.counts, self._retention_days)
 
     async def _hash(self, *parts: str) -> str:
-        # Each part follows its length, so that no two lists of parts make the same text.
-        text = "".join(f"{len(part)}:{part}" for part in parts)
-        secret = await self._client.read_secret()
-        digest = hmac.digest(secret, text.encode(), hashlib.sha256)
-        return base64.b32encode(digest[:15]).decode().lower()
+        if self._hash_parts is None:
+            self._hash_parts = make_hash(await self._client.read_secret())
+        return self._hash_parts(parts)
 
 
 def _raise_unless_applied(lane: str, status: str) -> None:
