@@ -42,6 +42,7 @@ from sigil.workspace.manager import RouteRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sigil.agent.kept_session import KeptSession
     from sigil.agent.turn import Turn, WaitingMessage
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Directory
@@ -83,11 +84,7 @@ class Agent:
         with structlog.contextvars.bound_contextvars(
             message_id=group[0].item.id, session_id=lane_id(held.lane), turn_id=turn_id
         ):
-            # Two questions to the store in the time of one.
-            kept, refusal = await asyncio.gather(
-                load_session(held, group[0].route.session_key, self._stores.sessions),
-                self._find_refusal(group[-1], directory),
-            )
+            kept, refusal = await self._look_up(held, group, directory)
             turn = make_turn(held, group, turn_id, kept, directory)
             if refusal is not None:
                 await self._finish(held, turn, refuse_stranger(turn, refusal))
@@ -109,6 +106,18 @@ class Agent:
             turn_id = await name_turn(self._stores, item)
             effects.append(await self._replies.push_reply(message, ending.text or "", turn_id))
         return [item], effects
+
+    async def _look_up(
+        self, held: Held, group: Sequence[WaitingMessage], directory: Directory
+    ) -> tuple[KeptSession, NotAMember | None]:
+        """The session, and why the person may not speak in it, if so."""
+        key, sessions = group[0].route.session_key, self._stores.sessions
+        if held.memo is None:  # two questions to the store, in the time of one
+            return await asyncio.gather(
+                load_session(held, key, sessions), self._find_refusal(group[-1], directory)
+            )
+        kept = await load_session(held, key, sessions)
+        return kept, await self._find_refusal(group[-1], directory)
 
     async def _find_refusal(self, last: WaitingMessage, directory: Directory) -> NotAMember | None:
         """Why the person may not speak here any more, if so. Membership was checked at routing; it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from typing import Any, Literal
 
 from sigil.errors import MessageInvalid
@@ -132,21 +133,16 @@ def _newest(units: Sequence[list[Message]], limit: int, size: Size) -> list[list
 def _units(messages: Sequence[Message]) -> Iterator[list[Message]]:
     """What must not be cut apart. Calls without all of their results, and results without
     their call (the history was trimmed there), are dropped: vendors refuse them."""
-    position = 0
-    while position < len(messages):
-        unit = [messages[position]]
-        position += 1
-        while position < len(messages) and messages[position].role == "tool":
-            unit.append(messages[position])
-            position += 1
-        if unit[0].role == "tool":
+    for position, message in enumerate(messages):
+        if message.role == "tool":
             continue
-        if not unit[0].tool_calls:
-            yield unit[:1]
+        if not message.tool_calls:
+            yield [message]
             continue
-        asked = sorted(call.id for call in unit[0].tool_calls)
-        if asked == sorted(message.tool_call_id or "" for message in unit[1:]):
-            yield unit
+        results = list(takewhile(lambda each: each.role == "tool", messages[position + 1 :]))
+        asked = sorted(call.id for call in message.tool_calls)
+        if asked == sorted(result.tool_call_id or "" for result in results):
+            yield [message, *results]
 
 
 def encode_message(message: Message) -> str:
