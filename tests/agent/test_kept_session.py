@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -54,7 +55,7 @@ async def find_key(t: Talk) -> str:
 
 async def write_session(t: Talk, write: WriteSession) -> None:
     """Writes a session from another lane than its own."""
-    lane, item_id = "inbound:memory:elsewhere", f"elsewhere {t.written}"
+    lane, item_id = "inbound:memory:elsewhere", uuid.uuid4().hex
     await t.stores.lanes.push(Push(lane, item_id, {}))
     lease = await t.stores.lanes.take(lane, item_id, ttl=9, limit=1)
     assert isinstance(lease, Lease)
@@ -76,10 +77,17 @@ def busy_talk(**more: Any) -> tuple[Talk, BusyProvider]:
         write = WriteSession(session.key, session.id, session.version, fields=fields)
         await write_session(t, write)
 
-    async def stop() -> None:
+    async def write_stop() -> None:
         await t.write("/stop")
         await t.route_all()
-        await asyncio.Event().wait()
+
+    async def stop() -> None:
+        # In a task of its own: the stop ends this one, and redis-py may swallow a cancellation.
+        writing = asyncio.create_task(write_stop())
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await writing
 
     provider.deeds = {"append": append, "begin": begin, "stop": stop}
     return t, provider
