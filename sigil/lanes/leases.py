@@ -71,6 +71,7 @@ class Held:
         self.journal = lease.journal
         self.directory_version = lease.directory_version
         self.stop = lease.stop
+        self.memo: object | None = None  # what the step keeps for its next turn of this hold
         self.given_back = False
         self._ending = False
         self._lanes = lanes

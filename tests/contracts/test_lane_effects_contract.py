@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from sigil.errors import EffectRejected, LaneFull
+from sigil.errors import EffectRejected, LaneFull, SessionStale
 from sigil.lanes.effects import (
     Accept,
-    AppendHistory,
     Audit,
     CountUsage,
     DeadLetter,
@@ -26,7 +26,7 @@ from sigil.lanes.effects import (
     Show,
     Stage,
     Stop,
-    UpdateSession,
+    WriteSession,
 )
 from sigil.stores import Stores
 from sigil.stores.redis import build_stores
@@ -58,9 +58,9 @@ BROKEN: dict[str, tuple[str, Effect]] = {
     "stop": (f"lane:{TARGET}", Stop(TARGET)),
     "journal": (f"lane:{TARGET}:journal", Journal(TARGET, "{}")),
     "receipt": ("item:9", Receipt("9", 0, "{}")),
-    "history": ("history:s", AppendHistory("s", "s", ["{}"], 10)),
-    "session": ("session:s", UpdateSession("s", {"model": "m"})),
-    "usage": ("usage:user:u:{day}", CountUsage("s", "u", "w", {"turns": 1})),
+    "session": ("session:s", WriteSession("s", "s#0", 0)),
+    "session, its history": ("history:s%230", WriteSession("s", "s#0", 0, ["{}"], 10)),
+    "usage": ("usage:user:u:{day}", CountUsage("u", "w", {"turns": 1})),
     "audit": ("audit", Audit("{}")),
     "show": ("chat:c", Show("c", "e", "{}")),
     "show, the ids seen": ("chat-seen:c", Show("c", "e", "{}")),
@@ -90,14 +90,23 @@ async def test_a_broken_ledger_stops_the_count_before_the_first_write(stores: St
     assert await everything(stores) == before
 
 
+@pytest.mark.parametrize(
+    "effect",
+    [
+        lambda amount: CountUsage("u", "w", {"turns": 1, "input_tokens": amount}),
+        lambda amount: WriteSession("s", "s#0", 0, amounts={"turns": 1, "input_tokens": amount}),
+    ],
+)
 @pytest.mark.parametrize("amount", [1.5, 10**30, "many"])
-async def test_what_cannot_be_added_applies_nothing(stores: Stores, amount: Any) -> None:
+async def test_what_cannot_be_added_applies_nothing(
+    stores: Stores, effect: Callable[[Any], Effect], amount: Any
+) -> None:
     await fill(stores, CHAT, "1")
     lease = await take(stores, CHAT)
     before = await everything(stores)
-    usage = CountUsage("s", "u", "w", {"turns": 1, "input_tokens": amount})
+    unit = [Push(SESSION, "1", {}), effect(amount)]
     with pytest.raises(EffectRejected):
-        await stores.lanes.commit(CHAT, lease.token, 1, ["1"], [Push(SESSION, "1", {}), usage])
+        await stores.lanes.commit(CHAT, lease.token, 1, ["1"], unit)
     assert await everything(stores) == before
 
 
@@ -138,9 +147,16 @@ async def test_every_effect_of_a_commit_is_applied(stores: Stores) -> None:
         1,
         ["1"],
         [
-            AppendHistory("s", session.id, ["a", "b", "c"], 2),
-            UpdateSession("s", {"model": "p/m"}),
-            CountUsage("s", "u", "w", {"input_tokens": 2, "output_tokens": 3}),
+            WriteSession(
+                "s",
+                session.id,
+                session.version,
+                messages=["a", "b", "c"],
+                keep=2,
+                fields={"model": "p/m"},
+                amounts={"input_tokens": 2, "output_tokens": 3},
+            ),
+            CountUsage("u", "w", {"input_tokens": 2, "output_tokens": 3}),
             Audit('{"what": "turn"}'),
             Show("web:c", "e", '{"type": "user"}'),
             Show("web:c", "e", '{"type": "user"}'),
@@ -165,6 +181,40 @@ async def test_every_effect_of_a_commit_is_applied(stores: Stores) -> None:
         "chunk:0": "{}",
     }
     assert await today(stores) == {"accepted": 1, "answered": 1, "replies": 1}
+
+
+async def test_a_session_that_was_written_since_it_was_read_applies_nothing(
+    stores: Stores,
+) -> None:
+    await fill(stores, SESSION, "1", "2")
+    lease = await take(stores, SESSION)
+    session = await stores.sessions.load("s")
+    await stores.sessions.append("s", ['"elsewhere"'], keep=10)
+    before = await everything(stores)
+    unit = [Push(TARGET, "out", {}), WriteSession("s", session.id, session.version, ['"a"'], 10)]
+    with pytest.raises(SessionStale):
+        await stores.lanes.commit(SESSION, lease.token, 1, ["1"], unit)
+    assert await everything(stores) == before
+    for n, done in ((2, "1"), (3, "2")):
+        session = await stores.sessions.load("s")
+        write = WriteSession("s", session.id, session.version, [f'"{done}"'], 10)
+        await stores.lanes.commit(SESSION, lease.token, n, [done], [write], keep=True)
+    assert (await stores.sessions.load("s")).messages == ('"elsewhere"', '"1"', '"2"')
+
+
+async def test_one_commit_may_write_a_session_and_count_a_day_twice(stores: Stores) -> None:
+    await fill(stores, SESSION, "1")
+    lease = await take(stores, SESSION)
+    effects: list[Effect] = []
+    for amount in (5, 7):
+        effects.append(WriteSession("s", "s#0", 0, [f"{amount}"], 9, amounts={"turns": amount}))
+        effects.append(CountUsage("u", "w", {"turns": amount}))
+    await stores.lanes.commit(SESSION, lease.token, 1, ["1"], effects)
+    session = await stores.sessions.load("s")
+    assert (session.messages, session.version) == (("5", "7"), 2)
+    assert await redis(stores).hget(f"{prefix(stores)}session:s", "turns") == b"12"
+    day = datetime.now(UTC).strftime("%Y-%m-%d")
+    assert await stores.budgets.read_usage("user", "u", day) == {"turns": 12}
 
 
 async def test_an_outcome_is_counted_once_and_the_first_one_stays(stores: Stores) -> None:

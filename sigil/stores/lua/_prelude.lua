@@ -45,6 +45,14 @@ local function read_number(key, field)
   return tonumber(redis.call('HGET', key, field) or '0') or 0
 end
 
+-- Lets a key that lives on with each use live for at least `ttl` s from now. It gets 2 % more, so
+-- that the next uses need not write its end again. Asking for it is a read, which costs the log of
+-- writes (AOF) nothing.
+local function extend_ttl(key, ttl)
+  local left, longest = redis.call('TTL', key), math.floor(1.02 * ttl)
+  if left < tonumber(ttl) or left > longest then redis.call('EXPIRE', key, longest) end
+end
+
 -- Today's date in UTC, as YYYY-MM-DD. Lua in Redis has no os.date, so the date is computed from the
 -- number of days since 1970. This is Howard Hinnant's `civil_from_days`
 -- (https://howardhinnant.github.io/date_algorithms.html): years begin in March, so that the leap
@@ -92,6 +100,16 @@ local function schedule(lane)
   redis.call('HDEL', key, 'put_off')
   redis.call('ZADD', DUE, format_int(NOW + FIRST_PUT_OFF), lane)
   return true
+end
+
+-- Appends the texts from position `first` on to a list that keeps its last `most`.
+local function append_capped(key, texts, first, most, ttl)
+  local length = 0
+  for i = first, #texts, 1000 do -- `unpack` cannot take them all at once
+    length = redis.call('RPUSH', key, unpack(texts, i, math.min(i + 999, #texts)))
+  end
+  if length > most then redis.call('LTRIM', key, -most, -1) end
+  extend_ttl(key, ttl)
 end
 
 -- Adds a lane to the lanes to wake, once.

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sigil.errors import EffectRejected, LaneFull, LeaseLost
+from sigil.errors import EffectRejected, LaneFull, LeaseLost, SessionStale
 from sigil.lanes.effects import Effect, Push
 from sigil.lanes.lane import (
     Commit,
@@ -24,6 +21,7 @@ from sigil.lanes.lane import (
 from sigil.stores.redis.bounds import DAY, LEAST_PROOF_TTL
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import Encoder
+from sigil.stores.redis.names import make_hash
 from sigil.stores.redis.snapshot import read_ledgers
 from sigil.stores.redis.verify import verify
 
@@ -35,6 +33,7 @@ class RedisLanes:
         self._client = client
         self._encoder = Encoder(client.keys, proof_ttl=max(LEAST_PROOF_TTL, retention_days * DAY))
         self._retention_days = retention_days
+        self._hash_parts: Callable[[tuple[str, ...]], str] | None = None
 
     async def key(self, kind: LaneKind, channel: str, *parts: str) -> str:
         return f"{kind.value}:{channel}:{await self._hash(kind.value, channel, *parts)}"
@@ -110,11 +109,9 @@ class RedisLanes:
         return await verify(self._client, self._retention_days, deep=deep)
 
     async def _hash(self, *parts: str) -> str:
-        # Each part follows its length, so that no two lists of parts make the same text.
-        text = "".join(f"{len(part)}:{part}" for part in parts)
-        secret = await self._client.read_secret()
-        digest = hmac.digest(secret, text.encode(), hashlib.sha256)
-        return base64.b32encode(digest[:15]).decode().lower()
+        if self._hash_parts is None:
+            self._hash_parts = make_hash(await self._client.read_secret())
+        return self._hash_parts(parts)
 
 
 def _raise_unless_applied(lane: str, status: str) -> None:
@@ -124,6 +121,8 @@ def _raise_unless_applied(lane: str, status: str) -> None:
     if status.startswith("full "):
         _, noticed, full_lane = status.split(" ", 2)
         raise LaneFull(full_lane, noticed=noticed == "1")
+    if status == "stale":
+        raise SessionStale(f"lane {lane}: its session has been written since it was read.")
     if status.startswith("rejected "):
         raise EffectRejected(f"lane {lane}: {status.removeprefix('rejected ')}.")
 
