@@ -103,13 +103,8 @@ def _configure_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
     if role is not None:
         conf.worker_concurrency = getattr(settings.workers, role).concurrency
     _set_up_logs(settings, role)
-    slots = options.get("concurrency") or conf.worker_concurrency
-    record = RecordKeeper(
-        settings,
-        list_roles(options.get("queues")),
-        wakeup_lanes=MOST_TOGETHER,
-        count_slots=lambda: (slots, runtime.current.count_running() if runtime.current else 0),
-    )
+    roles = list_roles(options.get("queues"))
+    record = RecordKeeper(settings, roles, wakeup_lanes=MOST_TOGETHER)
     runtime.current = _create_runtime(settings, role, record)
 
 
@@ -155,7 +150,7 @@ def _start_runtime(sender: Any, **_: Any) -> None:
 
 
 @signals.worker_ready.connect
-def _take_over_signals(**_: Any) -> None:
+def _take_over_signals(sender: Any, **_: Any) -> None:
     """Ctrl-C stops the worker as SIGTERM does. A second one of either, or SIGQUIT, does not wait
     for running steps.
 
@@ -163,7 +158,8 @@ def _take_over_signals(**_: Any) -> None:
     from there nobody can hand back what the pool is waiting for.
     """
     if runtime.current is not None:
-        runtime.current.mark_ready()
+        pool = sender.pool
+        runtime.current.mark_ready(lambda: (pool.limit, pool.in_hand))
     stop = signal.getsignal(signal.SIGTERM)
     assert callable(stop)
 

@@ -27,7 +27,7 @@ import uvloop
 
 from sigil.host.heartbeat import EVERY_S, Heartbeat
 from sigil.host.process import Process
-from sigil.host.record import RecordKeeper
+from sigil.host.record import CountSlots, RecordKeeper
 from workers.steps import LaneWork, StepEnd, Steps
 
 log = structlog.get_logger(__name__)
@@ -92,12 +92,9 @@ class Runtime:
         """Has some worker look at the lane soon."""
         self._steps.wake(lane)
 
-    def count_running(self) -> int:
-        """How many steps run."""
-        return self._steps.count_running()
-
-    def mark_ready(self) -> None:
+    def mark_ready(self, count_slots: CountSlots) -> None:
         """Says that tasks are being taken: from now on the process counts as alive."""
+        self._count_slots = count_slots
         self._loop.call_soon_threadsafe(self._consuming.set)
 
     def stop_soon(self, *, hurry: bool = False) -> None:
@@ -150,7 +147,8 @@ class Runtime:
         async def keep_record() -> None:
             if self._record is not None:
                 await self._consuming.wait()
-                await self._record.keep(process.gateway.stores.fleet, process.gateway.wakeups)
+                stores, wakeups = process.gateway.stores, process.gateway.wakeups
+                await self._record.keep(stores.fleet, wakeups, self._count_slots)
 
         chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat)
         async with process.run(*chores, prepare, keep_record, store_within=STORE_WITHIN_S):

@@ -69,10 +69,6 @@ class Steps:
         self._handing_back.add(handing_back)
         handing_back.add_done_callback(self._handing_back.discard)
 
-    def count_running(self) -> int:
-        """How many steps run."""
-        return len(self._running)
-
     def start_drain(self, *, hurry: bool) -> None:
         """Stops taking lanes. With `hurry`, running steps get no grace, or no more of it."""
         if hurry:

@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 REMOVE_WITHIN_S = 1.0
 
+CountSlots = Callable[[], tuple[int, int]]
+"""How many slots a worker has, and how many of them are in use."""
+
 
 class RecordKeeper:
     """Writes the record every `REPORT_EVERY_S`, and removes it when the process ends.
 
-    `count_slots` says how many slots there are and how many are in use. The answer to each
-    report also says what the other processes understand, and wake-ups follow that.
+    The answer to each report also says what the other processes understand, and wake-ups follow
+    that.
     """
 
     def __init__(
@@ -36,22 +39,22 @@ class RecordKeeper:
         roles: Sequence[str],
         *,
         wakeup_lanes: int = 1,
-        count_slots: Callable[[], tuple[int, int]] = lambda: (0, 0),
     ) -> None:
         self._id = secrets.token_hex(8)
         self._roles = tuple(roles)
         self._configuration = digest_settings(settings)
         self._wakeup_lanes = wakeup_lanes
-        self._count_slots = count_slots
         self._began = time.monotonic()
 
-    async def keep(self, fleet: FleetStore, wakeups: Wakeups) -> None:
+    async def keep(
+        self, fleet: FleetStore, wakeups: Wakeups, count_slots: CountSlots = lambda: (0, 0)
+    ) -> None:
         """A chore of the process."""
         try:
             while True:
                 # If the store is away, so is everything that reads the record.
                 with contextlib.suppress(StoreError):
-                    known = await fleet.report(self._describe_process())
+                    known = await fleet.report(self._describe_process(*count_slots()))
                     wakeups.lanes_per_wakeup = choose_lanes_per_wakeup(known)
                 await asyncio.sleep(REPORT_EVERY_S)
         finally:
@@ -59,8 +62,7 @@ class RecordKeeper:
                 async with asyncio.timeout(REMOVE_WITHIN_S):
                     await fleet.remove(self._id)
 
-    def _describe_process(self) -> ProcessRecord:
-        slots, in_use = self._count_slots()
+    def _describe_process(self, slots: int, in_use: int) -> ProcessRecord:
         return ProcessRecord(
             self._id,
             self._roles,

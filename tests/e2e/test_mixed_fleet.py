@@ -33,7 +33,9 @@ from workers.publisher import wakeups
 OLD = "a0798e4"
 ROLES = ("routing", "agent", "outbound")
 LANES = {"lease": 4, "renew": 1, "cap": 100_000}
-SECONDS, DRAIN_S = 15.0, 40.0
+# Faster than the crew works it off for a while, so that lanes wait and wake-ups name many.
+MESSAGES, SESSIONS, WRITE_S = 900, 90, 6.0
+KILL_S, DRAIN_S = 12.0, 40.0
 
 
 @pytest.fixture
@@ -119,7 +121,7 @@ class Crew:
 
     async def kill_each(self) -> None:
         for worker in self.workers:
-            await asyncio.sleep(SECONDS / (len(self.workers) + 1))
+            await asyncio.sleep(KILL_S / (len(self.workers) + 1))
             worker.kill()
             self.start(worker)
 
@@ -155,7 +157,7 @@ async def test_old_and_new_workers_side_by_side_lose_nothing(folder: Path, old_t
             await until(f"{worker.name} is ready", worker.ready, START_S)
         async with run_old_gateway(old_tree, config) as old_gateway:
             both = BothGateways(old_gateway, gateway)
-            traffic = Traffic(both, seed=1, messages=600, sessions=60, seconds=SECONDS)
+            traffic = Traffic(both, seed=1, messages=MESSAGES, sessions=SESSIONS, seconds=WRITE_S)
             await asyncio.gather(traffic.run(), crew.kill_each())
         await until("drained", is_drained, DRAIN_S)
         writers = [process.roles[0] for process in await stores.fleet.list() if process.is_live]

@@ -34,8 +34,8 @@ async def wait_for(condition) -> None:
 
 
 async def test_the_record_is_there_while_the_process_runs(stores):
-    keeper = RecordKeeper(Settings(), ["agent"], wakeup_lanes=32, count_slots=lambda: (200, 7))
-    chore = asyncio.create_task(keeper.keep(stores.fleet, Wakeups()))
+    keeper = RecordKeeper(Settings(), ["agent"], wakeup_lanes=32)
+    chore = asyncio.create_task(keeper.keep(stores.fleet, Wakeups(), lambda: (200, 7)))
     await wait_for(stores.fleet.list)
     [known] = await stores.fleet.list()
     assert (known.roles, known.pid, known.slots, known.slots_in_use) == (
