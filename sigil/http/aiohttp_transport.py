@@ -78,7 +78,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         """Returns as soon as the response's head has come. Raises `httpx2.TransportError`."""
         if self._session is None:
             self._session = self._open_session()
-        body = await request.aread()
+        content = await request.aread()
         headers = request.headers.multi_items()
         url = request.url
         with _translate_errors():
@@ -91,7 +91,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 # The whole body is here, and aiohttp knows its length.
                 headers=[pair for pair in headers if pair[0].lower() != "transfer-encoding"],
                 # aiohttp warns of large bodies unless they are files, which it sends in pieces.
-                data=io.BytesIO(body) if body else None,
+                data=io.BytesIO(content) if content else None,
                 allow_redirects=False,
             )
         self._responses.add(response)
