@@ -18,12 +18,11 @@ from benchmarks.fleet import peak_mib, processes, rss_mib, wait_for
 from benchmarks.stream_costs import POLL_S, Sample, cpu_of, watch
 from benchmarks.vendor import WARM_UP
 from benchmarks.wires import WIRES
-from sigil import logs
 from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
 from sigil.gateway import Gateway
-from sigil.host import embedded
-from sigil.messages import InboundMessage
+from sigil.host import embedded, logs
+from sigil.messages.exchange import InboundMessage
 from workers.publisher import wakeups
 
 AGENTS = 2

@@ -44,7 +44,6 @@ def read_chat(base_url: str) -> Read:
     client = AsyncOpenAI(api_key=_KEY, base_url=base_url)
 
     async def read(question: str) -> str:
-        texts = []
         stream = await client.chat.completions.create(
             model="bench",
             messages=[
@@ -55,10 +54,8 @@ def read_chat(base_url: str) -> Read:
             stream=True,
             stream_options={"include_usage": True},
         )
-        async for chunk in stream:
-            if chunk.choices and chunk.choices[0].delta.content:
-                texts.append(chunk.choices[0].delta.content)
-        return "".join(texts)
+        deltas = [chunk.choices[0].delta.content async for chunk in stream if chunk.choices]
+        return "".join(filter(None, deltas))
 
     return read
 
@@ -70,14 +67,10 @@ def read_responses(base_url: str) -> Read:
     client = AsyncOpenAI(api_key=_KEY, base_url=base_url)
 
     async def read(question: str) -> str:
-        texts = []
         stream = await client.responses.create(
             model="bench", instructions=_SYSTEM, input=question, stream=True
         )
-        async for event in stream:
-            if event.type == "response.output_text.delta":
-                texts.append(event.delta)
-        return "".join(texts)
+        return "".join([e.delta async for e in stream if e.type == "response.output_text.delta"])
 
     return read
 
@@ -113,39 +106,39 @@ def run_sdks(
 ) -> list[Sample]:
     """Reads so many streams in so many processes and returns what it cost. Raises
     `RuntimeError` if an answer did not come out whole."""
-    return asyncio.run(_run_sdks(wire, port, streams, ramp, processes, tokens))
-
-
-async def _run_sdks(
-    wire: str, port: int, streams: int, ramp: float, processes: int, tokens: int
-) -> list[Sample]:
     program = [sys.executable, "-m", "benchmarks.stream_sdks", wire, str(port)]
-    readers = []
+    readers = [
+        subprocess.Popen(
+            [*program, str(len(range(number, streams, processes))), str(ramp)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for number in range(processes)
+    ]
     try:
-        for number in range(processes):
-            share = len(range(number, streams, processes))
-            readers.append(
-                subprocess.Popen(
-                    [*program, str(share), str(ramp)],
-                    cwd=ROOT,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                )
-            )
-        await asyncio.gather(*(asyncio.to_thread(_read_line, reader) for reader in readers))
-        async with watch(port, readers) as samples:
-            for reader in readers:
-                _write_line(reader)
-            lines = [asyncio.to_thread(_read_line, reader) for reader in readers]
-            words = [json.loads(line) for line in await asyncio.gather(*lines)]
-        wrong = [each for answers in words for each in answers if each != tokens]
-        if wrong:
-            raise RuntimeError(f"{len(wrong)} answers of the SDK are not whole, such as {wrong[0]}")
-        return samples
+        samples, words = asyncio.run(_watch(readers, port))
     finally:
         for reader in readers:
             reader.terminate()
             reader.wait(20)
+    wrong = [each for each in words if each != tokens]
+    if wrong:
+        raise RuntimeError(f"{len(wrong)} answers of the SDK are not whole, such as {wrong[0]}")
+    return samples
+
+
+async def _watch(
+    readers: list[subprocess.Popen[bytes]], port: int
+) -> tuple[list[Sample], list[object]]:
+    """Starts them once all are ready; the number of words of each answer, or its error."""
+    await asyncio.gather(*(asyncio.to_thread(_read_line, reader) for reader in readers))
+    async with watch(port, readers) as samples:
+        for reader in readers:
+            _write_line(reader)
+        lines = [asyncio.to_thread(_read_line, reader) for reader in readers]
+        words = [word for line in await asyncio.gather(*lines) for word in json.loads(line)]
+    return samples, words
 
 
 def _read_line(reader: subprocess.Popen[bytes]) -> bytes:

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 OFFICIAL_HOST = "api.anthropic.com"
 
 
-def build_client(endpoint: Endpoint, options: AnthropicOptions) -> tuple[AsyncAnthropic, httpx2.AsyncClient]:
-    """Makes the SDK's client, and the HTTP client under it. The imports take a while: call this in a thread."""
+def build_client(
+    endpoint: Endpoint, options: AnthropicOptions
+) -> tuple[AsyncAnthropic, httpx2.AsyncClient]:
+    """Makes the SDK's client, and the HTTP client under it.
+
+    The imports take a while: call this in a thread.
+    """
     from anthropic import AsyncAnthropic
 
     key = endpoint.key.get_secret_value()

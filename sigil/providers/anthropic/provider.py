@@ -68,7 +68,9 @@ class AnthropicProvider(SseProvider["AsyncAnthropic", AnthropicAnswer]):
     def _build_client(self) -> tuple[AsyncAnthropic, httpx2.AsyncClient]:
         return build_client(self._endpoint, self._options)
 
-    async def _fetch_models(self, client: tuple[AsyncAnthropic, httpx2.AsyncClient]) -> list[ModelInfo]:
+    async def _fetch_models(
+        self, client: tuple[AsyncAnthropic, httpx2.AsyncClient]
+    ) -> list[ModelInfo]:
         models = await list_models(client[0], self._catalogue.find)
         if not models:
             raise make_error(self._endpoint, "the vendor listed no models")

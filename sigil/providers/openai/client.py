@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 
-def build_client(endpoint: Endpoint, options: OpenAIOptions) -> tuple[AsyncOpenAI, httpx2.AsyncClient]:
-    """Makes the SDK's client, and the HTTP client under it. The imports take a while: call this in a thread."""
+def build_client(
+    endpoint: Endpoint, options: OpenAIOptions
+) -> tuple[AsyncOpenAI, httpx2.AsyncClient]:
+    """Makes the SDK's client, and the HTTP client under it.
+
+    The imports take a while: call this in a thread.
+    """
     from openai import AsyncOpenAI
 
     http = make_vendor_client(options.read_timeout)

@@ -82,7 +82,9 @@ class OpenAIProvider(SseProvider["AsyncOpenAI", OpenAIAnswer]):
     def _build_client(self) -> tuple[AsyncOpenAI, httpx2.AsyncClient]:
         return build_client(self._endpoint, self._options)
 
-    async def _fetch_models(self, client: tuple[AsyncOpenAI, httpx2.AsyncClient]) -> list[ModelInfo]:
+    async def _fetch_models(
+        self, client: tuple[AsyncOpenAI, httpx2.AsyncClient]
+    ) -> list[ModelInfo]:
         return await list_models(client[0], self._catalogue.find, is_openai=self._is_openai)
 
     def _start_answer(self, request: ChatRequest) -> OpenAIAnswer:

@@ -32,9 +32,7 @@ class Post:
         self._extensions = dict(model.extensions)
 
     @classmethod
-    async def learn(
-        cls, http: httpx2.AsyncClient, ask: Callable[[], Awaitable[object]]
-    ) -> Post:
+    async def learn(cls, http: httpx2.AsyncClient, ask: Callable[[], Awaitable[object]]) -> Post:
         """Learns from the request that the SDK makes in `ask`, where it must use `http` and post
         some JSON. That request is not sent. Nobody else may use `http` meanwhile."""
         import httpx2
