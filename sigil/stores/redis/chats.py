@@ -6,10 +6,10 @@ import asyncio
 import builtins
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sigil.channels.live import ChatEventRecord, LiveEvent, draft_event
+from sigil.channels.live import ChatEventRecord, DraftUpdate, LiveEvent, draft_event
 from sigil.stores.redis.bounds import CHAT_TTL, MOST_CHAT_EVENTS, MOST_CHATS
 from sigil.stores.redis.client import Client
 
@@ -35,11 +35,12 @@ class RedisChats:
         args = (stream, shown, event_id, entry, MOST_CHAT_EVENTS, CHAT_TTL, draft)
         await self._client.run_script("show", args=args)
 
-    async def draft(self, chat: str, turn: str, token: int, revision: int, text: str) -> bool:
-        entry = json.dumps(draft_event(turn, token, revision, text), ensure_ascii=False)
-        key = self._keys.draft(chat, turn)
-        args = (self._keys.chat(chat), key, token, revision, entry, CHAT_TTL)
-        return bool(await self._client.run_script("draft", args=args))
+    async def draft(self, drafts: Sequence[DraftUpdate]) -> builtins.list[bool]:
+        args: builtins.list[Any] = [CHAT_TTL]
+        for chat, turn, token, revision, text in drafts:
+            entry = json.dumps(draft_event(turn, token, revision, text), ensure_ascii=False)
+            args += (self._keys.chat(chat), self._keys.draft(chat, turn), token, revision, entry)
+        return [bool(answer) for answer in await self._client.run_script("draft", args=args)]
 
     async def read(
         self, chat: str, after: str = "0-0", *, block: float = 0.0

@@ -65,7 +65,8 @@ async def test_a_header_of_one_request_replaces_the_usual_one() -> None:
     await post.send(BODY, stream=False)
     first, second = (r.headers.get_list("anthropic-version") for r in vendor.requests)
     assert first == ["2"]
-    assert len(second) == 1 and second != first
+    assert len(second) == 1
+    assert second != first
 
 
 async def test_what_is_no_success_is_raised_with_its_body() -> None:
