@@ -46,7 +46,7 @@ async def watch(
 
     async def sample() -> None:
         while True:
-            stats = await asyncio.to_thread(_read_stats, port)
+            stats = await asyncio.to_thread(read_stats, port)
             samples.append(Sample(stats, cpu_of(readers)))
             await asyncio.sleep(POLL_S)
 
@@ -76,6 +76,7 @@ def find_middle(samples: Sequence[Sample], streams: int) -> Sequence[Sample]:
     return middle if len(middle) > 1 else samples
 
 
-def _read_stats(port: int) -> Stats:
+def read_stats(port: int) -> Stats:
+    """What the vendor has counted so far."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/stats", timeout=30) as answer:
         return Stats(**json.load(answer))
