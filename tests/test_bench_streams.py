@@ -22,3 +22,7 @@ def test_all_streams_are_read_to_their_ends():
     figures = json.loads(ran.stdout.splitlines()[-1])
     assert figures["streams"] == figures["completed"] == figures["open_at_once"] == 20
     assert all(figures[name] > 0 for name in ("us_per_token", "kb_per_stream", "ttft_added_p95_ms"))
+    for ratio in ("sdk_ratio", "sdk_ratio_whole_run"):
+        each = [wire[ratio] for wire in figures["wires"].values()]
+        assert len(each) == 2
+        assert figures[ratio] == max(each) > 0

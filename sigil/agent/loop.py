@@ -35,7 +35,7 @@ from sigil.lanes.lane import lane_id
 from sigil.lanes.leases import Held, Stopped
 from sigil.lanes.replies import Replies
 from sigil.messages.exchange import InboundMessage, fit_reply
-from sigil.outbound.presence import Draft
+from sigil.outbound.presence import Draft, DraftWriter
 from sigil.providers.model_request import ModelRequest
 from sigil.workspace.manager import RouteRequest
 
@@ -72,6 +72,7 @@ class Agent:
         self._channels = channels
         self._registry = registry
         self._replies = Replies(stores.lanes)
+        self._drafts = DraftWriter(stores.chats)
 
     async def prepare(self) -> None:
         """Loads what the first turn would wait for."""
@@ -200,7 +201,7 @@ class Agent:
         except TimeoutError:
             reply.is_late = True
         finally:
-            await draft.close()
+            draft.close()
         reply.attempts = list(chain.attempts)
         if request is not None:
             add_estimates(reply, request)
@@ -226,4 +227,4 @@ class Agent:
         message = turn.last
         live = self._channels.get(message.channel_type).capabilities.live
         chat = live_chat_key(message.channel_type, message.account, message.channel_id)
-        return Draft(self._stores.chats if live else None, chat, turn.id, held.token)
+        return Draft(self._drafts if live else None, chat, turn.id, held.token)

@@ -10,9 +10,10 @@ its events are defined here and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import builtins
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict
 
 from sigil.channels.base import Acceptance, Capabilities, Chunk, Receive
 from sigil.errors import SendFailed, StoreError
@@ -104,6 +105,16 @@ class ChatEventRecord:
 # ---------------------------------------------------------------- the store
 
 
+class DraftUpdate(NamedTuple):
+    """The draft of a turn as it is to be from now on; see `DraftEvent`."""
+
+    chat: str
+    turn: str
+    token: int
+    revision: int
+    text: str
+
+
 class ChatStore(Protocol):
     """The event logs of live chats, and the list of each user's chats.
 
@@ -114,9 +125,9 @@ class ChatStore(Protocol):
         """Appends an event once per `event_id`. A `reply` removes its turn's draft."""
         ...
 
-    async def draft(self, chat: str, turn: str, token: int, revision: int, text: str) -> bool:
-        """Replaces the turn's draft. Returns False if the log already has the turn's reply, or a
-        draft with a higher token or revision."""
+    async def draft(self, drafts: Sequence[DraftUpdate]) -> builtins.list[bool]:
+        """Replaces the draft of each turn. False for one whose log already has the turn's reply,
+        this revision, or a draft with a higher token or revision."""
         ...
 
     async def read(

@@ -24,6 +24,8 @@ import httpx2
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
+from sigil.http.sse import READ_PIECE
+
 # The first match counts. `ConnectError` and `ConnectTimeout` mean that no connection was made, so
 # that the server cannot have seen the request: what a failed call may cost depends on it.
 _ERRORS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
@@ -38,6 +40,7 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
     (aiohttp.ClientError, httpx2.TransportError),
     (HttpProcessingError, httpx2.RemoteProtocolError),
 )
+_FOREIGN = (aiohttp.ClientError, HttpProcessingError)
 # aiohttp would add these by itself. httpx2 has set them, or left them out on purpose.
 _OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 _MAX_HEADER = 64 * 1024
@@ -75,7 +78,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
         """Returns as soon as the response's head has come. Raises `httpx2.TransportError`."""
         if self._session is None:
             self._session = self._open_session()
-        body = await request.aread()
+        content = await request.aread()
         headers = request.headers.multi_items()
         url = request.url
         with _translate_errors():
@@ -88,17 +91,19 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
                 # The whole body is here, and aiohttp knows its length.
                 headers=[pair for pair in headers if pair[0].lower() != "transfer-encoding"],
                 # aiohttp warns of large bodies unless they are files, which it sends in pieces.
-                data=io.BytesIO(body) if body else None,
+                data=io.BytesIO(content) if content else None,
                 allow_redirects=False,
             )
         self._responses.add(response)
+        body = _Body(response)
         return httpx2.Response(
             response.status,
             headers=list(response.raw_headers),
-            stream=_Body(response),
+            stream=body,
             extensions={
                 "http_version": b"HTTP/1.1",
                 "reason_phrase": (response.reason or "").encode("ascii", "ignore"),
+                READ_PIECE: body.read,
             },
         )
 
@@ -140,8 +145,31 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Connection(ResponseHandler):
-    """Passes an error of the parser on to the reader of the body. aiohttp 3.14 leaves the reader
-    waiting."""
+    """aiohttp's, but for two things.
+
+    It passes an error of the parser on to the reader of the body; aiohttp 3.14 leaves the reader
+    waiting. And it moves the deadline for silence without setting a timer anew for each piece,
+    which would cost as much as parsing the piece.
+    """
+
+    _silent_until = 0.0
+
+    def _reschedule_timeout(self) -> None:
+        timeout, timer = self._read_timeout, self._read_timeout_handle
+        if not timeout:
+            self._drop_timeout()
+            return
+        self._silent_until = self._loop.time() + timeout
+        if timer is None or timer.when() > self._silent_until:
+            self._drop_timeout()
+            self._read_timeout_handle = self._loop.call_later(timeout, self._on_read_timeout)
+
+    def _on_read_timeout(self) -> None:
+        left = self._silent_until - self._loop.time()
+        if left > 0:
+            self._read_timeout_handle = self._loop.call_later(left, self._on_read_timeout)
+        else:
+            super()._on_read_timeout()
 
     def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
         """Passes the error on."""
@@ -156,22 +184,31 @@ class _Body(httpx2.AsyncByteStream):
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._content = response.content
+        self._size = 0
+        self._break: httpx2.TransportError | None = None
+
+    async def read(self) -> bytes:
+        """Reads the next piece; empty at the end."""
+        if self._break is not None:
+            raise self._break
+        try:
+            piece = await self._content.readany()
+        except _FOREIGN as error:
+            self._break = _translate_error(error)
+            # aiohttp would drop what came between the last piece and the break.
+            if rest := self._content._read_nowait(-1):
+                return rest
+            raise self._break from error
+        self._size += len(piece)
+        if self._size > MAX_BODY:
+            raise httpx2.DecodingError("the answer is too long")
+        return piece
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        content = self._response.content
-        size = 0
         try:
-            with _translate_errors():
-                while piece := await content.readany():
-                    size += len(piece)
-                    if size > MAX_BODY:
-                        raise httpx2.DecodingError("the answer is too long")
-                    yield piece
-        except httpx2.TransportError:
-            # aiohttp would drop what came between the last piece and the break.
-            if rest := content._read_nowait(-1):
-                yield rest
-            raise
+            while piece := await self.read():
+                yield piece
         finally:
             await self.aclose()
 
@@ -207,6 +244,10 @@ def _add_deadlines(*seconds: float | None) -> float | None:
 def _translate_errors() -> Iterator[None]:
     try:
         yield
-    except (aiohttp.ClientError, HttpProcessingError) as error:
-        kind = next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))
-        raise kind(str(error)) from error
+    except _FOREIGN as error:
+        raise _translate_error(error) from error
+
+
+def _translate_error(error: Exception) -> httpx2.TransportError:
+    kind = next(ours for theirs, ours in _ERRORS if isinstance(error, theirs))
+    return kind(str(error))

@@ -16,12 +16,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import httpx2
+
+ReadPiece = Callable[[], Awaitable[bytes]]
+
+READ_PIECE = "sigil.read_piece"
+"""The name of a response's extension: a `ReadPiece` by which its transport hands out the body.
+Without it every piece passes three generators of httpx2."""
 
 _MAX_ERROR_BODY = 64 * 1024
 _MAX_EVENT = 16 * 1024 * 1024
@@ -89,10 +95,9 @@ async def read_texts(
     `take` raises is passed on after the text before it. So is `httpx2.TransportError` if the
     connection breaks.
     """
-    encoded = response.headers.get("content-encoding", "identity") != "identity"
     reader = EventReader()
-    async with aclosing(response.aiter_bytes() if encoded else response.aiter_raw()) as pieces:
-        async for piece in pieces:
+    async with _open_body(response) as read:
+        while piece := await read():
             text: str | None = None
             try:
                 for data in reader.feed(piece):
@@ -106,7 +111,7 @@ async def read_texts(
             if text is not None:
                 yield text
             if is_over():
-                await _drain(pieces)
+                await _drain(read)
                 return
 
 
@@ -121,12 +126,23 @@ async def read_json_body(response: httpx2.Response) -> object:
     return json.loads(body)
 
 
-async def _drain(pieces: AsyncGenerator[bytes, None]) -> None:
+@asynccontextmanager
+async def _open_body(response: httpx2.Response) -> AsyncIterator[ReadPiece]:
+    """The function that reads the next piece of the body: bytes, or nothing at its end."""
+    read: ReadPiece | None = response.extensions.get(READ_PIECE)
+    if read is not None and response.headers.get("content-encoding", "identity") == "identity":
+        yield read
+        return
+    async with aclosing(response.aiter_bytes()) as pieces:
+        yield lambda: anext(pieces, b"")
+
+
+async def _drain(read: ReadPiece) -> None:
     """Reads the rest of the body, so that the connection goes back to the pool. Whatever goes
     wrong with it takes nothing from the answer, which is complete."""
     with suppress(Exception):
         async with asyncio.timeout(_LINGER_S):
-            async for _ in pieces:
+            while await read():
                 pass
 
 

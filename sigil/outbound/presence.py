@@ -1,74 +1,117 @@
 """What a running turn shows before its reply. Drafts are best effort; only the reply counts.
 
-    model stream ── add ──▶ text ── a writer task, at its own pace ──▶ ChatStore.draft
+    model stream ── add ──▶ text ──┐
+    model stream ── add ──▶ text ──┼── one writer for all turns, at its own pace ──▶ ChatStore.draft
+    model stream ── add ──▶ text ──┘
 
-The stream never waits for the store. The writer always writes the whole text so far, under the
-lease's fencing token and a rising revision, so that the store can drop a draft that comes late or
-from a worker that lost its lease.
+No stream waits for the store. A draft is always the whole text so far, under the lease's fencing
+token and a rising revision, so that the store can drop one that comes late or from a worker that
+lost its lease. What grows while the writer is busy or rests is shown with the next draft, so a
+process that has many turns shows each of them less often.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
+from contextvars import Context
 
 import structlog
 
-from sigil.channels.live import ChatStore
+from sigil.channels.live import ChatStore, DraftUpdate
 from sigil.errors import StoreError
 from sigil.messages.exchange import clean
-from sigil.waiting import end
 
 log = structlog.get_logger(__name__)
 
 SHORTEST_PAUSE_S = 0.1
-# Each draft is written whole, so long ones are written less often: a turn costs the store about
-# this many bytes a second at most.
-BYTES_PER_SECOND = 100_000
+# A draft is written whole, so a long one is written less often: a turn costs the store about this
+# many bytes a second at most.
+BYTES_PER_SECOND = 50_000
+# The drafts of all turns of this process. A draft costs about as much as reading a token.
+DRAFTS_PER_SECOND = 1_000
+# The store does nothing else while it writes those of one round trip.
+DRAFTS_AT_ONCE = 32
+
+
+class DraftWriter:
+    """Writes the drafts of this process's turns, as they grow."""
+
+    def __init__(self, chats: ChatStore) -> None:
+        self._chats = chats
+        self._grown: dict[Draft, None] = {}
+        self._writing: asyncio.Task[None] | None = None
+
+    def note(self, draft: Draft) -> None:
+        """Has a draft written that has changed: at once, or when it is its time."""
+        self._grown[draft] = None
+        if self._writing is None:
+            # In a context of its own: it is no part of the turn that happens to start it.
+            self._writing = asyncio.create_task(self._write(), context=Context())
+
+    def forget(self, draft: Draft) -> None:
+        """Does not write this draft again."""
+        self._grown.pop(draft, None)
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._grown:
+                started = loop.time()
+                count = 0
+                while due := self._take_due(started):
+                    count += len(due)
+                    await self._write_together(due)
+                pause = max(SHORTEST_PAUSE_S, count / DRAFTS_PER_SECOND)
+                await asyncio.sleep(max(0.0, started + pause - loop.time()))
+        finally:
+            self._writing = None
+
+    def _take_due(self, now: float) -> list[Draft]:
+        due = [draft for draft in self._grown if draft.due <= now][:DRAFTS_AT_ONCE]
+        for draft in due:
+            del self._grown[draft]
+        return due
+
+    async def _write_together(self, drafts: list[Draft]) -> None:
+        try:
+            await self._chats.draft([draft.take_update() for draft in drafts])
+        except StoreError as error:
+            log.debug("drafts not written", count=len(drafts), reason=error.code)
 
 
 class Draft:
-    """The draft of one turn in one live chat. Without `chats` nobody is watching."""
+    """The draft of one turn in one live chat. Without a `writer` nobody is watching."""
 
-    def __init__(self, chats: ChatStore | None, chat: str, turn: str, token: int) -> None:
-        self._chats = chats
+    def __init__(self, writer: DraftWriter | None, chat: str, turn: str, token: int) -> None:
+        self._writer = writer
         self._chat = chat
         self._turn = turn
         self._token = token
         self._revision = 0
-        self._written = ""
-        self._writer: asyncio.Task[None] | None = None
         self.text = ""
+        self.due = 0.0  # not written before, by the loop's clock
 
     def add(self, text: str) -> None:
-        """Appends a piece of the answer; starts the writer with the first one."""
-        if self._chats is None:
-            return
-        self.text += text
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write_drafts(self._chats))
+        """Appends a piece of the answer."""
+        if self._writer is not None and text:
+            self.text += text
+            self._writer.note(self)
 
     def restart(self) -> None:
         """Empties the draft: another model starts the answer over."""
-        self.text = ""
+        if self._writer is not None and self.text:
+            self.text = ""
+            self._writer.note(self)
 
-    async def close(self) -> None:
-        """Ends the writer. Nothing is written after this."""
+    def take_update(self) -> DraftUpdate:
+        """The draft as it is now, under its next revision."""
+        self._revision += 1
+        self.due = asyncio.get_running_loop().time() + len(self.text) / BYTES_PER_SECOND
+        return DraftUpdate(self._chat, self._turn, self._token, self._revision, clean(self.text))
+
+    def close(self) -> None:
+        """Ends the draft. One that is on its way to the store may still arrive there; it is
+        dropped if the reply is there first."""
         if self._writer is not None:
-            await end([self._writer])
-
-    async def _write_drafts(self, chats: ChatStore) -> None:
-        while True:
-            started = time.monotonic()
-            pause = SHORTEST_PAUSE_S
-            if self.text != self._written:
-                self._written = self.text
-                self._revision += 1
-                try:
-                    await chats.draft(
-                        self._chat, self._turn, self._token, self._revision, clean(self._written)
-                    )
-                except StoreError as error:
-                    log.debug("draft not written", reason=error.code)
-                pause = max(pause, len(self._written) / BYTES_PER_SECOND)
-            await asyncio.sleep(max(0.0, started + pause - time.monotonic()))
+            self._writer.forget(self)
+            self._writer = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, cast, runtime_checkable
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from sigil.errors import ProviderError
 from sigil.messages.conversation import Message, Native, ToolCall, ToolDefinition, Usage
@@ -74,9 +74,10 @@ SPEECH = frozenset({EventType.TEXT_DELTA, EventType.TOOL_CALL})
 """The events that are part of an answer, and so are void after a RESTART."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatEvent:
+class ChatEvent(NamedTuple):
     """One event of an answer; its `type` decides which field is set.
+
+    There is one for nearly every token, and making a frozen dataclass costs eight times as much.
 
     `stop_reason` is `stop`, `length` (cut off at `max_tokens`) or `tool_calls`; anything else
     that a vendor says is passed on unchanged. DONE carries `native` if the answer has tool calls.

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sigil.channels.base import Acceptance, Channel, Chunk
+from sigil.channels.live import DraftUpdate
 from sigil.channels.router import CHANNEL_TYPES, load_channel
 from sigil.config.schema import ChannelSettings
 from sigil.errors import SendFailed, StoreError
@@ -85,7 +86,7 @@ async def test_live_channels_say_what_a_reply_belongs_to(make: Make, stores: Sto
     channel = make()
     if not channel.capabilities.live:
         pytest.skip("not live")
-    await stores.chats.draft("mine:chat", "turn", 1, 1, "so f")
+    await stores.chats.draft([DraftUpdate("mine:chat", "turn", 1, 1, "so f")])
     await channel.send(chunk("so far", final=False))
     (event,) = [record.data for record in await stores.chats.read("mine:chat")]
     assert event == {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from sigil.channels.base import Capabilities
+from sigil.channels.live import DraftUpdate
 from sigil.errors import StoreError
-from sigil.outbound.presence import Draft
+from sigil.outbound.presence import Draft, DraftWriter
 from sigil.stores import Stores
 from sigil.testing import FakeProvider, expire_leases, settle
 from tests.talking import SlowProvider, Talk, another_worker, talk
@@ -67,13 +69,13 @@ async def test_a_worker_that_was_replaced_draws_no_more() -> None:
 
 
 async def test_a_restart_replaces_the_draft(stores: Stores) -> None:
-    draft = Draft(stores.chats, "web:c", "t", 5)
+    draft = Draft(DraftWriter(stores.chats), "web:c", "t", 5)
     draft.add("half an answer")
     await wait_for_text(stores, "half an answer")
     draft.restart()
     draft.add("anew")
     await wait_for_text(stores, "anew")
-    await draft.close()
+    draft.close()
     assert len(await read_log(stores, "web:c")) == 1
 
 
@@ -83,23 +85,23 @@ async def wait_for_text(stores: Stores, text: str) -> None:
 
 
 async def test_many_deltas_are_few_writes(stores: Stores) -> None:
-    draft = Draft(stores.chats, "web:c", "t", 5)
+    draft = Draft(DraftWriter(stores.chats), "web:c", "t", 5)
     for number in range(500):
         draft.add(f"{number} ")
         await asyncio.sleep(0)
     await wait_for_text(stores, draft.text)
     (event,) = await read_log(stores, "web:c")
     assert event["revision"] < 20
-    await draft.close()
+    draft.close()
 
 
 async def test_the_reply_ends_the_draft_for_good(stores: Stores) -> None:
     chats = stores.chats
-    assert await chats.draft("web:c", "t", 1, 1, "half")
+    assert await chats.draft([DraftUpdate("web:c", "t", 1, 1, "half")]) == [True]
     reply = {"type": "reply", "text": "whole", "turn": "t", "chunk": 0, "final": True}
     await chats.show("web:c", "id.0", reply)
     await chats.show("web:c", "id.0", reply)
-    assert not await chats.draft("web:c", "t", 2, 1, "late")
+    assert await chats.draft([DraftUpdate("web:c", "t", 2, 1, "late")]) == [False]
     assert await read_log(stores, "web:c") == [reply]
 
 
@@ -107,15 +109,15 @@ async def test_a_store_that_fails_costs_the_draft_and_not_the_turn() -> None:
     class Away:
         calls = 0
 
-        async def draft(self, *_: Any) -> bool:
+        async def draft(self, drafts: Sequence[DraftUpdate]) -> list[bool]:
             Away.calls += 1
             raise StoreError("away")
 
-    draft = Draft(Away(), "web:c", "t", 1)  # type: ignore[arg-type]  # drafts need no more
+    draft = Draft(DraftWriter(Away()), "web:c", "t", 1)  # type: ignore[arg-type]  # drafts need no more
     draft.add("words")
     while not Away.calls:
         await asyncio.sleep(0)
-    await draft.close()
+    draft.close()
     assert draft.text == "words"
 
 
@@ -124,27 +126,28 @@ async def test_a_draft_of_half_a_character_does_not_break_the_turn() -> None:
     assert await t.say("hello") == ["\ufffd"]
 
 
-async def test_closing_does_not_swallow_a_cancellation() -> None:
-    """A turn that is handed back while its draft is closed must still end."""
+async def test_what_grows_meanwhile_goes_together_and_what_is_closed_does_not_go() -> None:
+    class Slow:
+        written: ClassVar[list[list[str]]] = []
+        release = asyncio.Event()
 
-    class Stuck:
-        async def draft(self, *_: Any) -> bool:
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                await asyncio.sleep(0.05)
-                raise
-            return True
+        async def draft(self, drafts: Sequence[DraftUpdate]) -> list[bool]:
+            self.written.append([draft.text for draft in drafts])
+            await self.release.wait()
+            return [True for _ in drafts]
 
-    draft = Draft(Stuck(), "web:c", "t", 1)  # type: ignore[arg-type]  # drafts need no more
-    draft.add("words")
+    writer = DraftWriter(Slow())  # type: ignore[arg-type]  # drafts need no more
+    first, second, third, closed = (Draft(writer, "web:c", f"t{n}", 1) for n in range(4))
+    first.add("a")
     await asyncio.sleep(0)
-    closing = asyncio.create_task(draft.close())
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    closing.cancel()
-    (ended,) = await asyncio.gather(closing, return_exceptions=True)
-    assert isinstance(ended, asyncio.CancelledError)
+    for draft in (second, third, closed):
+        draft.add("b")
+        draft.add("c")
+    closed.close()
+    Slow.release.set()
+    while len(Slow.written) < 2:
+        await asyncio.sleep(0)
+    assert Slow.written == [["a"], ["bc", "bc"]]
 
 
 async def test_the_log_of_a_conversation_reads_in_order() -> None:

@@ -9,13 +9,19 @@ from sigil.providers.shared.endpoint import Endpoint
 from sigil.providers.shared.http_client import make_vendor_client
 
 if TYPE_CHECKING:
+    import httpx2
     from anthropic import AsyncAnthropic
 
 OFFICIAL_HOST = "api.anthropic.com"
 
 
-def build_client(endpoint: Endpoint, options: AnthropicOptions) -> AsyncAnthropic:
-    """Makes the SDK's client. The imports take a while: call this in a thread."""
+def build_client(
+    endpoint: Endpoint, options: AnthropicOptions
+) -> tuple[AsyncAnthropic, httpx2.AsyncClient]:
+    """Makes the SDK's client, and the HTTP client under it.
+
+    The imports take a while: call this in a thread.
+    """
     from anthropic import AsyncAnthropic
 
     key = endpoint.key.get_secret_value()
@@ -32,4 +38,4 @@ def build_client(endpoint: Endpoint, options: AnthropicOptions) -> AsyncAnthropi
     # The SDK would add headers from the environment. Its own header for the key is a bearer token,
     # which not all compatible servers read.
     client._custom_headers = {} if endpoint.host == OFFICIAL_HOST else {"x-api-key": key}
-    return client
+    return client, http

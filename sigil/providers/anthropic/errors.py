@@ -9,6 +9,7 @@ from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.shared.endpoint import Endpoint
 from sigil.providers.shared.errors import (
     ErrorBody,
+    Refusal,
     make_error,
     translate_connection_error,
     translate_other_error,
@@ -46,7 +47,7 @@ def translate_error(
         # The SDK keeps what its HTTP client raised as the cause.
         late = TimeoutError() if isinstance(error, anthropic.APITimeoutError) else error
         return translate_connection_error(error.__cause__ or late, endpoint, request_id)
-    if isinstance(error, anthropic.APIStatusError):
+    if isinstance(error, (anthropic.APIStatusError, Refusal)):
         response = error.response
         return translate_refusal(
             error.body, endpoint, status=response.status_code, headers=response.headers

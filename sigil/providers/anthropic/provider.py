@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sigil.errors import ProviderError
 from sigil.providers.anthropic.answer import AnthropicAnswer
@@ -13,13 +13,17 @@ from sigil.providers.anthropic.options import AnthropicOptions, Effort, Thinking
 from sigil.providers.anthropic.request import SAMPLING_VERSION, build_request, has_thoughts
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.shared.endpoint import Endpoint, check_key, read_host
-from sigil.providers.shared.errors import make_error
+from sigil.providers.shared.errors import Refusal, make_error
 from sigil.providers.shared.json_fields import Json
+from sigil.providers.shared.post import Post
 from sigil.providers.shared.sse_provider import SseProvider
 from sigil.providers.shared.tools import ToolNames
 
 if TYPE_CHECKING:
+    import httpx2
     from anthropic import AsyncAnthropic
+
+_SAMPLING_HEADERS = {b"anthropic-version": SAMPLING_VERSION.encode()}
 
 
 class AnthropicProvider(SseProvider["AsyncAnthropic", AnthropicAnswer]):
@@ -61,14 +65,13 @@ class AnthropicProvider(SseProvider["AsyncAnthropic", AnthropicAnswer]):
         is_anthropic = host == OFFICIAL_HOST or name == "anthropic"
         super().__init__(Endpoint(name, url, host, key), MODELS if is_anthropic else ())
 
-    def _build_client(self) -> AsyncAnthropic:
+    def _build_client(self) -> tuple[AsyncAnthropic, httpx2.AsyncClient]:
         return build_client(self._endpoint, self._options)
 
-    async def _close_client(self, client: AsyncAnthropic) -> None:
-        await client.close()
-
-    async def _fetch_models(self, client: AsyncAnthropic) -> list[ModelInfo]:
-        models = await list_models(client, self._catalogue.find)
+    async def _fetch_models(
+        self, client: tuple[AsyncAnthropic, httpx2.AsyncClient]
+    ) -> list[ModelInfo]:
+        models = await list_models(client[0], self._catalogue.find)
         if not models:
             raise make_error(self._endpoint, "the vendor listed no models")
         return models
@@ -79,30 +82,28 @@ class AnthropicProvider(SseProvider["AsyncAnthropic", AnthropicAnswer]):
     def _translate_error(self, error: Exception, request_id: str | None) -> ProviderError:
         return translate_error(error, self._endpoint, request_id)
 
-    async def _post(
-        self, client: AsyncAnthropic, request: ChatRequest, answer: AnthropicAnswer, **how: Any
-    ) -> Any:
-        from anthropic import BadRequestError
+    async def _ask_for_nothing(self, client: AsyncAnthropic) -> object:
+        return await client.post("/v1/messages", cast_to=object, body={})
 
+    async def _send(
+        self, post: Post, request: ChatRequest, answer: AnthropicAnswer
+    ) -> httpx2.Response:
         info = self.model_info(request.model)
         body = build_request(request, info, answer.names, self._options)
         try:
-            return await _post_body(client, body, how)
-        except BadRequestError as error:
+            return await _send_body(post, body, request)
+        except Refusal as refusal:
             # Thoughts are refused, before any work, if they no longer fit what precedes them; for
             # instance when older messages had to be left out within a turn.
-            if "thinking" not in error.message or not has_thoughts(body):
+            is_about_thoughts = refusal.response.status_code == 400 and "thinking" in str(
+                refusal.body
+            )
+            if not is_about_thoughts or not has_thoughts(body):
                 raise
         body = build_request(request, info, answer.names, self._options, with_thoughts=False)
-        return await _post_body(client, body, how)
+        return await _send_body(post, body, request)
 
 
-async def _post_body(client: AsyncAnthropic, body: Json, how: dict[str, Any]) -> Any:
-    from anthropic import AsyncStream
-
-    options: Any = {}
-    if "temperature" in body:
-        options["headers"] = {"anthropic-version": SAMPLING_VERSION}
-    return await client.post(
-        "/v1/messages", body=body, options=options, stream_cls=AsyncStream[object], **how
-    )
+async def _send_body(post: Post, body: Json, request: ChatRequest) -> httpx2.Response:
+    headers = _SAMPLING_HEADERS if "temperature" in body else None
+    return await post.send(body, stream=request.stream, headers=headers)

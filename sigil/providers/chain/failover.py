@@ -274,7 +274,6 @@ class FailoverProvider:
 def _explain_too_small(info: ModelInfo, run: _Run) -> str | None:
     """Why the model can be skipped after a context overflow. Models that nobody knows anything
     about are never skipped: their context may be larger than assumed."""
-    is_unknown = info == ModelInfo(info.id)
-    if not run.longest or is_unknown or info.max_context_tokens > run.longest:
+    if not run.longest or info.max_context_tokens > run.longest or info == ModelInfo(info.id):
         return None
     return "its context is no larger"

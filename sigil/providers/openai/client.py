@@ -9,11 +9,17 @@ from sigil.providers.shared.endpoint import Endpoint
 from sigil.providers.shared.http_client import make_vendor_client
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI
 
 
-def build_client(endpoint: Endpoint, options: OpenAIOptions) -> AsyncOpenAI:
-    """Makes the SDK's client. The imports take a while: call this in a thread."""
+def build_client(
+    endpoint: Endpoint, options: OpenAIOptions
+) -> tuple[AsyncOpenAI, httpx2.AsyncClient]:
+    """Makes the SDK's client, and the HTTP client under it.
+
+    The imports take a while: call this in a thread.
+    """
     from openai import AsyncOpenAI
 
     http = make_vendor_client(options.read_timeout)
@@ -29,4 +35,4 @@ def build_client(endpoint: Endpoint, options: OpenAIOptions) -> AsyncOpenAI:
     client._custom_headers = {
         name: secret.get_secret_value() for name, secret in options.headers.items()
     }
-    return client
+    return client, http

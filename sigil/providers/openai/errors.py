@@ -9,6 +9,7 @@ from sigil.errors import ErrorKind, ProviderError
 from sigil.providers.shared.endpoint import Endpoint
 from sigil.providers.shared.errors import (
     ErrorBody,
+    Refusal,
     make_error,
     translate_connection_error,
     translate_other_error,
@@ -73,10 +74,12 @@ def translate_error(
         # The SDK keeps what its HTTP client raised as the cause.
         late = TimeoutError() if isinstance(error, openai.APITimeoutError) else error
         return translate_connection_error(error.__cause__ or late, endpoint, request_id)
-    if isinstance(error, openai.APIStatusError):
-        response = error.response
+    if isinstance(error, (openai.APIStatusError, Refusal)):
+        response, body = error.response, error.body
+        if isinstance(error, Refusal) and isinstance(body, dict):
+            body = body.get("error", body)  # as the SDK does
         return translate_refusal(
-            error.body,
+            body,
             endpoint,
             status=response.status_code,
             headers=response.headers,

@@ -15,10 +15,12 @@ from sigil.providers.openai.models import MODELS, list_models
 from sigil.providers.openai.options import OpenAIOptions
 from sigil.providers.openai.servers import COMPATIBLE, find_server
 from sigil.providers.shared.endpoint import Endpoint, check_key, read_host
+from sigil.providers.shared.post import Post
 from sigil.providers.shared.sse_provider import SseProvider
 from sigil.providers.shared.tools import ToolNames
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI
 
 _OFFICIAL_URL = "https://api.openai.com/v1"
@@ -77,14 +79,13 @@ class OpenAIProvider(SseProvider["AsyncOpenAI", OpenAIAnswer]):
             MODELS if self._is_openai else (),
         )
 
-    def _build_client(self) -> AsyncOpenAI:
+    def _build_client(self) -> tuple[AsyncOpenAI, httpx2.AsyncClient]:
         return build_client(self._endpoint, self._options)
 
-    async def _close_client(self, client: AsyncOpenAI) -> None:
-        await client.close()
-
-    async def _fetch_models(self, client: AsyncOpenAI) -> list[ModelInfo]:
-        return await list_models(client, self._catalogue.find, is_openai=self._is_openai)
+    async def _fetch_models(
+        self, client: tuple[AsyncOpenAI, httpx2.AsyncClient]
+    ) -> list[ModelInfo]:
+        return await list_models(client[0], self._catalogue.find, is_openai=self._is_openai)
 
     def _start_answer(self, request: ChatRequest) -> OpenAIAnswer:
         names = ToolNames(request.tools)
@@ -93,11 +94,12 @@ class OpenAIProvider(SseProvider["AsyncOpenAI", OpenAIAnswer]):
     def _translate_error(self, error: Exception, request_id: str | None) -> ProviderError:
         return translate_error(error, self._endpoint, request_id)
 
-    async def _post(
-        self, client: AsyncOpenAI, request: ChatRequest, answer: OpenAIAnswer, **how: Any
-    ) -> Any:
-        from openai import AsyncStream
+    async def _ask_for_nothing(self, client: AsyncOpenAI) -> object:
+        return await client.post(self._api.path, cast_to=object, body={})
 
+    async def _send(
+        self, post: Post, request: ChatRequest, answer: OpenAIAnswer
+    ) -> httpx2.Response:
         body = self._api.build_request(
             request,
             self.model_info(request.model),
@@ -105,4 +107,4 @@ class OpenAIProvider(SseProvider["AsyncOpenAI", OpenAIAnswer]):
             self._options,
             is_openai=self._is_openai,
         )
-        return await client.post(self._api.path, body=body, stream_cls=AsyncStream[object], **how)
+        return await post.send(body, stream=request.stream)

@@ -8,10 +8,16 @@ its key, and perhaps a vendor's text that quotes the key.
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 from sigil.errors import ErrorKind, ProviderError
 from sigil.http.transport import is_connect_failure
 from sigil.providers.shared.endpoint import Endpoint
 from sigil.providers.shared.redaction import redact
+
+if TYPE_CHECKING:
+    import httpx2
 
 _MAX_REQUEST_ID = 128
 
@@ -30,6 +36,24 @@ class ErrorBody(Exception):
     def __init__(self, body: object) -> None:
         super().__init__()
         self.body = body
+
+
+class NotSent(Exception):
+    """There is no response to a request; the cause says why."""
+
+
+class Refusal(Exception):
+    """The vendor answered with a status that is none of success. It has the two attributes of the
+    SDKs' errors of that kind: `body` is the JSON in the response, or its text."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        super().__init__()
+        self.response = response
+        self.body: object = response.text.strip()
+        try:
+            self.body = json.loads(response.text)
+        except (ValueError, RecursionError):
+            pass
 
 
 def make_error(
@@ -90,6 +114,8 @@ def translate_other_error(
         return error
     if isinstance(error, CannotSend):
         return make_error(endpoint, str(error), error.kind, reached=False)
+    if isinstance(error, NotSent) and error.__cause__ is not None:
+        return translate_connection_error(error.__cause__, endpoint, request_id)
     if isinstance(error, (OSError, httpx2.HTTPError)):
         return translate_connection_error(error, endpoint, request_id)
     message = f"the answer is malformed ({type(error).__name__})"

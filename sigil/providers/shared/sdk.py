@@ -50,6 +50,9 @@ class SdkProvider(ABC, Generic[Client, AnswerT]):
     def _build_client(self) -> Client:
         """Imports the SDK and makes its client; called in a thread."""
 
+    async def _prepare_client(self, client: Client) -> None:
+        """Does what needs the event loop and must precede the first call."""
+
     @abstractmethod
     async def _close_client(self, client: Client) -> None:
         """Closes the client's connections."""
@@ -125,7 +128,11 @@ class SdkProvider(ABC, Generic[Client, AnswerT]):
             await self._close_client(client)
 
     async def _connect(self) -> Client:
+        if self._client is not None:
+            return self._client
         async with self._connecting:
             if self._client is None:
-                self._client = await asyncio.to_thread(self._build_client)
+                client = await asyncio.to_thread(self._build_client)
+                await self._prepare_client(client)
+                self._client = client
             return self._client

@@ -1,4 +1,4 @@
-"""A provider whose SDK sends the request and whose answer Sigil reads off the response itself.
+"""A provider whose SDK says how a request is made, and whose answer Sigil reads off the response.
 
 Left to the SDKs, a token costs several times as much: they build objects of their own types, which
 they do not check, and read events one by one (docs/decisions/0006-http-transport.md).
@@ -9,46 +9,58 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from sigil.http.sse import read_json_body, read_texts
 from sigil.providers.base import ChatRequest
 from sigil.providers.shared.answer import VendorAnswer
 from sigil.providers.shared.errors import ErrorBody, make_error
 from sigil.providers.shared.json_fields import read_object
-from sigil.providers.shared.sdk import Client, SdkProvider
+from sigil.providers.shared.post import Post
+from sigil.providers.shared.sdk import SdkProvider
+
+if TYPE_CHECKING:
+    import httpx2
+
+Sdk = TypeVar("Sdk")
 
 SseAnswer = TypeVar("SseAnswer", bound=VendorAnswer[str, bytes])
 """An answer that takes the data of events, or the body of a whole answer."""
 
 
-class SseProvider(SdkProvider[Client, SseAnswer]):
+class SseProvider(SdkProvider[tuple[Sdk, "httpx2.AsyncClient"], SseAnswer]):
     """An SDK provider that reads server-sent events."""
 
     request_id_header: ClassVar[str]
     """The response header with the vendor's id of the request."""
 
+    _post: Post
+
     @abstractmethod
-    async def _post(
-        self, client: Client, request: ChatRequest, answer: SseAnswer, **how: Any
-    ) -> Any:
-        """Sends the request. `how` says what the SDK returns: `cast_to` and `stream`."""
+    async def _ask_for_nothing(self, client: Sdk) -> object:
+        """Lets the SDK post an empty object to where requests go."""
+
+    @abstractmethod
+    async def _send(self, post: Post, request: ChatRequest, answer: SseAnswer) -> httpx2.Response:
+        """Sends the request."""
+
+    async def _prepare_client(self, client: tuple[Sdk, httpx2.AsyncClient]) -> None:
+        sdk, http = client
+        self._post = await Post.learn(http, lambda: self._ask_for_nothing(sdk))
+
+    async def _close_client(self, client: tuple[Sdk, httpx2.AsyncClient]) -> None:
+        await client[1].aclose()
 
     async def _read_texts(
         self, request: ChatRequest, answer: SseAnswer
     ) -> AsyncGenerator[str, None]:
-        client = await self._connect()
-        if not request.stream:
-            import httpx2
-
-            response = await self._post(client, request, answer, cast_to=httpx2.Response)
-            answer.request_id = response.headers.get(self.request_id_header)
-            yield answer.take_whole(response.content)
-            return
-        stream = await self._post(client, request, answer, cast_to=object, stream=True)
+        await self._connect()
+        response = await self._send(self._post, request, answer)
         try:
-            response = stream.response
             answer.request_id = response.headers.get(self.request_id_header)
+            if not request.stream:
+                yield answer.take_whole(response.content)
+                return
             if "json" in response.headers.get("content-type", ""):
                 body = read_object(await read_json_body(response))
                 if body.get("error"):
@@ -61,4 +73,4 @@ class SseProvider(SdkProvider[Client, SseAnswer]):
                 async for text in found:
                     yield text
         finally:
-            await stream.close()
+            await response.aclose()

@@ -6,14 +6,16 @@ import asyncio
 import builtins
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sigil.channels.live import ChatEventRecord, LiveEvent, draft_event
+from sigil.channels.live import ChatEventRecord, DraftUpdate, LiveEvent, draft_event
 from sigil.stores.redis.bounds import CHAT_TTL, MOST_CHAT_EVENTS, MOST_CHATS
 from sigil.stores.redis.client import Client
 
 _READ_AT_ONCE = 200
+# `json.dumps` would make an encoder for each draft, which costs as much as the encoding.
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 # fakeredis cannot wait on a stream. There, a wait is cut into polls of this length.
 _POLL_S = 0.05
 
@@ -31,15 +33,16 @@ class RedisChats:
         if data["type"] == "reply" and data["turn"]:
             draft = self._keys.draft(chat, data["turn"])
         stream, shown = self._keys.chat(chat), self._keys.chat_event_ids(chat)
-        entry = json.dumps(data, ensure_ascii=False)
+        entry = _encode(data)
         args = (stream, shown, event_id, entry, MOST_CHAT_EVENTS, CHAT_TTL, draft)
         await self._client.run_script("show", args=args)
 
-    async def draft(self, chat: str, turn: str, token: int, revision: int, text: str) -> bool:
-        entry = json.dumps(draft_event(turn, token, revision, text), ensure_ascii=False)
-        key = self._keys.draft(chat, turn)
-        args = (self._keys.chat(chat), key, token, revision, entry, CHAT_TTL)
-        return bool(await self._client.run_script("draft", args=args))
+    async def draft(self, drafts: Sequence[DraftUpdate]) -> builtins.list[bool]:
+        args: builtins.list[Any] = [CHAT_TTL]
+        for chat, turn, token, revision, text in drafts:
+            entry = _encode(draft_event(turn, token, revision, text))
+            args += (self._keys.chat(chat), self._keys.draft(chat, turn), token, revision, entry)
+        return [bool(answer) for answer in await self._client.run_script("draft", args=args)]
 
     async def read(
         self, chat: str, after: str = "0-0", *, block: float = 0.0

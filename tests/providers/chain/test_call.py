@@ -158,7 +158,7 @@ async def test_thoughts_alone_move_on_and_do_not_count_against_the_model(shared:
 
 
 async def test_a_usage_that_comes_with_the_end_counts() -> None:
-    end = replace(DONE, usage=(await collect(FakeProvider("x")))[1].usage)
+    end = DONE._replace(usage=(await collect(FakeProvider("x")))[1].usage)
     chain = chain_of(ScriptedProvider([[HALF, end]], "a"))
     assert await brief(chain) == ["Hal", "done"]
     assert chain.attempts[0].usage == end.usage

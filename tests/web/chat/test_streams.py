@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from sigil.channels.live import DraftUpdate
 from sigil.stores import Stores
 from sigil.web.chat.streams import STREAMS_PER_USER
 from tests.web.serving import Serve, Served, Sse, read_events
@@ -38,7 +39,7 @@ async def test_a_stream_tells_what_was_then_what_comes(serve: Serve, stores: Sto
 
     reading = asyncio.create_task(read_events(served, "chat", is_after))
     await caught_up.wait()
-    await served.gateway.stores.chats.draft(CHAT, "u", 1, 1, "so *f")
+    await served.gateway.stores.chats.draft([DraftUpdate(CHAT, "u", 1, 1, "so *f")])
     await show(served, "2", "after", turn="u")
     events = await reading
     assert [event.kind for event in events if event.kind != "draft"] == ["reply", "ready", "reply"]
@@ -48,7 +49,7 @@ async def test_a_stream_tells_what_was_then_what_comes(serve: Serve, stores: Sto
 async def test_drafts_are_rendered(serve: Serve, stores: Stores) -> None:
     served = await serve(stores)
     await claim(served)
-    await served.gateway.stores.chats.draft(CHAT, "u", 1, 1, "**so far** <b>")
+    await served.gateway.stores.chats.draft([DraftUpdate(CHAT, "u", 1, 1, "**so far** <b>")])
     events = await read_events(served, "chat", is_ready)
     draft = json.loads(events[0].data)
     assert (events[0].kind, draft["turn"]) == ("draft", "u")
