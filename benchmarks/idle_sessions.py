@@ -46,7 +46,7 @@ class IdleSessions:
         self._prefix = settings.redis.prefix.encode()
         self._folder = folder
         self._args: list[Any] = []
-        self._counts: dict[bytes, int] = {}
+        self._counts: dict[Any, int] = {}
         self._made = 0
         self._bytes = _GUESS_BYTES
 
@@ -112,10 +112,10 @@ class IdleSessions:
             "peak_mib": round(peak_mib(valkey.process)),
         }
 
-    def _find_ledger(self, server: redis.Redis) -> bytes:
+    def _find_ledger(self, server: redis.Redis) -> Any:
         return max(server.scan_iter(match=self._prefix + b"ledger:*", count=1000))
 
-    def _read_ledger(self, server: redis.Redis) -> dict[bytes, int]:
+    def _read_ledger(self, server: redis.Redis) -> dict[Any, int]:
         ledger = server.hgetall(self._find_ledger(server))
         return {name: int(count) for name, count in ledger.items()}
 

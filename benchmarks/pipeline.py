@@ -38,26 +38,24 @@ from benchmarks.idle import Latency, alternate, read_latencies
 from benchmarks.load import QUEUES, Load, settings_file
 from benchmarks.reference import QUEUES as RAW_QUEUES
 from benchmarks.reference import Chains, raw_celery
-from benchmarks.rounds import WORKLOADS, Rounds
+from benchmarks.rounds import WORKLOADS, Rounds, Size
 from benchmarks.scale import AGENTS, IDLE_SESSIONS, measure_scale
 from sigil.config import Settings, load_settings
 from sigil.host import embedded, logs
 from sigil.host.embedded import EmbeddedValkey
 from workers.broker import url as broker_url
 
-ROUNDS = 5
-
 
 async def measure_load(
-    settings: Settings, chains: Chains, count: int, meter: Meter, raw_meter: Meter
+    settings: Settings, chains: Chains, size: Size, meter: Meter, raw_meter: Meter
 ) -> Rounds:
     """Raw Celery, burst and spread in turns."""
-    rounds = Rounds()
+    rounds, count = Rounds(), size.messages
     load = Load(settings)
     try:
         await asyncio.to_thread(chains.run, 200)
         await load.send("warm", 50, 4)
-        for turn in range(ROUNDS):
+        for turn in range(size.rounds):
             raw_meter.start()
             rounds.add_raw(await asyncio.to_thread(chains.run, count), raw_meter.stop(count))
             for name, each in WORKLOADS.items():
@@ -79,7 +77,7 @@ async def measure_idle(settings: Settings, chains: Chains, count: int) -> None:
         await load.close()
 
 
-def measure_all(folder: Path, count: int, idle_count: int) -> dict[str, float]:
+def measure_all(folder: Path, size: Size) -> dict[str, float]:
     """Runs both fleets, prints the figures, and returns them."""
     valkey = embedded.start(folder / "data")
     times = folder / "times"
@@ -98,25 +96,25 @@ def measure_all(folder: Path, count: int, idle_count: int) -> dict[str, float]:
             with workers("workers", QUEUES, env, folder / "load-logs") as running:
                 meter = Meter(server, _list_clocks(valkey, QUEUES, running))
                 raw = Meter(server, _list_clocks(valkey, RAW_QUEUES, chains.processes))
-                rounds = asyncio.run(measure_load(settings, chains, count, meter, raw))
+                rounds = asyncio.run(measure_load(settings, chains, size, meter, raw))
                 peaks = [[peak_mib(p) for p in fleet] for fleet in (chains.processes, running)]
-            size = sum_of_messages(measure_bytes(server, settings.redis.prefix)) / rounds.messages
+            kept = sum_of_messages(measure_bytes(server, settings.redis.prefix)) / rounds.messages
             env = {"SIGIL_CONFIG": str(timed_file)}
             with workers("workers", QUEUES, env, folder / "timed-logs"):
-                asyncio.run(measure_idle(load_settings(timed_file), chains, idle_count))
-        ours, raws = read_latencies(times, idle_count)
+                asyncio.run(measure_idle(load_settings(timed_file), chains, size.idle))
+        ours, raws = read_latencies(times, size.idle)
     finally:
         valkey.stop()
     rounds.print_figures()
     _print_idle(ours, raws)
-    print(f"bytes a message, 25 h after its end   {size:8.1f}")
+    print(f"bytes a message, 25 h after its end   {kept:8.1f}")
     print(f"peak memory a process, MiB            raw {_list(peaks[0])}, Sigil {_list(peaks[1])}")
     return rounds.sum_up() | {
         "idle_p50_ms": round(ours.p50, 2),
         "idle_p99_ms": round(ours.p99, 2),
         "idle_ratio": round(ours.p50 / raws.p50, 3),
         "idle_p99_ratio": round(ours.p99 / raws.p99, 3),
-        "bytes_per_message": round(size, 1),
+        "bytes_per_message": round(kept, 1),
     }
 
 
@@ -148,18 +146,20 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--messages", type=int, default=2000, help="a multiple of 200")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--idle", type=int, default=200)
     parser.add_argument("--keep-logs", type=Path)
     parser.add_argument("--scale", action="store_true", help="measure more agents and sessions")
     parser.add_argument("--agents", type=int, nargs="*", default=AGENTS)
     parser.add_argument("--idle-sessions", type=int, nargs="*", default=IDLE_SESSIONS)
     options = parser.parse_args()
+    size = Size(options.messages, options.rounds, options.idle)
     with tempfile.TemporaryDirectory(prefix="sigil-bench-") as temporary:
         folder = options.keep_logs or Path(temporary)
         if options.scale:
-            figures = measure_scale(folder, options.agents, options.idle_sessions)
+            figures = measure_scale(folder, options.agents, options.idle_sessions, size)
         else:
-            figures = measure_all(folder, options.messages, options.idle)
+            figures = measure_all(folder, size)
     print(json.dumps(figures))
 
 

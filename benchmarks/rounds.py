@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from dataclasses import dataclass
 
 from benchmarks.costs import Cost
 
 WORKLOADS = {"burst": 40, "spread": 1}  # messages a session
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a run: messages in each workload of a round, rounds, and messages when idle."""
+
+    messages: int
+    rounds: int
+    idle: int
 
 
 class Rounds:

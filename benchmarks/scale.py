@@ -26,7 +26,8 @@ from benchmarks.fleet import ROOT, cpu_seconds, processes
 from benchmarks.idle_sessions import IdleSessions
 from benchmarks.load import Load, settings_file
 from benchmarks.peers import SlowModel
-from sigil.config import load_settings
+from benchmarks.rounds import WORKLOADS, Size
+from sigil.config import Settings, load_settings
 from sigil.host import embedded, logs
 from sigil.host.embedded import EmbeddedValkey
 
@@ -35,18 +36,16 @@ IDLE_SESSIONS = [1_000, 100_000, 1_000_000]
 SLOTS = 20
 SESSIONS = 200
 EACH = 15
-ROUNDS = 5
-MESSAGES = 1000
 SWEEPS = 20
 
 
 def measure_scale(
-    folder: Path, agents: Sequence[int], idle_sessions: Sequence[int]
+    folder: Path, agents: Sequence[int], idle_sessions: Sequence[int], size: Size
 ) -> dict[str, Any]:
     """Runs both parts, prints the figures, and returns them."""
     return {
         "shares": _measure_agents(folder / "agents", agents),
-        **_measure_sessions(folder / "sessions", idle_sessions),
+        **_measure_sessions(folder / "sessions", idle_sessions, size),
     }
 
 
@@ -89,7 +88,7 @@ def _measure_agents(folder: Path, agents: Sequence[int]) -> dict[str, float]:
     return shares
 
 
-async def _load_agents(settings: Any, agents: int) -> float:
+async def _load_agents(settings: Settings, agents: int) -> float:
     load = Load(settings)
     try:
         # Enough that every process has started, and taken part, before it counts.
@@ -102,7 +101,7 @@ async def _load_agents(settings: Any, agents: int) -> float:
 # ---------------------------------------------------------------- more idle sessions
 
 
-def _measure_sessions(folder: Path, counts: Sequence[int]) -> dict[str, Any]:
+def _measure_sessions(folder: Path, counts: Sequence[int], size: Size) -> dict[str, Any]:
     folder.mkdir(parents=True)
     file = settings_file(folder, "load")
     settings = load_settings(file)
@@ -117,7 +116,7 @@ def _measure_sessions(folder: Path, counts: Sequence[int]) -> dict[str, Any]:
         for count in filter(idle.have_room, sorted(counts)):
             idle.grow_to(count, valkey)
             with fleet(1, env, folder / f"logs{count}") as running:
-                figures = asyncio.run(_load_sessions(settings, valkey, running, str(count)))
+                figures = asyncio.run(_load_sessions(settings, valkey, running, str(count), size))
             figures |= _time_commands(env) | idle.measure_memory(valkey)
             valkey, figures["restart_s"] = _restart(valkey, folder / "data")
             _print_sessions(count, figures)
@@ -131,7 +130,11 @@ def _measure_sessions(folder: Path, counts: Sequence[int]) -> dict[str, Any]:
 
 
 async def _load_sessions(
-    settings: Any, valkey: EmbeddedValkey, running: list[subprocess.Popen[bytes]], name: str
+    settings: Settings,
+    valkey: EmbeddedValkey,
+    running: Sequence[subprocess.Popen[bytes]],
+    name: str,
+    size: Size,
 ) -> dict[str, float]:
     """CPU of a message in all processes, and how long a sweep takes."""
     server = redis.Redis.from_url(valkey.url)
@@ -141,11 +144,11 @@ async def _load_sessions(
     costs: dict[str, list[float]] = {"burst": [], "spread": []}
     try:
         await load.send(f"warm-{name}", 50, 4)
-        for turn in range(ROUNDS):
-            for workload, each in (("burst", 40), ("spread", 1)):
+        for turn in range(size.rounds):
+            for workload, each in WORKLOADS.items():
                 meter.start()
-                await load.send(f"{workload}{turn}-{name}", MESSAGES // each, each)
-                costs[workload].append(meter.stop(MESSAGES).total_us)
+                await load.send(f"{workload}{turn}-{name}", size.messages // each, each)
+                costs[workload].append(meter.stop(size.messages).total_us)
         sweeps = []
         for _ in range(SWEEPS):
             started = time.perf_counter()
