@@ -64,7 +64,7 @@ format: .venv/.dev ## put the code into its one style
 	@$(BIN)/ruff format .
 
 .PHONY: bench
-bench: .venv/.dev ## compare the whole pipeline with raw Celery, in one run
+bench: .venv/.dev ## compare the whole pipeline with raw Celery (ARGS=--scale: more agents and sessions)
 	@$(BIN)/python benchmarks/pipeline.py $(ARGS)
 
 .PHONY: bench-streams

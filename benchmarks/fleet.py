@@ -84,6 +84,12 @@ def peak_mib(process: subprocess.Popen[bytes]) -> float:
     return _mib(process, "VmHWM:")
 
 
+def free_mib() -> float:
+    """The memory of the machine that processes may still take, in MiB (Linux)."""
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(fields["MemAvailable"].split()[0]) / 1024
+
+
 def _mib(process: subprocess.Popen[bytes], what: str) -> float:
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
         if line.startswith(what):

@@ -3,6 +3,7 @@ processes of a machine) in the file that BENCH_TIMES names."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -45,6 +46,19 @@ class TimedModel:
         yield ChatEvent(EventType.TEXT_DELTA, text=word)
         yield ChatEvent(EventType.USAGE, usage=Usage(1, 1))
         _note("answered", word)
+        yield ChatEvent(EventType.DONE, stop_reason="stop")
+
+
+class SlowModel(TimedModel):
+    """Answers after 0.2 s, during which it needs no CPU."""
+
+    seconds = 0.2
+
+    async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
+        """One delta."""
+        await asyncio.sleep(self.seconds)
+        yield ChatEvent(EventType.TEXT_DELTA, text="word")
+        yield ChatEvent(EventType.USAGE, usage=Usage(1, 1))
         yield ChatEvent(EventType.DONE, stop_reason="stop")
 
 

@@ -1,0 +1,96 @@
+"""A Sigil fleet under load: its configuration, and the messages that this process feeds it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sigil.bootstrap import build
+from sigil.config import Settings
+from sigil.gateway import Gateway
+from sigil.messages.exchange import InboundMessage
+from workers.publisher import wakeups
+
+QUEUES = ("sigil.routing", "sigil.agent", "sigil.outbound")
+IN_FLIGHT = 64
+WITHIN_S = 300.0
+
+
+def settings_file(
+    folder: Path,
+    name: str,
+    *,
+    channel: str = "memory",
+    model: str = "echo/echo",
+    slots: int | None = None,
+) -> Path:
+    """Writes the configuration of a fleet whose data is in `folder/data`. `slots` is how many
+    turns each agent process runs at once."""
+    config: dict[str, Any] = {
+        "data_dir": str(folder / "data"),
+        "channels": {"bench": {"type": channel, "pairing": "open", "coalesce": False}},
+        "providers": {
+            "echo": {"options": {"delay": 0, "hint": False}},
+            "timed": {"type": "benchmarks.peers:TimedModel"},
+            "slow": {"type": "benchmarks.peers:SlowModel"},
+        },
+        "models": {"default": model},
+        "lanes": {"cap": 100_000},
+        "logging": {"level": "WARNING"},
+    }
+    if slots is not None:
+        config["workers"] = {"agent": {"concurrency": slots}}
+    path = folder / f"sigil-{name}.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+class Load:
+    """Feeds one fleet. Coalescing is off and the cap is high, so n messages are n turns and n
+    sends, which is asserted."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.publisher = wakeups(settings)
+        self.gateway: Gateway = build(settings, wakeups=self.publisher)
+
+    async def send(self, batch: str, sessions: int, each: int) -> float:
+        """Sends `each` messages to each of as many new sessions. Returns messages per second,
+        from the first that was accepted to the last that was sent."""
+        before = await self.count("sent")
+        gate = asyncio.Semaphore(IN_FLIGHT)
+        started = time.monotonic()
+
+        async def send_one(session: int, number: int) -> None:
+            async with gate:
+                chat = f"{batch}-{session}"
+                await self.receive(chat, f"{chat}-{number}", f"word {number}")
+
+        await asyncio.gather(*(send_one(s, n) for n in range(each) for s in range(sessions)))
+        total = sessions * each
+        while (sent := await self.count("sent") - before) < total:
+            await asyncio.sleep(0.01)
+            if time.monotonic() - started > WITHIN_S:
+                raise TimeoutError(f"{sent} of {total} sent after {WITHIN_S:.0f} s")
+        seconds = time.monotonic() - started
+        assert sent == total, f"{sent} sends for {total} messages"
+        accepted, answered = await self.count("accepted"), await self.count("answered")
+        assert accepted == answered, f"{answered} answered of {accepted}"
+        return total / seconds
+
+    async def receive(self, chat: str, message_id: str, text: str) -> None:
+        """Returns when the message is accepted."""
+        await self.gateway.receive(InboundMessage("bench", chat, message_id, chat, text))
+
+    async def count(self, name: str) -> int:
+        """How many messages were `accepted`, `answered`, `sent`, …, ever."""
+        days = await self.gateway.stores.lanes.counts()
+        return sum(day.get(name, 0) for day in days.values())
+
+    async def close(self) -> None:
+        """Gives everything back."""
+        await asyncio.to_thread(self.publisher.close)
+        await self.gateway.close()
