@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Directory
     from sigil.identity.users import User, UserStore
+    from sigil.lanes.held import Held
     from sigil.lanes.lane import Item
-    from sigil.lanes.leases import Held
     from sigil.stores.base import Stores
 
 log = structlog.get_logger(__name__)

@@ -17,8 +17,8 @@ from sigil.lanes.effects import Journal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sigil.lanes.held import Held
     from sigil.lanes.lane import Item
-    from sigil.lanes.leases import Held
 
 
 def count_begun_items(held: Held) -> int:

@@ -14,6 +14,16 @@ local function check_type(key, wanted)
   if type ~= 'none' and type ~= wanted then return 'rejected ' .. key .. ' is a ' .. type end
 end
 
+-- Reads what a check must know anyway. A key of another type makes the read fail, so its type need
+-- not be asked for besides. Returns the answer, or nil and the reason.
+local function try_read(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) == 'table' and answer.err then
+    return nil, 'rejected ' .. key .. ' is of another type'
+  end
+  return answer
+end
+
 -- Checks every `step`th argument from `first` on. Fifteen digits stay far below 2^63, the largest
 -- number that Redis can hold: adding to a counter cannot overflow it, which would be an error.
 local function check_ints(args, first, step)
@@ -24,48 +34,49 @@ local function check_ints(args, first, step)
   end
 end
 
+-- A counter that begins lets its day live on for as long as a ledger is kept.
 local function count_in_ledger(day, counter)
-  redis.call('HINCRBY', ledger_key(day), counter, 1)
-  redis.call('EXPIRE', ledger_key(day), LEDGER_TTL)
+  local key = ledger_key(day)
+  if redis.call('HINCRBY', key, counter, 1) == 1 then redis.call('EXPIRE', key, LEDGER_TTL) end
 end
 
 -- A message counts on the day on which it was accepted, also if it ends on another day.
 local function day_of_item(id) return redis.call('HGET', item_key(id), 'day') or today() end
 
 local function check_item_and_ledger(id)
-  return check_type(item_key(id), 'hash') or check_type(ledger_key(day_of_item(id)), 'hash')
+  local day, reason = try_read('HGET', item_key(id), 'day')
+  return reason or check_type(ledger_key(day or today()), 'hash')
 end
 
 -- An item is pushed to each kind of lane once, ever. Its record remembers that as long as it lives,
 -- also after the item is finished. This is what makes pushes idempotent: a message that a platform
 -- delivers twice, and a commit that is repeated.
 local function was_pushed(id, lane)
-  return redis.call('HEXISTS', item_key(id), 'lane:' .. kind_of(lane)) == 1
+  local found, reason = try_read('HEXISTS', item_key(id), 'lane:' .. kind_of(lane))
+  return found == 1, reason
 end
 
--- Lets a lane rest for `quiet` ms from now, so that messages sent in quick succession are answered
--- together; but at most until `quiet_max` ms after the first of them.
-local function extend_quiet(key, quiet, quiet_max)
-  if quiet <= 0 then return end
-  local from = read_number(key, 'quiet_from')
-  if from == 0 then
-    from = NOW
-    redis.call('HSET', key, 'quiet_from', format_int(from))
-  end
-  local rests_until = math.min(NOW + quiet, from + quiet_max)
-  if rests_until > read_number(key, 'quiet_until') then
-    redis.call('HSET', key, 'quiet_until', format_int(rests_until))
-  end
+-- Until when a lane rests after a push at NOW, so that messages sent in quick succession are
+-- answered together: for `quiet` ms, but at most until `quiet_max` ms after the first of them, which
+-- was pushed at `from`. A push never shortens the rest, which lasts until `before` so far.
+local function extend_quiet(quiet, quiet_max, from, before)
+  return math.max(before, math.min(NOW + quiet, from + quiet_max))
 end
 
 local function append_item(lane, id, quiet, quiet_max, wakes)
   local key = lane_key(lane)
   local waiting = redis.call('RPUSH', ids_key(lane), id)
-  redis.call('PERSIST', key)
-  redis.call('HDEL', key, 'noticed')
-  extend_quiet(key, quiet, quiet_max)
+  -- Only an empty lane was about to be forgotten.
+  if waiting == 1 then redis.call('PERSIST', key) end
+  local state = redis.call('HMGET', key, 'held', 'noticed', 'quiet_from', 'quiet_until')
+  if state[2] then redis.call('HDEL', key, 'noticed') end
+  if quiet > 0 then
+    local from = tonumber(state[3] or NOW)
+    local rests_until = extend_quiet(quiet, quiet_max, from, tonumber(state[4] or '0'))
+    redis.call('HSET', key, 'quiet_from', format_int(from), 'quiet_until', format_int(rests_until))
+  end
   -- A holder's commit wakes the lane if there is more. An item behind others has had its wake-up.
-  if redis.call('HGET', key, 'held') == '1' then return end
+  if state[1] == '1' then return end
   if (waiting == 1 or quiet > 0) and schedule(lane) then add_wake(wakes, lane) end
 end
 
@@ -89,21 +100,23 @@ effects.push = {
   check = function(args, adding)
     local lane, id, cap = args[1], args[2], tonumber(args[3])
     if #args % 2 == 0 then return 'rejected a push wants pairs of field and value' end
-    local reason = check_type(ids_key(lane), 'list') or check_type(lane_key(lane), 'hash')
-      or check_type(item_key(id), 'hash')
+    local pushed, reason = was_pushed(id, lane)
+    if pushed or reason then return reason end
+    local waiting, noticed
+    waiting, reason = try_read('LLEN', ids_key(lane))
     if reason then return reason end
-    if was_pushed(id, lane) then return end
+    noticed, reason = try_read('HGET', lane_key(lane), 'noticed')
+    if reason then return reason end
     adding[lane] = (adding[lane] or 0) + 1
-    if cap > 0 and redis.call('LLEN', ids_key(lane)) + adding[lane] > cap then
-      return 'full ' .. (redis.call('HGET', lane_key(lane), 'noticed') or '0') .. ' ' .. lane
+    if cap > 0 and waiting + adding[lane] > cap then
+      return 'full ' .. (noticed or '0') .. ' ' .. lane
     end
   end,
   apply = function(args, wakes)
     local lane, id = args[1], args[2]
     if was_pushed(id, lane) then return end
-    redis.call('HSET', item_key(id), 'lane:' .. kind_of(lane), lane)
+    redis.call('HSET', item_key(id), 'lane:' .. kind_of(lane), lane, unpack(args, 6))
     redis.call('PERSIST', item_key(id))
-    for i = 6, #args, 2 do redis.call('HSET', item_key(id), args[i], args[i + 1]) end
     append_item(lane, id, tonumber(args[4]), tonumber(args[5]), wakes)
   end,
 }
@@ -187,18 +200,22 @@ effects.receipt = {
 effects.append = {
   check = function(args) return check_type(args[1], 'list') or check_ints(args, 2, #args) end,
   apply = function(args)
-    for i = 4, #args do redis.call('RPUSH', args[1], args[i]) end
-    redis.call('LTRIM', args[1], -tonumber(args[2]), -1)
-    redis.call('EXPIRE', args[1], args[3])
+    local length, most = 0, tonumber(args[2])
+    for i = 4, #args do length = redis.call('RPUSH', args[1], args[i]) end
+    if length > most then redis.call('LTRIM', args[1], -most, -1) end
+    extend_ttl(args[1], args[3])
   end,
 }
 
 -- hash key, ttl s, field, value, …
 effects.set = {
-  check = function(args) return check_type(args[1], 'hash') end,
+  check = function(args)
+    if #args < 4 or #args % 2 == 1 then return 'rejected a set wants pairs of field and value' end
+    return check_type(args[1], 'hash')
+  end,
   apply = function(args)
-    for i = 3, #args, 2 do redis.call('HSET', args[1], args[i], args[i + 1]) end
-    redis.call('EXPIRE', args[1], args[2])
+    redis.call('HSET', args[1], unpack(args, 3))
+    extend_ttl(args[1], args[2])
   end,
 }
 
@@ -207,7 +224,7 @@ effects.count = {
   check = function(args) return check_type(args[1], 'hash') or check_ints(args, 4, 2) end,
   apply = function(args)
     for i = 3, #args, 2 do redis.call('HINCRBY', args[1], args[i], args[i + 1]) end
-    redis.call('EXPIRE', args[1], args[2])
+    extend_ttl(args[1], args[2])
   end,
 }
 
@@ -217,8 +234,8 @@ local function append_event(args)
   redis.call('ZADD', args[2], format_int(NOW), args[3])
   redis.call('ZREMRANGEBYRANK', args[2], 0, -1 - 2 * tonumber(args[5]))
   redis.call('XADD', args[1], 'MAXLEN', '~', args[5], '*', 'data', args[4])
-  redis.call('EXPIRE', args[1], args[6])
-  redis.call('EXPIRE', args[2], args[6])
+  extend_ttl(args[1], args[6])
+  extend_ttl(args[2], args[6])
 end
 
 effects.show = {

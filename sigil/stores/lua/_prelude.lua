@@ -14,7 +14,10 @@
 --
 -- A lane is
 --   lane:<lane>          a hash: held, token, nonce, lease_until, parked_until, quiet_until,
---                        quiet_from, put_off, strikes, stop, noticed, commit, answer, parked_by
+--                        quiet_from, put_off, strikes, stop, noticed, commit, answer, parked_by,
+--                        begun (the id of the head while somebody has it in hand, and after that
+--                        unless it was finished or given back untouched),
+--                        again ('1' if the holder was told that the head had been begun before)
 --   lane:<lane>:ids      a list: the ids of its items, the head first
 --   lane:<lane>:journal  a list: what the turn that handles the head has got so far
 -- and a member of `lanes:due` while it has items or is held; the score is when to look at it next.
@@ -43,6 +46,14 @@ local function read_number(key, field)
   return tonumber(redis.call('HGET', key, field) or '0') or 0
 end
 
+-- Lets a key that lives on with each use live for at least `ttl` s from now. It gets 2 % more, so
+-- that the next uses need not write its end again. Asking for it is a read, which costs the log of
+-- writes (AOF) nothing.
+local function extend_ttl(key, ttl)
+  local left, longest = redis.call('TTL', key), math.floor(1.02 * ttl)
+  if left < tonumber(ttl) or left > longest then redis.call('EXPIRE', key, longest) end
+end
+
 -- Today's date in UTC, as YYYY-MM-DD. Lua in Redis has no os.date, so the date is computed from the
 -- number of days since 1970. This is Howard Hinnant's `civil_from_days`
 -- (https://howardhinnant.github.io/date_algorithms.html): years begin in March, so that the leap
@@ -67,10 +78,8 @@ end
 -- worker that was frozen may come back long after its lease ran out. If another worker has taken
 -- the lane meanwhile, the tokens differ and the late one can write nothing. If nobody has, its token
 -- still counts: its work is good, and refusing it would only repeat it.
-local function is_held_by(lane, token)
-  local state = redis.call('HMGET', lane_key(lane), 'held', 'token')
-  return state[1] == '1' and state[2] == token
-end
+-- `state` is what was read of the lane, and begins with the fields `held` and `token`.
+local function is_held_by(state, token) return state[1] == '1' and state[2] == token end
 
 -- Sets when to look next at a lane that nobody holds. Returns true if that is now; the caller then
 -- wakes it. An empty lane leaves the index, and is forgotten after an hour.
@@ -81,13 +90,14 @@ local function schedule(lane)
     redis.call('EXPIRE', key, IDLE_LANE_TTL)
     return false
   end
-  local rests_until = math.max(read_number(key, 'parked_until'), read_number(key, 'quiet_until'))
+  local state = redis.call('HMGET', key, 'parked_until', 'quiet_until', 'put_off')
+  local rests_until = math.max(tonumber(state[1] or '0'), tonumber(state[2] or '0'))
   if rests_until > NOW then
     redis.call('ZADD', DUE, format_int(rests_until), lane)
     return false
   end
   -- A wake-up is about to be sent. The sweep looks only in case that is lost.
-  redis.call('HDEL', key, 'put_off')
+  if state[3] then redis.call('HDEL', key, 'put_off') end
   redis.call('ZADD', DUE, format_int(NOW + FIRST_PUT_OFF), lane)
   return true
 end
