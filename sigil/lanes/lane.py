@@ -179,8 +179,8 @@ class Lanes(Protocol):
         """Removes the `done` items, which are at the head, and applies the effects, in one step.
 
         `n` counts the commits under this token, so that a repeat is recognised. The lease ends
-        unless `keep` is true. Raises `LeaseLost`, `LaneFull` or `EffectRejected`; then nothing
-        was applied.
+        unless `keep` is true. Raises `LeaseLost`, `LaneFull`, `IdentityTaken` or
+        `EffectRejected`; then nothing was applied.
         """
         ...
 

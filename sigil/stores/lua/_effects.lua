@@ -2,8 +2,8 @@
 --
 -- An effect stands in ARGV as its name, the number of its arguments, and the arguments. It is
 -- written so by redis/effects.py. Each effect has two functions:
---   check(args, adding)  returns nil if the effect can be applied, or else the reason: 'rejected …'
---                        or 'full …'. It must foresee every error of `apply`, such as a key of
+--   check(args, adding)  returns nil if the effect can be applied, or else the reason: 'rejected …',
+--                        'full …' or 'taken'. It must foresee every error of `apply`, such as a key of
 --                        another type or an amount that is not a number. An error after the first
 --                        write would leave the commit half done.
 --   apply(args, wakes)   writes, and adds the lanes that have work now to `wakes`.
@@ -34,10 +34,9 @@ local function check_ints(args, first, step)
   end
 end
 
--- A counter that begins lets its day live on for as long as a ledger is kept.
 local function count_in_ledger(day, counter)
-  local key = ledger_key(day)
-  if redis.call('HINCRBY', key, counter, 1) == 1 then redis.call('EXPIRE', key, LEDGER_TTL) end
+  redis.call('HINCRBY', ledger_key(day), counter, 1)
+  redis.call('EXPIRE', ledger_key(day), LEDGER_TTL)
 end
 
 -- A message counts on the day on which it was accepted, also if it ends on another day.
@@ -130,6 +129,27 @@ effects.accept = {
   end,
 }
 
+-- user, set of user ids, identity, pairing, set of the user's pairings (all keys), user id, user as
+-- JSON ('' if no record is wanted), the identity's key as a JSON list
+effects.admit = {
+  check = function(args)
+    local user, identity, data = args[1], args[3], args[7]
+    local reason = check_type(user, 'hash') or check_type(args[2], 'set')
+      or check_type(identity, 'string') or check_type(args[4], 'hash') or check_type(args[5], 'set')
+    if reason then return reason end
+    if data ~= '' and is_held_by_another(identity, user) then return 'taken' end
+  end,
+  apply = function(args)
+    local user, identity, data = args[1], args[3], args[7]
+    local holds = redis.call('GET', identity) == user and redis.call('HEXISTS', user, 'data') == 1
+    -- Who came in through another chat at the same moment has a record already, which stays.
+    if data ~= '' and not holds then
+      save_user(user, args[2], args[6], data, { identity }, args[8])
+    end
+    save_pairing(args[4], args[5], args[6])
+  end,
+}
+
 -- id, outcome, keep the body, ttl s
 effects.finish = {
   check = function(args) return check_item_and_ledger(args[1]) end,
@@ -200,22 +220,18 @@ effects.receipt = {
 effects.append = {
   check = function(args) return check_type(args[1], 'list') or check_ints(args, 2, #args) end,
   apply = function(args)
-    local length, most = 0, tonumber(args[2])
-    for i = 4, #args do length = redis.call('RPUSH', args[1], args[i]) end
-    if length > most then redis.call('LTRIM', args[1], -most, -1) end
-    extend_ttl(args[1], args[3])
+    for i = 4, #args do redis.call('RPUSH', args[1], args[i]) end
+    redis.call('LTRIM', args[1], -tonumber(args[2]), -1)
+    redis.call('EXPIRE', args[1], args[3])
   end,
 }
 
 -- hash key, ttl s, field, value, …
 effects.set = {
-  check = function(args)
-    if #args < 4 or #args % 2 == 1 then return 'rejected a set wants pairs of field and value' end
-    return check_type(args[1], 'hash')
-  end,
+  check = function(args) return check_type(args[1], 'hash') end,
   apply = function(args)
-    redis.call('HSET', args[1], unpack(args, 3))
-    extend_ttl(args[1], args[2])
+    for i = 3, #args, 2 do redis.call('HSET', args[1], args[i], args[i + 1]) end
+    redis.call('EXPIRE', args[1], args[2])
   end,
 }
 
@@ -224,7 +240,7 @@ effects.count = {
   check = function(args) return check_type(args[1], 'hash') or check_ints(args, 4, 2) end,
   apply = function(args)
     for i = 3, #args, 2 do redis.call('HINCRBY', args[1], args[i], args[i + 1]) end
-    extend_ttl(args[1], args[2])
+    redis.call('EXPIRE', args[1], args[2])
   end,
 }
 

@@ -24,8 +24,9 @@ from sigil.stores.redis.keys import Keys
 
 # The shared parts that some scripts need beyond the prelude.
 _SHARED = {
-    **dict.fromkeys(("push", "commit", "show"), "_effects"),
-    **dict.fromkeys(("reserve", "settle", "expire", "spending", "subjects"), "_budgets"),
+    **dict.fromkeys(("push", "commit", "show"), ("_people", "_effects")),
+    **dict.fromkeys(("add_user", "pair"), ("_people",)),
+    **dict.fromkeys(("reserve", "settle", "expire", "spending", "subjects"), ("_budgets",)),
 }
 _BLOCKING_CONNECTIONS = 512
 
@@ -34,7 +35,7 @@ _BLOCKING_CONNECTIONS = 512
 def script_text(name: str) -> str:
     """The text of a named script, with the parts that it shares with others in front."""
     folder = resources.files("sigil.stores") / "lua"
-    parts = ["_prelude"] + ([_SHARED[name]] if name in _SHARED else []) + [name]
+    parts = ("_prelude", *_SHARED.get(name, ()), name)
     return "\n".join((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sigil.errors import EffectRejected, LaneFull, LeaseLost
+from sigil.errors import EffectRejected, IdentityTaken, LaneFull, LeaseLost
 from sigil.lanes.effects import Effect, Push
 from sigil.lanes.lane import (
     Commit,
@@ -151,6 +151,8 @@ def _raise_unless_applied(lane: str, status: str) -> None:
     """Turns a script's refusal into its error. Every other status means that it applied."""
     if status == "lost":
         raise _describe_loss(lane)
+    if status == "taken":
+        raise IdentityTaken("somebody was given the identity since it was looked up.")
     if status.startswith("full "):
         _, noticed, full_lane = status.split(" ", 2)
         raise LaneFull(full_lane, noticed=noticed == "1")

@@ -39,7 +39,7 @@ class RedisUsers:
         clash = await self._client.run_script(
             "add_user",
             keys=[self._keys.user(user.id), self._keys.users(), *held],
-            args=[user.id, _encode_user(user), json.dumps(held)],
+            args=[user.id, encode_user(user), json.dumps(held)],
         )
         if clash:
             raise refuse_identity(identities[int(clash) - 1])
@@ -53,12 +53,18 @@ class RedisUsers:
 
     async def find(self, channel: str, platform_id: str) -> User:
         """The user who holds this identity, compared exactly. Raises `UserNotFound`."""
-        data = await self._client.run_script(
-            "find_user", keys=[self._keys.identity(channel, platform_id)]
-        )
-        if data is None:
+        user, _ = await self.find_paired(channel, platform_id)
+        if user is None:
             raise describe_unknown_identity(Identity(channel, platform_id))
-        return _decode_user(data)
+        return user
+
+    async def find_paired(self, channel: str, platform_id: str) -> tuple[User | None, str | None]:
+        """Who holds this identity, and the id of the user whom its pairing lets in."""
+        keys = self._keys
+        identity, pairing = keys.identity(channel, platform_id), keys.pairing(channel, platform_id)
+        data, paired = await self._client.run_script("find_user", keys=[identity, pairing])
+        user = None if data is None else _decode_user(data)
+        return user, None if paired is None else paired.decode()
 
     async def all(self) -> list[User]:
         """Every user, by id."""
@@ -74,7 +80,8 @@ class RedisUsers:
         return [_decode_user(data) for data in records if data is not None]
 
 
-def _encode_user(user: User) -> str:
+def encode_user(user: User) -> str:
+    """A user's record as JSON."""
     identities = [[each.channel, each.platform_id] for each in user.identities]
     return json.dumps(
         {
