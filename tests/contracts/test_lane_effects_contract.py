@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sigil.errors import EffectRejected, IdentityTaken, LaneFull
+from sigil.errors import EffectRejected, LaneFull
 from sigil.identity.users import Identity, User
 from sigil.lanes.effects import (
     Accept,
@@ -31,6 +31,7 @@ from sigil.lanes.effects import (
     UpdateSession,
 )
 from sigil.stores import Stores
+from sigil.stores.redis.bounds import CHAT_TTL
 from tests.contracts.lane_bench import (
     CHAT,
     SESSION,
@@ -194,50 +195,22 @@ async def test_a_dead_letter_keeps_what_is_needed_to_replay_it(stores: Stores) -
     assert record["body"] == "text of 1"
 
 
-# ---------------------------------------------------------------- who is let in
-
-
-async def let_in(stores: Stores, admit: Admit, item_id: str) -> None:
-    await stores.lanes.push(Push(CHAT, item_id, {}), [admit])
-
-
-async def test_who_is_let_in_is_a_user_with_a_pairing(stores: Stores) -> None:
-    await let_in(stores, ADMIT, "1")
-    assert await stores.users.find_paired("m", "1") == (ADMIT.user, "u")
-    assert await stores.users.all() == [ADMIT.user]
-    assert await stores.pairings.is_paired("u")
-
-
-async def test_a_person_who_is_let_in_twice_stays_the_first_user(stores: Stores) -> None:
-    again = Admit(ANN, User("u", "Anna", identities=(ANN,)), new=True)
-    for item_id, admit in enumerate((ADMIT, again)):
-        await let_in(stores, admit, str(item_id))
-    assert await stores.users.find_paired("m", "1") == (ADMIT.user, "u")
-
-
-async def test_a_known_user_gets_a_pairing_and_no_record(stores: Stores) -> None:
-    await stores.pairings.add("m", "1", "before")
-    await let_in(stores, Admit(ANN, User("configured", "C"), new=False), "1")
-    assert await stores.users.find_paired("m", "1") == (None, "configured")
-    assert await stores.users.all() == []
-    assert not await stores.pairings.is_paired("before")
-
-
-async def test_an_identity_that_another_user_holds_applies_nothing(stores: Stores) -> None:
-    other = User("other", "Other", identities=(ANN,))
-    await stores.users.add(other)
-    before = await everything(stores)
-    with pytest.raises(IdentityTaken):
-        await let_in(stores, ADMIT, "1")
-    assert await everything(stores) == before
-
-
-async def test_an_identity_of_a_user_who_is_gone_is_free(stores: Stores) -> None:
-    for gone in ("other", "u"):
-        await stores.users.add(User(gone, "Gone", identities=(ANN,)))
-        await redis(stores).delete(f"{prefix(stores)}user:{gone}")
-        await let_in(stores, ADMIT, gone)
-        assert await stores.users.find("m", "1") == ADMIT.user
+@pytest.mark.parametrize(("left", "is_written"), [(CHAT_TTL - 60, True), (CHAT_TTL + 60, False)])
+async def test_what_is_used_lives_on_for_as_long_as_is_promised(
+    stores: Stores, left: int, is_written: bool
+) -> None:
+    """`left`: how long a key has yet to live at its next use. What is enough is not written."""
+    client, keys = redis(stores), [prefix(stores) + name for name in ("chat:c", "chat-seen:c")]
+    await stores.lanes.push(Push(CHAT, "1", {}), [Show("c", "e1", "{}")])
+    fresh = [await client.ttl(key) for key in keys]
+    assert all(CHAT_TTL < ttl <= 1.02 * CHAT_TTL for ttl in fresh)
+    for key in keys:
+        await client.expire(key, left)
+    await stores.lanes.push(Push(CHAT, "2", {}), [Show("c", "e2", "{}")])
+    for key, ttl in zip(keys, fresh, strict=True):
+        now = await client.ttl(key)
+        assert now >= CHAT_TTL
+        assert (abs(now - ttl) < 5) is is_written
 
 
 # ---------------------------------------------------------------- what stays

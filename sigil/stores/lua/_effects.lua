@@ -9,11 +9,6 @@
 --   apply(args, wakes)   writes, and adds the lanes that have work now to `wakes`.
 -- All effects are checked before the first one is applied.
 
-local function check_type(key, wanted)
-  local type = redis.call('TYPE', key)['ok']
-  if type ~= 'none' and type ~= wanted then return 'rejected ' .. key .. ' is a ' .. type end
-end
-
 -- Reads what a check must know anyway. A key of another type makes the read fail, so its type need
 -- not be asked for besides. Returns the answer, or nil and the reason.
 local function try_read(command, key, ...)
@@ -67,16 +62,19 @@ local function append_item(lane, id, quiet, quiet_max, wakes)
   local waiting = redis.call('RPUSH', ids_key(lane), id)
   -- Only an empty lane was about to be forgotten.
   if waiting == 1 then redis.call('PERSIST', key) end
-  local state = redis.call('HMGET', key, 'held', 'noticed', 'quiet_from', 'quiet_until')
+  local state = redis.call('HMGET', key, 'held', 'noticed', 'quiet_from', 'quiet_until',
+    'parked_until', 'put_off')
   if state[2] then redis.call('HDEL', key, 'noticed') end
+  local quiet_until = tonumber(state[4] or '0')
   if quiet > 0 then
     local from = tonumber(state[3] or NOW)
-    local rests_until = extend_quiet(quiet, quiet_max, from, tonumber(state[4] or '0'))
-    redis.call('HSET', key, 'quiet_from', format_int(from), 'quiet_until', format_int(rests_until))
+    quiet_until = extend_quiet(quiet, quiet_max, from, quiet_until)
+    redis.call('HSET', key, 'quiet_from', format_int(from), 'quiet_until', format_int(quiet_until))
   end
   -- A holder's commit wakes the lane if there is more. An item behind others has had its wake-up.
-  if state[1] == '1' then return end
-  if (waiting == 1 or quiet > 0) and schedule(lane) then add_wake(wakes, lane) end
+  if state[1] == '1' or (waiting > 1 and quiet <= 0) then return end
+  local rests_until = math.max(quiet_until, tonumber(state[5] or '0'))
+  if schedule_work(lane, rests_until, state[6]) then add_wake(wakes, lane) end
 end
 
 -- Ends an item: the first end counts, and later ones change nothing. Without its content the record
@@ -132,22 +130,8 @@ effects.accept = {
 -- user, set of user ids, identity, pairing, set of the user's pairings (all keys), user id, user as
 -- JSON ('' if no record is wanted), the identity's key as a JSON list
 effects.admit = {
-  check = function(args)
-    local user, identity, data = args[1], args[3], args[7]
-    local reason = check_type(user, 'hash') or check_type(args[2], 'set')
-      or check_type(identity, 'string') or check_type(args[4], 'hash') or check_type(args[5], 'set')
-    if reason then return reason end
-    if data ~= '' and is_held_by_another(identity, user) then return 'taken' end
-  end,
-  apply = function(args)
-    local user, identity, data = args[1], args[3], args[7]
-    local holds = redis.call('GET', identity) == user and redis.call('HEXISTS', user, 'data') == 1
-    -- Who came in through another chat at the same moment has a record already, which stays.
-    if data ~= '' and not holds then
-      save_user(user, args[2], args[6], data, { identity }, args[8])
-    end
-    save_pairing(args[4], args[5], args[6])
-  end,
+  check = function(args) return check_admission(unpack(args)) end,
+  apply = function(args) admit_user(unpack(args)) end,
 }
 
 -- id, outcome, keep the body, ttl s

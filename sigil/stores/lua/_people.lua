@@ -32,3 +32,19 @@ local function save_pairing(pairing, paired, id)
     redis.call('DEL', pairing)
   end
 end
+
+-- Whether a user can be let in by an identity: nil, or the reason why not. They get a record unless
+-- `data` is ''.
+local function check_admission(user, all_users, identity, pairing, paired, id, data)
+  local reason = check_type(user, 'hash') or check_type(all_users, 'set')
+    or check_type(identity, 'string') or check_type(pairing, 'hash') or check_type(paired, 'set')
+  if reason then return reason end
+  if data ~= '' and is_held_by_another(identity, user) then return 'taken' end
+end
+
+local function admit_user(user, all_users, identity, pairing, paired, id, data, held)
+  -- Who came in through another chat at the same moment has a record already, which stays.
+  local is_known = redis.call('GET', identity) == user and redis.call('HEXISTS', user, 'data') == 1
+  if data ~= '' and not is_known then save_user(user, all_users, id, data, { identity }, held) end
+  save_pairing(pairing, paired, id)
+end

@@ -46,6 +46,11 @@ local function read_number(key, field)
   return tonumber(redis.call('HGET', key, field) or '0') or 0
 end
 
+local function check_type(key, wanted)
+  local type = redis.call('TYPE', key)['ok']
+  if type ~= 'none' and type ~= wanted then return 'rejected ' .. key .. ' is a ' .. type end
+end
+
 -- Lets a key that lives on with each use live for at least `ttl` s from now. It gets 2 % more, so
 -- that the next uses need not write its end again. Asking for it is a read, which costs the log of
 -- writes (AOF) nothing.
@@ -81,8 +86,21 @@ end
 -- `state` is what was read of the lane, and begins with the fields `held` and `token`.
 local function is_held_by(state, token) return state[1] == '1' and state[2] == token end
 
--- Sets when to look next at a lane that nobody holds. Returns true if that is now; the caller then
--- wakes it. An empty lane leaves the index, and is forgotten after an hour.
+-- Sets when to look next at a lane that has items and that nobody holds: when its rest is over, or
+-- now. Returns true if that is now; the caller then wakes it. `put_off` is what the lane says of it.
+local function schedule_work(lane, rests_until, put_off)
+  if rests_until > NOW then
+    redis.call('ZADD', DUE, format_int(rests_until), lane)
+    return false
+  end
+  -- A wake-up is about to be sent. The sweep looks only in case that is lost.
+  if put_off then redis.call('HDEL', lane_key(lane), 'put_off') end
+  redis.call('ZADD', DUE, format_int(NOW + FIRST_PUT_OFF), lane)
+  return true
+end
+
+-- The same for any lane that nobody holds. An empty one leaves the index, and is forgotten after an
+-- hour.
 local function schedule(lane)
   local key = lane_key(lane)
   if redis.call('LLEN', ids_key(lane)) == 0 then
@@ -91,15 +109,7 @@ local function schedule(lane)
     return false
   end
   local state = redis.call('HMGET', key, 'parked_until', 'quiet_until', 'put_off')
-  local rests_until = math.max(tonumber(state[1] or '0'), tonumber(state[2] or '0'))
-  if rests_until > NOW then
-    redis.call('ZADD', DUE, format_int(rests_until), lane)
-    return false
-  end
-  -- A wake-up is about to be sent. The sweep looks only in case that is lost.
-  if state[3] then redis.call('HDEL', key, 'put_off') end
-  redis.call('ZADD', DUE, format_int(NOW + FIRST_PUT_OFF), lane)
-  return true
+  return schedule_work(lane, math.max(tonumber(state[1] or '0'), tonumber(state[2] or '0')), state[3])
 end
 
 -- Adds a lane to the lanes to wake, once.
