@@ -165,6 +165,7 @@ class Held:
             return
         if self._scope is not None and not self._scope.expired():
             log.warning("lease lost", lane=self.lane)
+            self._fresh_until = 0.0  # the holder may run once more before it is cancelled
             self._scope.reschedule(0)
 
     @contextlib.asynccontextmanager

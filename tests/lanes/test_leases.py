@@ -336,6 +336,21 @@ async def test_nothing_is_begun_under_a_lease_that_is_gone(
         await work()
 
 
+async def test_nothing_is_begun_between_a_loss_and_the_end_of_the_holder(bench: Bench) -> None:
+    await bench.fill("1")
+
+    async def work() -> None:
+        async with bench.keeper(ttl=15).hold(LANE) as held:
+            assert isinstance(held, Held)
+            await bench.steal()
+            held.lose()
+            await held.confirm_fresh()
+            pytest.fail("it would be done by two")
+
+    with pytest.raises(LeaseLost):
+        await work()
+
+
 @pytest.mark.parametrize("begins", [False, True])
 async def test_what_was_begun_is_said_when_it_is_given_back(bench: Bench, begins: bool) -> None:
     await bench.fill(*"12")
