@@ -51,6 +51,16 @@ local function check_type(key, wanted)
   if type ~= 'none' and type ~= wanted then return 'rejected ' .. key .. ' is a ' .. type end
 end
 
+-- Reads what a check must know anyway. A key of another type makes the read fail, so its type need
+-- not be asked for besides. Returns the answer, or nil and the reason.
+local function try_read(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) == 'table' and answer.err then
+    return nil, 'rejected ' .. key .. ' is of another type'
+  end
+  return answer
+end
+
 -- Lets a key that lives on with each use live for at least `ttl` s from now. It gets 2 % more, so
 -- that the next uses need not write its end again. Asking for it is a read, which costs the log of
 -- writes (AOF) nothing.
