@@ -25,7 +25,7 @@ task_publish_retry = False
 task_track_started = False
 worker_disable_rate_limits = True
 
-worker_pool = "threads"
+worker_pool = "workers.pool:LoopPool"
 worker_consumer = "workers.base:QuietConsumer"
 worker_disable_prefetch = True
 worker_prefetch_multiplier = 1

@@ -18,6 +18,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -25,6 +26,7 @@ import structlog
 from sigil.channels.base import Acceptance
 from sigil.channels.live import live_chat_key, user_event
 from sigil.errors import LeaseLost, StoreError
+from sigil.fleet import MOST_WAKEUPS_WAITING
 from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
 from sigil.lanes.held import Held
 from sigil.lanes.lane import Item, LaneKind, Refusal, Wakeups
@@ -129,12 +131,21 @@ class Gateway:
 
     async def recover(self) -> float | None:
         """Wakes the lanes whose time has come, and settles what workers that died had reserved;
-        returns the seconds until the next lane falls due, or None if none will."""
+        returns the seconds until the next lane falls due, or None if none will. Where the workers
+        of a kind of lane are behind, none of that kind is woken."""
         await self.stores.budgets.expire_holds()
-        swept = await self.stores.lanes.sweep()
+        are_behind = await asyncio.gather(*map(self._are_behind, LaneKind))
+        swept = await self.stores.lanes.sweep(leave_out=[*compress(LaneKind, are_behind)])
         for lane in swept.wake:
             self.wakeups.wake(lane)
         return swept.next_due
+
+    async def _are_behind(self, kind: LaneKind) -> bool:
+        """Whether the workers of this kind of lane have enough wake-ups before them."""
+        try:
+            return await self.wakeups.backlog(kind.stage) > MOST_WAKEUPS_WAITING
+        except StoreError:  # the broker; the sweep goes on without it
+            return False
 
     async def notify(self, message: OutboundMessage) -> str:
         """Puts a message on its destination's lane; returns its id.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import quote
 
@@ -67,7 +67,12 @@ class Route:
 
     def to_json(self) -> str:
         """One JSON object; the inverse of `from_json`."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        fields = {
+            "workspace_id": self.workspace_id,
+            "user_id": self.user_id,
+            "session_key": self.session_key,
+        }
+        return json.dumps(fields, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -87,7 +92,8 @@ class SessionRecord:
     """The running session of one conversation.
 
     `key` names the conversation and stays; `id` changes with /new. `messages` are JSON,
-    oldest first. Token counts are of this session alone.
+    oldest first. Token counts are of this session alone. `version` rises with each write; a
+    commit that was decided by an older one is refused as stale.
     """
 
     key: str
@@ -97,10 +103,11 @@ class SessionRecord:
     input_tokens: int = 0
     output_tokens: int = 0
     messages: tuple[str, ...] = ()
+    version: int = 0
 
 
 class SessionStore(Protocol):
-    """Sessions; written only by a turn's commit (effects), or `append` outside of turns."""
+    """Sessions; written only by commits (`WriteSession`), or by `append` outside of turns."""
 
     async def load(self, session_key: str) -> SessionRecord:
         """The current session with its history; a fresh one if there is none yet."""

@@ -12,6 +12,7 @@ from sigil.bootstrap import build
 from sigil.channels.base import Acceptance, Capabilities, Channel
 from sigil.config import Settings
 from sigil.gateway import Gateway
+from sigil.lanes.effects import Stage
 from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.messages.conversation import Usage
 from sigil.messages.exchange import InboundMessage
@@ -25,9 +26,13 @@ class Woken:
 
     def __init__(self) -> None:
         self.lanes: list[str] = []
+        self.backlogs: dict[Stage, int] = {}
 
     def wake(self, lane: str) -> None:
         self.lanes.append(lane)
+
+    async def backlog(self, stage: Stage) -> int:
+        return self.backlogs.get(stage, 0)
 
     def last(self, stage: LaneKind) -> str:
         return [lane for lane in self.lanes if lane_kind(lane) is stage][-1]
@@ -124,11 +129,13 @@ class Talk:
         ]
 
     async def counts(self) -> dict[str, int]:
-        """The books of today, which must balance with the records."""
-        report = await self.stores.lanes.verify()
+        """The books of today, which must balance with lanes and records. How many replies were
+        pushed is left out: `verify` compares that with how they ended."""
+        report = await self.stores.lanes.verify(deep=True)
         assert report["balanced"], report["problems"]
         days = await self.stores.lanes.counts()
-        return dict(days.get(datetime.now(UTC).strftime("%Y-%m-%d"), {}))
+        today = days.get(datetime.now(UTC).strftime("%Y-%m-%d"), {})
+        return {name: count for name, count in today.items() if name != "replies"}
 
 
 def talk(

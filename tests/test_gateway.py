@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from sigil.errors import ChannelNotFound, ConfigError
+from sigil.lanes.effects import Stage
 from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.messages.exchange import OutboundMessage
 from sigil.stores import Stores
@@ -124,6 +125,20 @@ async def test_recover_wakes_what_is_due_and_says_when_the_next_one_is() -> None
     assert due is not None
     assert 0 < due <= 1.5
     assert t.woken.lanes == []
+    await make_due(t.stores)
+    await t.gateway.recover()
+    assert [lane_kind(lane) for lane in t.woken.lanes] == [LaneKind.INBOUND]
+
+
+async def test_recover_is_silent_for_workers_that_are_behind() -> None:
+    t = talk()
+    await t.write("hello")
+    t.woken.lanes.clear()
+    t.woken.backlogs = {Stage.ROUTE: 65, Stage.TURN: 65}
+    await make_due(t.stores)
+    await t.gateway.recover()
+    assert t.woken.lanes == []
+    t.woken.backlogs[Stage.ROUTE] = 64
     await make_due(t.stores)
     await t.gateway.recover()
     assert [lane_kind(lane) for lane in t.woken.lanes] == [LaneKind.INBOUND]

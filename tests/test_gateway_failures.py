@@ -190,7 +190,6 @@ async def test_a_lost_lease_ends_the_turn_at_once_and_another_answers() -> None:
     assert not isinstance(taken, Refusal)
     await asyncio.wait_for(turn, 5)
     assert slow.closed == 1
-    assert taken.journal, "the successor knows which messages the turn answers"
     assert t.gateway.keeper.working == 0
 
 

@@ -29,8 +29,10 @@ from sigil.host.heartbeat import Heartbeat
 from sigil.host.process import Process
 from sigil.host.record import RecordKeeper
 from workers import broker, runtime
+from workers.options import check_options
 from workers.publisher import wakeups
 from workers.queues import Queue
+from workers.wakeup import MOST_TOGETHER
 
 log = structlog.get_logger(__name__)
 
@@ -105,6 +107,7 @@ def _configure_worker(conf: Any, options: dict[str, Any], **_: Any) -> None:
     record = RecordKeeper(
         settings,
         list_roles(options.get("queues")),
+        wakeup_lanes=MOST_TOGETHER,
         count_slots=lambda: (slots, runtime.current.count_running() if runtime.current else 0),
     )
     runtime.current = _create_runtime(settings, role, record)
@@ -142,7 +145,8 @@ def _set_up_logs(settings: Settings, role: str | None) -> None:
 
 
 @signals.worker_init.connect
-def _start_runtime(**_: Any) -> None:
+def _start_runtime(sender: Any, **_: Any) -> None:
+    check_options(sender)
     if runtime.current is not None:
         try:
             runtime.current.start()

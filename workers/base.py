@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
 import structlog
@@ -11,11 +10,12 @@ from celery import Task
 from celery.worker.consumer import Consumer
 
 from sigil.errors import StoreError
+from sigil.gateway import Gateway
 from sigil.lanes.lane import LaneKind, lane_kind
-from workers import runtime
 from workers.app import app
 from workers.queues import LANE_WORKERS
 from workers.steps import LaneWork
+from workers.wakeup import read_arguments
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +28,11 @@ class TaskFailed(Exception):
 
 
 class LaneTask(Task):
-    """A task with one argument, the key of a lane of its `kind`: a wake-up.
+    """A task that works on lanes of its `kind`. The pool (`workers.pool`) starts a step on the
+    process's loop for each lane that a wake-up names.
 
     The broker is not trusted to hold anything else, so other arguments are refused. If the store
-    is away the task ends, and the sweep brings the lane back: nothing is retried here, since the
+    is away the step ends, and the sweep brings the lane back: nothing is retried here, since the
     lane itself knows what is still to be done.
     """
 
@@ -40,40 +41,36 @@ class LaneTask(Task):
     ignore_result = True
     kind: ClassVar[LaneKind]
 
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Runs the task's body for the lane."""
-        lane = args[0] if len(args) == 1 and not kwargs else None
-        if not _is_lane(lane, self.kind):
+    def read_lanes(self, request: Mapping[str, Any]) -> list[str]:
+        """The lanes that a task message names, each once. What else it holds is refused."""
+        found = read_arguments(request)
+        lanes = list(dict.fromkeys(value for value in found if _is_lane(value, self.kind)))
+        if not found or not all(_is_lane(value, self.kind) for value in found):
             log.warning("task refused", task=self.name, reason="not a lane of this kind")
-            return
-        with structlog.contextvars.bound_contextvars(task_id=self.request.id, lane=lane):
-            try:
-                self.run(lane)
-            except StoreError as error:
-                log.warning("task put off", task=self.name, reason=error.code)
-            except Exception as error:
-                log.exception("task failed", task=self.name)
-                raise TaskFailed(type(error).__name__) from None
+        return lanes
+
+    async def work(self, task_id: str, gateway: Gateway, lane: str) -> None:
+        """Works on one lane. Raises `TaskFailed` for a bug, and nothing else."""
+        structlog.contextvars.bind_contextvars(task_id=task_id)
+        try:
+            await self.run(gateway, lane)
+        except StoreError as error:
+            log.warning("task put off", task=self.name, lane=lane, reason=error.code)
+        except Exception as error:
+            log.exception("task failed", task=self.name, lane=lane)
+            raise TaskFailed(type(error).__name__) from None
 
 
 def lane_task(kind: LaneKind) -> Callable[[LaneWork], LaneTask]:
     """Turns the work on lanes of this kind into their task; `LANE_WORKERS` has the task's name.
 
-    The task runs the work on this process's runtime and waits for it:
-
-        @lane_task(LaneKind.SESSION)
-        async def turn(gateway: Gateway, lane: str) -> None: ...
-
-        turn("session:…")                  as Celery calls it
+    @lane_task(LaneKind.SESSION)
+    async def turn(gateway: Gateway, lane: str) -> None: ...
     """
 
     def make_task(work: LaneWork) -> LaneTask:
-        @wraps(work)
-        def run_work(lane: str) -> None:
-            runtime.run(work, lane)
-
         name = LANE_WORKERS[kind].task
-        return cast(LaneTask, app.task(run_work, base=LaneTask, name=name, kind=kind))
+        return cast(LaneTask, app.task(work, base=LaneTask, name=name, kind=kind))
 
     return make_task
 

@@ -1,14 +1,14 @@
 """One event loop per worker process, in a thread of its own, and the gateway that lives on it.
 
-    Celery's threads            the thread "loop"
-    ────────────────            ─────────────────
-    task ── run(work, lane) ──▶ a step: the work, as a coroutine
-    waits ◀──── its end ─────── beside it: sweep, heartbeat, stop signals, times
+    Celery's thread                     the thread "loop"
+    ───────────────                     ─────────────────
+    pool ── submit(work, lanes) ──────▶ a step for each lane: the work, as a coroutine
+    is told through its hub ◀── end ─── beside it: sweep, heartbeat, stop signals, times
 
-Celery calls plain functions in pool threads, but the core is asynchronous and its connections
-belong to one loop. So there is one loop for the whole process, which outlives every task; each
-pool thread hands its step over and waits. A pool thread is cheap while it waits, and hundreds of
-turns share one loop, one store client and one set of model clients.
+Celery's consumer blocks and calls plain functions, but the core is asynchronous and its
+connections belong to one loop. So there is one loop for the whole process, in a thread of its own,
+which outlives every task. Celery's pool (`workers.pool`) hands steps over and waits for none of
+them: hundreds of turns share one loop, one store client and one set of model clients.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 import uvloop
@@ -28,7 +28,7 @@ import uvloop
 from sigil.host.heartbeat import EVERY_S, Heartbeat
 from sigil.host.process import Process
 from sigil.host.record import RecordKeeper
-from workers.steps import LaneWork, Steps
+from workers.steps import LaneWork, StepEnd, Steps
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class Runtime:
         )
         self._thread = threading.Thread(target=self._run_loop, name="loop", daemon=True)
         self._consuming = asyncio.Event()
-        self._stopping = threading.Event()
+        self._stopping = False
 
     # ------------------------------------------------------------ called from Celery's threads
 
@@ -71,17 +71,26 @@ class Runtime:
         self._thread.start()
         self._loop = self._started.result()
 
-    def run(self, work: LaneWork, lane: str) -> None:
-        """Runs one step on the loop and waits for it. Does nothing once the process is stopping:
-        another worker's sweep finds the lane."""
-        if self._stopping.is_set():
-            return
+    @property
+    def is_running(self) -> bool:
+        """Whether the loop still runs, so that every step that was submitted will end."""
+        return self._thread.is_alive()
+
+    def submit(self, work: LaneWork, lanes: Sequence[str], ended: StepEnd) -> None:
+        """Starts a step for each lane. `ended` is called on the loop, once for each of them."""
         try:
-            asyncio.run_coroutine_threadsafe(self._steps.run(work, lane), self._loop).result()
-        except (concurrent.futures.CancelledError, RuntimeError):
-            if not self._stopping.is_set():
-                raise
-            log.info("task handed back")
+            self._loop.call_soon_threadsafe(self._steps.start, work, lanes, ended)
+        except RuntimeError:  # the loop is closed
+            for _ in lanes:
+                ended(None)
+
+    def hand_back(self, lanes: Sequence[str]) -> None:
+        """Ends the steps of these lanes, so that others work on them."""
+        self._call(lambda: self._steps.hand_back(lanes))
+
+    def wake(self, lane: str) -> None:
+        """Has some worker look at the lane soon."""
+        self._steps.wake(lane)
 
     def count_running(self) -> int:
         """How many steps run."""
@@ -94,16 +103,25 @@ class Runtime:
     def stop_soon(self, *, hurry: bool = False) -> None:
         """Starts to drain; safe in a signal handler. A second call, or `hurry`, does not wait
         for running steps."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed already
-            self._loop.call_soon_threadsafe(self._start_drain, hurry)
+        hurry = hurry or self._stopping
+        self._stopping = True
+        self._call(lambda: self._steps.start_drain(hurry=hurry))
+
+    def drain(self) -> None:
+        """Starts to drain, unless that was done already."""
+        if not self._stopping:
+            self.stop_soon()
 
     def stop(self) -> None:
         """Drains, closes the gateway and ends the loop."""
         self.stop_soon(hurry=True)
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._end.set)
+        self._call(self._end.set)
         self._thread.join()
         self._on_end()
+
+    def _call(self, callback: Callable[[], object]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
+            self._loop.call_soon_threadsafe(callback)
 
     # ------------------------------------------------------------ in the loop's thread
 
@@ -151,16 +169,5 @@ class Runtime:
         finally:
             self._heartbeat.end()
 
-    def _start_drain(self, hurry: bool) -> None:
-        self._stopping.set()
-        self._steps.start_drain(hurry=hurry)
-
 
 current: Runtime | None = None
-
-
-def run(work: LaneWork, lane: str) -> None:
-    """Runs one step on this process's runtime and waits for it."""
-    if current is None:
-        raise RuntimeError("this process is not a Sigil worker")
-    current.run(work, lane)

@@ -8,17 +8,23 @@ that another worker goes on with the lane without waiting for the lease to run o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from functools import partial
+from typing import Any
 
 import structlog
 
 from sigil.errors import SigilError
 from sigil.gateway import Gateway
+from sigil.waiting import end
 
 log = structlog.get_logger(__name__)
 
-LaneWork = Callable[[Gateway, str], Awaitable[object]]
+LaneWork = Callable[[Gateway, str], Coroutine[Any, Any, object]]
 """Works on the lane of this key with one of the gateway's verbs. One run of it is a step."""
+
+StepEnd = Callable[[BaseException | None], object]
+"""Is told that a step has ended, and with which error. A step that was handed back has none."""
 
 HAND_BACK_S = 3.0
 
@@ -29,27 +35,47 @@ class Steps:
     def __init__(self, gateway: Gateway, *, grace: float) -> None:
         self._gateway = gateway
         self._grace = grace
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[object], str] = {}
         self._hurry = asyncio.Event()
         self._drain: asyncio.Task[None] | None = None
+        self._handing_back: set[asyncio.Task[None]] = set()
 
-    async def run(self, work: LaneWork, lane: str) -> None:
-        """Runs a step in the current task, which a drain waits for or cancels."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._running.add(task)
-        try:
-            await work(self._gateway, lane)
-        finally:
-            self._running.discard(task)
+    def start(self, work: LaneWork, lanes: Iterable[str], ended: StepEnd) -> None:
+        """Starts a step for each lane. Each tells `ended` by itself. While the process stops,
+        the lanes are woken for other workers instead."""
+        for lane in lanes:
+            if self._drain is not None:
+                self.wake(lane)
+                ended(None)
+                continue
+            task = asyncio.get_running_loop().create_task(work(self._gateway, lane))
+            self._running[task] = lane
+            task.add_done_callback(partial(self._end_step, ended))
+
+    def _end_step(self, ended: StepEnd, task: asyncio.Task[object]) -> None:
+        lane = self._running.pop(task)
+        if task.cancelled():
+            log.info("task handed back", lane=lane)
+        ended(None if task.cancelled() else task.exception())
+
+    def wake(self, lane: str) -> None:
+        """Has some worker look at the lane soon. May be called from any thread."""
+        self._gateway.wakeups.wake(lane)
+
+    def hand_back(self, lanes: Collection[str]) -> None:
+        """Ends the steps of these lanes. Each gives its lane back with its work undone."""
+        tasks = [task for task, lane in self._running.items() if lane in lanes]
+        handing_back = asyncio.get_running_loop().create_task(end(tasks))
+        self._handing_back.add(handing_back)
+        handing_back.add_done_callback(self._handing_back.discard)
 
     def count_running(self) -> int:
         """How many steps run."""
         return len(self._running)
 
     def start_drain(self, *, hurry: bool) -> None:
-        """Stops taking lanes. With `hurry`, or when called again, running steps get no grace."""
-        if hurry or self._drain is not None:
+        """Stops taking lanes. With `hurry`, running steps get no grace, or no more of it."""
+        if hurry:
             self._hurry.set()
         if self._drain is None:
             self._gateway.keeper.stop_taking()

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sigil.lanes.lane import lane_id
-from sigil.messages.conversation import Image, Message, decode_message, window
+from sigil.messages.conversation import Image, Message, window
 from sigil.providers.base import ChatRequest
 
 if TYPE_CHECKING:
@@ -40,10 +40,9 @@ def build_request(turn: Turn, question: Message, *, hint: str, lane: str, user: 
     """
     settings = turn.directory.model_settings
     system_prompt = _build_system_prompt(turn, hint)
-    past = [decode_message(text) for text in turn.session.messages]
     return ChatRequest(
         model="",
-        messages=tuple(window([*past, question], turn.directory.agent.window)),
+        messages=tuple(window([*turn.kept.read_past(), question], turn.directory.agent.window)),
         system_prompt=system_prompt,
         max_tokens=_limit_answer(settings.max_tokens, turn.budget),
         temperature=settings.temperature,

@@ -19,13 +19,13 @@ import structlog
 from sigil.agent import wording
 from sigil.errors import BudgetExceeded
 from sigil.lanes.effects import (
-    AppendHistory,
     Audit,
     CountUsage,
     DeadLetter,
     Effect,
     Outcome,
     Stage,
+    WriteSession,
     encode_audit_entry,
 )
 from sigil.messages.conversation import Message, encode_message
@@ -83,12 +83,11 @@ def refuse_stranger(turn: Turn, error: NotAMember) -> Ending:
     return Ending(Outcome.REFUSED, turn.account.refusal, (entry,))
 
 
-def bury_items(items: Sequence[Item]) -> Ending:
-    """The ending of items that are given up for good."""
+def bury_item(item: Item) -> Ending:
+    """The ending of an item that is given up for good."""
     reason = "the turn was started several times and never finished"
-    letters = [DeadLetter(item.id, Stage.TURN, reason) for item in items]
-    entry = Audit(encode_audit_entry("dead", message=items[0].id))
-    return Ending(Outcome.DEAD, wording.DEAD, (*letters, entry))
+    entry = Audit(encode_audit_entry("dead", message=item.id))
+    return Ending(Outcome.DEAD, wording.DEAD, (DeadLetter(item.id, Stage.TURN, reason), entry))
 
 
 def audit_turn(what: str, turn: Turn, attempts: Sequence[AttemptRecord] = (), **more: Any) -> Audit:
@@ -111,28 +110,36 @@ def _end_over_budget(turn: Turn, reply: Reply, error: BudgetExceeded) -> Ending:
     if not reply.attempts:
         return Ending(Outcome.REFUSED, text, (why,))
     # What other models used before there was no money left for this one is used.
-    return Ending(Outcome.REFUSED, text, (_count_usage(turn, reply, turns=0), why))
+    return Ending(Outcome.REFUSED, text, (*_write_session(turn, [], reply, turns=0), why))
 
 
 def _keep_turn(turn: Turn, messages: Sequence[Message], reply: Reply) -> tuple[Effect, ...]:
-    """What is kept of a turn: history (cut to twice the window), usage, and the record."""
-    encoded = [encode_message(message) for message in messages]
-    keep = 2 * turn.directory.agent.window
-    return (
-        AppendHistory(turn.session.key, turn.session.id, encoded, keep),
-        _count_usage(turn, reply, turns=1),
-        audit_turn("turn", turn, reply.attempts),
-    )
+    """What is kept of a turn: history, usage, and the record."""
+    entry = audit_turn("turn", turn, reply.attempts)
+    return (*_write_session(turn, messages, reply, turns=1), entry)
 
 
-def _count_usage(turn: Turn, reply: Reply, *, turns: int) -> CountUsage:
-    """Counts tokens and turns for the session, and for the person and the workspace today."""
+def _write_session(
+    turn: Turn, messages: Sequence[Message], reply: Reply, *, turns: int
+) -> tuple[Effect, ...]:
+    """Appends to the history (cut to twice the window), and counts tokens and turns for the
+    session, and for the person and the workspace today."""
     amounts = {
         "input_tokens": reply.usage.input_tokens,
         "output_tokens": reply.usage.output_tokens,
         "turns": turns,
     }
-    return CountUsage(turn.session.key, turn.route.user_id, turn.route.scope, amounts)
+    session = turn.session
+    write = WriteSession(
+        session.key,
+        turn.session_id,
+        session.version,
+        messages=[encode_message(message) for message in messages],
+        keep=2 * turn.directory.agent.window,
+        # /new may have come meanwhile. The fresh session has used nothing of this.
+        amounts=amounts if session.id == turn.session_id else {},
+    )
+    return write, CountUsage(turn.route.user_id, turn.route.scope, amounts)
 
 
 def _describe_attempt(attempt: AttemptRecord) -> dict[str, Any]:

@@ -1,32 +1,35 @@
 """One turn: the messages at the head of a session's lane → an ending, in one commit.
 
     held lane ─▶ Turn ─▶ still a member? ─▶ command? ─▶ model ─▶ Ending ─▶ commit
-                 │ items, decoded once                  │
-                 │ session, directory                   │ draft, meanwhile
-                 └ journal fixes the items              └ failover, budget, deadline, stop
+                 │ items, decoded once                  │                  │
+                 │ session, kept from turn to turn      │ draft, meanwhile │ stale: the session is
+                 └ directory                            │                  └ read again, not asked
+                                                        └ failover, budget, deadline, stop
 
-A turn's first write fixes which messages it answers, so that a worker that takes over after a
-crash answers the same ones. Everything that is sent has an id that derives from the first of
-them, never from the attempt.
+A turn writes nothing before its one commit, which takes the answered messages off the lane and
+sends the reply. So a worker that takes over after a crash may group the messages anew, and each is
+answered once. What is sent has an id that derives from the turn's first message, never from the
+attempt.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from sigil.agent.context import build_question, build_request
-from sigil.agent.ending import Ending, bury_items, end_command, end_turn, refuse_stranger
-from sigil.agent.journal import begin_journal, count_begun_items
+from sigil.agent.ending import Ending, bury_item, end_command, end_turn, refuse_stranger
+from sigil.agent.kept_session import load_session
 from sigil.agent.reply import Reply, add_estimates, read_reply
-from sigil.agent.turn import make_turn, name_turn
+from sigil.agent.turn import make_turn, name_turn, read_group
 from sigil.channels.live import live_chat_key
 from sigil.commands.base import CommandContext
 from sigil.commands.table import run_command
-from sigil.errors import MessageInvalid, NotAMember, SigilError
+from sigil.errors import MessageInvalid, NotAMember, SessionStale, SigilError
 from sigil.lanes.effects import Finish
 from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import lane_id
@@ -39,7 +42,8 @@ from sigil.workspace.manager import RouteRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sigil.agent.turn import Turn
+    from sigil.agent.kept_session import KeptSession
+    from sigil.agent.turn import Turn, WaitingMessage
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Directory
     from sigil.lanes.effects import Effect
@@ -75,65 +79,111 @@ class Agent:
 
     async def handle(self, held: Held, directory: Directory) -> None:
         """Answers the next turn of the lane."""
-        turn = await make_turn(held, directory, self._channels, self._stores)
+        group = read_group(held, directory, self._channels)
+        turn_id = await name_turn(self._stores, group[0].item)
         with structlog.contextvars.bound_contextvars(
-            message_id=turn.items[0].id, session_id=lane_id(held.lane), turn_id=turn.id
+            message_id=group[0].item.id, session_id=lane_id(held.lane), turn_id=turn_id
         ):
-            ending = await self._run(held, turn)
-            effects = [*(Finish(item.id, ending.outcome) for item in turn.items), *ending.effects]
-            if ending.text:
-                text = fit_reply(ending.text)
-                effects.append(await self._replies.push_reply(turn.last, text, turn.id))
-            await held.finish(turn.items, effects)
-            log.info("turn ended", outcome=ending.outcome.value, items=len(turn.items))
+            kept, refusal = await self._look_up(held, group, directory)
+            turn = make_turn(held, group, turn_id, kept, directory)
+            if refusal is not None:
+                await self._finish(held, turn, refuse_stranger(turn, refusal))
+            elif turn.command is not None:
+                await self._run_command(held, turn)
+            else:
+                await self._answer(held, turn)
 
     async def give_up(self, held: Held) -> tuple[Sequence[Item], list[Effect]]:
-        """The items to be dead-lettered, and the effects that do it. Takes nothing about them for
-        granted: reading them may be what fails."""
-        items = held.items[: count_begun_items(held) or 1]
-        log.error("turn dead-lettered", items=len(items), message_id=items[0].id)
-        ending = bury_items(items)
-        ends = [Finish(item.id, ending.outcome, keep_body=True) for item in items]
-        effects: list[Effect] = [*ends, *ending.effects]
+        """The item to be dead-lettered, and the effects that do it. Takes nothing about it for
+        granted: reading it may be what fails. Those that were answered with it get tries of their
+        own."""
+        item = held.items[0]
+        log.error("turn dead-lettered", message_id=item.id)
+        ending = bury_item(item)
+        effects: list[Effect] = [Finish(item.id, ending.outcome, keep_body=True), *ending.effects]
         with contextlib.suppress(MessageInvalid):
-            message = InboundMessage.from_json(items[-1].fields.get("body", ""))
-            turn_id = await name_turn(self._stores, items)
+            message = InboundMessage.from_json(item.fields.get("body", ""))
+            turn_id = await name_turn(self._stores, item)
             effects.append(await self._replies.push_reply(message, ending.text or "", turn_id))
-        return items, effects
+        return [item], effects
 
-    async def _run(self, held: Held, turn: Turn) -> Ending:
+    async def _look_up(
+        self, held: Held, group: Sequence[WaitingMessage], directory: Directory
+    ) -> tuple[KeptSession, NotAMember | None]:
+        """The session, and why the person may not speak in it, if so."""
+        key, sessions = group[0].route.session_key, self._stores.sessions
+        if held.memo is None:  # two questions to the store, in the time of one
+            return await asyncio.gather(
+                load_session(held, key, sessions), self._find_refusal(group[-1], directory)
+            )
+        kept = await load_session(held, key, sessions)
+        return kept, await self._find_refusal(group[-1], directory)
+
+    async def _find_refusal(self, last: WaitingMessage, directory: Directory) -> NotAMember | None:
+        """Why the person may not speak here any more, if so. Membership was checked at routing; it
+        may have changed while the message waited."""
+        message, route = last.message, last.route
+        request = RouteRequest(message.channel_type, message.channel_id, route.user_id)
         try:
-            await self._check_membership(turn)
+            workspace = await self._workspaces.route(request, directory.workspaces)
         except NotAMember as error:
-            return refuse_stranger(turn, error)
-        if turn.command is not None:
-            name, argument = turn.command
+            return error
+        if workspace.id == route.workspace_id:
+            return None
+        return NotAMember(f"the chat does not belong to {route.workspace_id!r} any more.")
+
+    async def _run_command(self, held: Held, turn: Turn) -> None:
+        assert turn.command is not None
+        name, argument = turn.command
+        while True:
             context = CommandContext(
                 argument, turn.route, held.lane, turn.session, turn.directory, self._stores
             )
-            return end_command(await run_command(name, context))
+            ending = end_command(await run_command(name, context))
+            try:
+                return await self._finish(held, turn, ending)
+            except SessionStale:
+                turn = await self._reload(held, turn)
+
+    async def _answer(self, held: Held, turn: Turn) -> None:
         question = build_question(turn)
         reply = await self._ask(held, turn, question)
-        return end_turn(turn, question, reply)
+        while True:
+            try:
+                return await self._finish(held, turn, end_turn(turn, question, reply))
+            except SessionStale:
+                # The answer is paid for, and it stands: only what is kept of it is made anew.
+                turn = await self._reload(held, turn)
 
-    async def _check_membership(self, turn: Turn) -> None:
-        """Raises `NotAMember`. Membership was checked at routing; it may have changed while the
-        message waited."""
-        message, route = turn.last, turn.route
-        request = RouteRequest(message.channel_type, message.channel_id, route.user_id)
-        workspace = await self._workspaces.route(request, turn.directory.workspaces)
-        if workspace.id != route.workspace_id:
-            raise NotAMember(f"the chat does not belong to {route.workspace_id!r} any more.")
+    async def _reload(self, held: Held, turn: Turn) -> Turn:
+        """The turn with its session as it is now: somebody else has written it."""
+        log.info("session read again")
+        held.memo = None
+        kept = await load_session(held, turn.route.session_key, self._stores.sessions)
+        return replace(turn, kept=kept)
+
+    async def _finish(self, held: Held, turn: Turn, ending: Ending) -> None:
+        """The turn's commit. Raises `SessionStale`; then nothing was applied."""
+        effects = [*(Finish(item.id, ending.outcome) for item in turn.items), *ending.effects]
+        if ending.text:
+            text = fit_reply(ending.text)
+            effects.append(await self._replies.push_reply(turn.last, text, turn.id))
+        await held.finish(turn.items, effects)
+        held.memo = turn.kept.follow(effects)
+        log.info("turn ended", outcome=ending.outcome.value, items=len(turn.items))
 
     async def _ask(self, held: Held, turn: Turn, question: Message) -> Reply:
-        """What the models reply, until the end, the deadline or a stop."""
+        """What the models reply, until the end, the deadline or a stop.
+
+        No commit comes before the call. A lease that is lost by then ends the turn with its next
+        renewal, and its commit is refused: until then it costs a call, and nobody sees it.
+        """
         reply, request = Reply(), None
         try:
             chain = self._make_chain(turn)
         except SigilError as error:  # the budget is used up, or no model can be called
             reply.error = error
             return reply
-        await held.commit(effects=begin_journal(held, turn.items), keep=True)
         draft = self._open_draft(held, turn)
         try:
             async with held.stoppable(), asyncio.timeout(turn.directory.timeouts.turn):

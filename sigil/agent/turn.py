@@ -1,6 +1,7 @@
 """The turn: what is answered, for whom, and what is known about them. Made once, decoded once.
 
-held lane ─▶ items at its head ─▶ decoded, one by one, as far as they belong together ─▶ Turn
+held lane ─▶ items at its head ─▶ decoded, one by one, as far as they belong together
+                                                           └─▶ with their session: a Turn
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sigil.sessions import decode_item
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sigil.agent.kept_session import KeptSession
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Account, Directory
     from sigil.lanes.held import Held
@@ -62,7 +64,8 @@ class Turn:
 
     `id` derives from the first item, never from the attempt, so that whatever the turn sends has
     the same id when a second worker runs it again. `command` is its name and argument, if the
-    turn is one.
+    turn is one. `session_id` is the session that the turn began in; `kept` is newer, if the
+    session was written meanwhile.
     """
 
     id: str
@@ -70,8 +73,14 @@ class Turn:
     messages: tuple[InboundMessage, ...]
     command: tuple[str, str] | None
     route: Route
-    session: SessionRecord
+    session_id: str
+    kept: KeptSession
     directory: Directory
+
+    @property
+    def session(self) -> SessionRecord:
+        """The session's record, as far as it is known."""
+        return self.kept.record
 
     @property
     def last(self) -> InboundMessage:
@@ -93,34 +102,41 @@ class Turn:
         return self.directory.account(self.last.channel_type)
 
 
-async def make_turn(
-    held: Held, directory: Directory, channels: ChannelRouter, stores: Stores
-) -> Turn:
-    """The next turn of a lane in hand. Raises `MessageInvalid` or `StoreError`."""
+def read_group(held: Held, directory: Directory, channels: ChannelRouter) -> list[WaitingMessage]:
+    """The messages at the head of a lane in hand that the next turn answers. Raises
+    `MessageInvalid`."""
     waiting = map(WaitingMessage.read, held.items)
     begun = count_begun_items(held)
     if begun:
         # Another worker grouped them before; the grouping of now might be another one.
         # It may also have taken more items at a time than this one: then it answers what it has.
-        group = list(islice(waiting, begun))
-    else:
-        group = group_messages(waiting, directory, channels)
-    items = held.items[: len(group)]
-    first, last = group[0], group[-1]
+        return list(islice(waiting, begun))
+    if 0 < held.strikes == directory.lanes.max_strikes - 1:
+        # The last try before the head is given up. It is tried alone, since it may be one of the
+        # others that ends its workers.
+        return [next(waiting)]
+    return group_messages(waiting, directory, channels)
+
+
+def make_turn(
+    held: Held, group: Sequence[WaitingMessage], id: str, kept: KeptSession, directory: Directory
+) -> Turn:
+    """The turn that answers `group`."""
     return Turn(
-        id=await name_turn(stores, items),
-        items=items,
+        id=id,
+        items=held.items[: len(group)],
         messages=tuple(each.message for each in group),
-        command=last.command,
-        route=first.route,
-        session=await stores.sessions.load(first.route.session_key),
+        command=group[-1].command,
+        route=group[0].route,
+        session_id=kept.record.id,
+        kept=kept,
         directory=directory,
     )
 
 
-async def name_turn(stores: Stores, items: Sequence[Item]) -> str:
-    """The id of the turn that answers these items."""
-    return await stores.lanes.item_id("turn", items[0].id)
+async def name_turn(stores: Stores, first: Item) -> str:
+    """The id of the turn whose first item this is."""
+    return await stores.lanes.item_id("turn", first.id)
 
 
 def group_messages(

@@ -6,6 +6,7 @@ channel or provider (`bot_token`), or by its place in a URL (`redis://user:passw
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -33,6 +34,7 @@ _QUERY = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=1024)  # log lines ask about the same few names again and again
 def looks_secret(name: str) -> bool:
     """Whether a value of this name must not be shown: `bot_token`, `apiKey`."""
     words = {word.lower() for word in _WORDS.findall(name)}
@@ -41,7 +43,9 @@ def looks_secret(name: str) -> bool:
 
 def mask_urls(text: str) -> str:
     """Masks the passwords and tokens of all URLs in the text."""
-    return _QUERY.sub(rf"\g<1>{MASK}", _USER_INFO.sub(rf"\g<1>{MASK}@", text))
+    if "://" in text:
+        text = _USER_INFO.sub(rf"\g<1>{MASK}@", text)
+    return _QUERY.sub(rf"\g<1>{MASK}", text) if "=" in text else text
 
 
 def mask_settings(settings: Settings) -> dict[str, Any]:

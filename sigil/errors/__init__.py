@@ -6,7 +6,8 @@
     ├── StoreError                     store.unavailable            (transient)
     │   ├── EffectRejected             store.effect_rejected
     │   ├── LeaseLost                  lane.lease_lost
-    │   └── LaneFull                   lane.full                    (transient)
+    │   ├── LaneFull                   lane.full                    (transient)
+    │   └── SessionStale               session.stale                (transient)
     ├── UserNotFound                   identity.user_not_found
     ├── IdentityTaken                  identity.taken
     ├── NotAMember                     workspace.not_a_member
@@ -120,6 +121,12 @@ class LaneFull(StoreError):
         super().__init__(f"lane {lane} is full")
         self.lane = lane
         self.noticed = noticed
+
+
+class SessionStale(StoreError):
+    """Somebody else has written the session since it was read; nothing was applied."""
+
+    code = "session.stale"
 
 
 class UserNotFound(SigilError):

@@ -143,6 +143,8 @@ def _list_spellings(secret: str) -> set[str]:
 
 def _escape_controls(text: str, *, keep_lines: bool) -> str:
     """Escapes the characters that could forge a line or control a terminal."""
+    if text.isascii() and text.isprintable():
+        return text
     text = text.encode("utf-8", "backslashreplace").decode()
     text = _CONTROL.sub(_escape_match, text)
     return text if keep_lines else _LINE_BREAK.sub(_escape_match, text)

@@ -1,6 +1,6 @@
 """What a commit does besides moving a lane: the closed set of effects, a unit of work.
 
-    step ──▶ [Push(reply), AppendHistory, CountUsage, Audit, Finish] ──▶ one commit, all or nothing
+    step ──▶ [Push(reply), WriteSession, CountUsage, Audit, Finish] ──▶ one commit, all or nothing
 
 A step decides and returns effects; it writes nothing itself. The commit checks all of them before
 its first write, since Redis undoes nothing, and applies them under the lane's fencing token. So a
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -38,7 +38,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """Appends item `id` to `lane` once, ever, and merges `fields` into its record.
+    """Appends item `id` to `lane` once, as long as its record lives, and merges `fields` into the
+    record. A reply's record lives for a day after it was sent: a step that may push it again later
+    than that must know by itself that it has.
 
     `cap` is the most items the lane may hold (0: no cap). `quiet` > 0 asks that the lane
     rests that long after this push, at most `quiet_max` after the first (coalescing).
@@ -71,7 +73,7 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Ends item `id`: counts the outcome, drops the record's bulk, keeps the proof.
+    """Ends item `id`: counts the outcome and cuts the record to the proof that it was handled.
 
     `keep_body` keeps the content for replay (dead letters)."""
 
@@ -82,7 +84,8 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Ends outbound item `id`; `ok` is false for a dead one, whose content is kept."""
+    """Ends outbound item `id`, whose receipts are kept for a day; `ok` is false for a dead one,
+    whose content is kept too."""
 
     id: str
     ok: bool = True
@@ -129,28 +132,28 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class AppendHistory:
-    """Appends JSON messages to a session's history, trimmed to the last `keep`."""
+class WriteSession:
+    """All that a commit changes of one session: sets `fields` of its record (`epoch`, `model`, …),
+    adds `amounts` to its counters, and appends JSON `messages` to the history of `session_id`,
+    trimmed to the last `keep`.
+
+    `version` is that of the record by which the writer decided. If the session has been written
+    since, the commit is refused as stale.
+    """
 
     session_key: str
     session_id: str
-    messages: Sequence[str]
-    keep: int
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateSession:
-    """Sets fields of a session's record (`epoch`, `model`, …)."""
-
-    session_key: str
-    fields: Mapping[str, str]
+    version: int
+    messages: Sequence[str] = ()
+    keep: int = 0
+    fields: Mapping[str, str] = field(default_factory=dict)
+    amounts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class CountUsage:
-    """Adds integers (tokens, calls) to the session's and the user's usage of today."""
+    """Adds integers (tokens, turns) to the user's and the workspace's usage of today."""
 
-    session_key: str
     user_id: str
     workspace_id: str
     amounts: Mapping[str, int]
@@ -183,8 +186,7 @@ Effect = (
     | Stop
     | Journal
     | Receipt
-    | AppendHistory
-    | UpdateSession
+    | WriteSession
     | CountUsage
     | Audit
     | Show

@@ -63,6 +63,7 @@ class Held:
         self.directory_version = lease.directory_version
         self.stop = lease.stop
         self.again = lease.again
+        self.memo: object | None = None  # what the step keeps for its next turn of this hold
         self.given_back = False
         self._ending = False
         self._lanes = lanes

@@ -20,7 +20,7 @@ Keys are opaque and read `<kind>:<channel>:<keyed hash>`. All durations are seco
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -34,6 +34,18 @@ class LaneKind(StrEnum):
     INBOUND = "inbound"
     SESSION = "session"
     DELIVERY = "delivery"
+
+    @property
+    def stage(self) -> Stage:
+        """What is done with such a lane."""
+        return _STAGES[self]
+
+
+_STAGES = {
+    LaneKind.INBOUND: Stage.ROUTE,
+    LaneKind.SESSION: Stage.TURN,
+    LaneKind.DELIVERY: Stage.DELIVER,
+}
 
 
 def lane_kind(lane: str) -> LaneKind:
@@ -179,7 +191,7 @@ class Lanes(Protocol):
         """Removes the `done` items, which are at the head, and applies the effects, in one step.
 
         `n` counts the commits under this token, so that a repeat is recognised. The lease ends
-        unless `keep` is true. Raises `LeaseLost`, `LaneFull`, `IdentityTaken` or
+        unless `keep` is true. Raises `LeaseLost`, `LaneFull`, `SessionStale`, `IdentityTaken` or
         `EffectRejected`; then nothing was applied.
         """
         ...
@@ -192,19 +204,22 @@ class Lanes(Protocol):
         is told `again`; without, the head goes back untouched. Raises `LeaseLost`."""
         ...
 
-    async def sweep(self, limit: int = 100) -> Swept:
+    async def sweep(self, limit: int = 100, *, leave_out: Collection[LaneKind] = ()) -> Swept:
         """Finds lanes whose time has come and that nobody holds, at most `limit`. Each is put off
-        for a while, so that the next sweep leaves it alone while its wake-up is under way."""
+        for a while, so that the next sweep leaves it alone while its wake-up is under way. Lanes
+        of kinds that are left out are set aside, so that they do not hide the others."""
         ...
 
     async def status(self, lane: str) -> LaneStatus: ...
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Per day (YYYY-MM-DD, UTC): accepted, duplicate, answered, refused, stopped, dead."""
+        """Per day (YYYY-MM-DD, UTC): accepted, duplicate, answered, refused, stopped, dead; and of
+        replies: replies (pushed), sent, undelivered."""
         ...
 
-    async def verify(self) -> Mapping[str, Any]:
-        """Recounts the identity from lanes and records; see `sigil status --verify`."""
+    async def verify(self, *, deep: bool = False) -> Mapping[str, Any]:
+        """Compares the counts with what lies in lanes: `balanced`, `problems` (sentences), `days`.
+        `deep` walks all records and adds `lost`: the items that are not where they should be."""
         ...
 
 

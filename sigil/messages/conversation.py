@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from typing import Any, Literal
 
 from sigil.errors import MessageInvalid
@@ -94,6 +95,7 @@ def bound_tokens(tokens: int, most: int = MOST_TOKENS) -> int:
 
 
 _ROLES = ("user", "assistant", "tool")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 Size = Callable[[Sequence[Message]], int]
@@ -131,26 +133,30 @@ def _newest(units: Sequence[list[Message]], limit: int, size: Size) -> list[list
 def _units(messages: Sequence[Message]) -> Iterator[list[Message]]:
     """What must not be cut apart. Calls without all of their results, and results without
     their call (the history was trimmed there), are dropped: vendors refuse them."""
-    position = 0
-    while position < len(messages):
-        unit = [messages[position]]
-        position += 1
-        while position < len(messages) and messages[position].role == "tool":
-            unit.append(messages[position])
-            position += 1
-        asked = sorted(call.id for call in unit[0].tool_calls)
-        answered = sorted(message.tool_call_id or "" for message in unit[1:])
-        if unit[0].role != "tool" and not asked:
-            yield unit[:1]
-        elif unit[0].role != "tool" and asked == answered:
-            yield unit
+    for position, message in enumerate(messages):
+        if message.role == "tool":
+            continue
+        if not message.tool_calls:
+            yield [message]
+            continue
+        results = list(takewhile(lambda each: each.role == "tool", messages[position + 1 :]))
+        asked = sorted(call.id for call in message.tool_calls)
+        if asked == sorted(result.tool_call_id or "" for result in results):
+            yield [message, *results]
 
 
 def encode_message(message: Message) -> str:
     """One line of JSON for the history; what is empty is left out."""
-    fields = {name: value for name, value in asdict(message).items() if value not in ("", (), None)}
+    fields = {
+        "role": message.role,
+        "content": message.content,
+        "tool_calls": [asdict(call) for call in message.tool_calls],
+        "tool_call_id": message.tool_call_id,
+        "images": [asdict(image) for image in message.images],
+        "native": message.native and asdict(message.native),
+    }
     # ASCII, because a model may write half of a surrogate pair, which UTF-8 cannot hold.
-    return json.dumps(fields, separators=(",", ":"))
+    return _ENCODER.encode({name: value for name, value in fields.items() if value})
 
 
 def decode_message(text: str) -> Message:

@@ -68,7 +68,7 @@ class ChunkState:
         fields: dict[str, Any] = {"state": self.state, "tries": self.attempts}
         if self.platform_id is not None:
             fields["platform_id"] = self.platform_id
-        return Receipt(item.id, index, json.dumps(fields))
+        return Receipt(item.id, index, json.dumps(fields, separators=(",", ":")))
 
 
 class Retry(Exception):  # tells the lane to rest, not an error

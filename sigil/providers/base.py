@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 from sigil.errors import ProviderError
 from sigil.messages.conversation import Message, Native, ToolCall, ToolDefinition, Usage
@@ -126,7 +126,8 @@ class Catalogued(Protocol):
 
 async def find_model_info(provider: Provider, model: str) -> ModelInfo:
     """What a provider's model can do, as far as the provider knows."""
-    if isinstance(provider, Catalogued):
-        return provider.model_info(model)
+    # Not `isinstance(provider, Catalogued)`, which compares every member, at each call.
+    if hasattr(provider, "model_info"):
+        return cast("Catalogued", provider).model_info(model)
     matches = (info for info in await provider.list_models() if info.id == model)
     return next(matches, ModelInfo(model))

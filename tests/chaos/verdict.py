@@ -133,7 +133,7 @@ async def gather(
     totals: Counter[str] = Counter()
     for day in (await stores.lanes.counts()).values():
         totals.update(day)
-    report = await stores.lanes.verify()
+    report = await stores.lanes.verify(deep=True)
     return Evidence(
         accepted=accepted,
         asked=asked,

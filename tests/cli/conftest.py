@@ -40,8 +40,10 @@ class FakeLanes:
         day = {"accepted": 10, "duplicate": 1, "answered": 5, "refused": 2, "stopped": 1, "dead": 0}
         return {"2026-11-21": {"accepted": 1, "answered": 1}, "2026-11-22": day}
 
-    async def verify(self):
-        return {"balanced": self.balanced, "days": {}, "problems": ["one is lost"]}
+    async def verify(self, *, deep):
+        problems = [] if self.balanced else ["one is lost"]
+        report = {"balanced": self.balanced, "days": {}, "problems": problems}
+        return report | ({"lost": []} if deep else {})
 
 
 class FakeHealth:

@@ -6,7 +6,7 @@ import pytest
 
 from sigil.errors import LaneFull
 from sigil.lanes.effects import Audit, Journal, Notice, Push, Stop
-from sigil.lanes.lane import Refusal
+from sigil.lanes.lane import LaneKind, Refusal
 from sigil.stores import Stores
 from sigil.testing import expire_leases, make_due
 from tests.contracts.lane_bench import (
@@ -16,6 +16,8 @@ from tests.contracts.lane_bench import (
     TTL,
     fill,
     ids,
+    prefix,
+    redis,
     refused,
     take,
 )
@@ -256,3 +258,30 @@ async def test_sweep_takes_a_few_at_a_time(stores: Stores) -> None:
         assert len(swept.wake) == expected
         found += swept.wake
     assert sorted(found) == lanes
+
+
+async def test_sweep_wakes_none_of_a_kind_that_is_left_out(stores: Stores) -> None:
+    for lane in (CHAT, SESSION, TARGET):
+        await fill(stores, lane, lane)
+    await make_due(stores)
+    swept = await stores.lanes.sweep(leave_out=[LaneKind.SESSION])
+    assert set(swept.wake) == {CHAT, TARGET}
+    assert swept.next_due is not None
+    assert 0 < swept.next_due < 0.5  # it is looked at again soon
+    await make_due(stores)
+    await stores.lanes.sweep(leave_out=[LaneKind.INBOUND, LaneKind.DELIVERY])
+    # Being left out counted for nothing: it was put off as if it had been found for the first time.
+    assert await redis(stores).hget(f"{prefix(stores)}lane:{SESSION}", "put_off") == b"1500"
+
+
+async def test_a_thousand_lanes_that_are_left_out_hide_no_other(stores: Stores) -> None:
+    crowd = [f"session:any:{number:03}" for number in range(1000)]
+    index = f"{prefix(stores)}lanes:due"
+    await fill(stores, CHAT, "1")
+    await redis(stores).zadd(index, dict.fromkeys(crowd, 1) | {CHAT: 2})
+    assert (await stores.lanes.sweep(leave_out=[LaneKind.SESSION])).wake == (CHAT,)
+    found = await redis(stores).zrange(index, 0, -1, withscores=True)
+    due = {lane.decode(): at for lane, at in found}
+    waits = [due[lane] for lane in crowd]  # all were due at once, and stand in their order
+    assert waits == [waits[0] + number for number in range(1000)]
+    assert due[CHAT] - 1500 < waits[0] < due[CHAT]

@@ -9,13 +9,12 @@ import pytest
 from sigil.errors import StoreError, UserNotFound
 from sigil.identity.users import Identity, User
 from sigil.lanes.effects import (
-    AppendHistory,
     Audit,
     CountUsage,
     DeadLetter,
     Push,
     Stage,
-    UpdateSession,
+    WriteSession,
 )
 from sigil.lanes.lane import LaneKind
 from sigil.stores import connect
@@ -63,6 +62,16 @@ async def test_a_user_comes_back_as_it_was(stores):
         assert await stores.users.get(user.id) == user
         assert [await stores.users.find(i.channel, i.platform_id) for i in identities] == [user] * 2
     assert len(await stores.users.all()) == len(HOSTILE)
+
+
+async def test_a_user_reads_the_same_in_the_short_and_in_the_old_form(stores):
+    user = User("ann", "Ann", identities=(Identity("irc", "ann"),))
+    await stores.users.add(user)
+    key, redis = stores.backend.keys.user("ann"), stores.backend.redis
+    short = json.loads(await redis.hget(key, "data"))
+    assert await stores.users.get("ann") == user
+    await redis.hset(key, "data", json.dumps(short | {"role": "member", "session_mode": "unified"}))
+    assert await stores.users.get("ann") == user
 
 
 async def test_identities_that_look_alike_are_apart(stores):
@@ -140,7 +149,8 @@ async def test_a_history_is_trimmed_and_goes_some_day(stores):
     assert (await stores.sessions.load("s")).messages == ()
     await stores.sessions.append("s", [str(n) for n in range(10)], keep=3)
     assert (await stores.sessions.load("s")).messages == ("7", "8", "9")
-    assert all(0 < ttl <= 90 * 86400 for ttl in await lifetimes(stores, "history:"))
+    for kind in ("history:", "session:"):
+        assert all(90 * 86400 < ttl <= 92 * 86400 for ttl in await lifetimes(stores, kind))
 
 
 async def test_a_turns_commit_and_the_store_mean_the_same_session(stores):
@@ -148,9 +158,15 @@ async def test_a_turns_commit_and_the_store_mean_the_same_session(stores):
     session = await stores.sessions.load(key)
     await apply(
         stores,
-        AppendHistory(key, session.id, ['"1"', '"2"'], keep=10),
-        CountUsage(key, "sean", "homelab", {"input_tokens": 5, "output_tokens": 7}),
-        UpdateSession(key, {"model": "echo/echo"}),
+        WriteSession(
+            key,
+            session.id,
+            session.version,
+            messages=['"1"', '"2"'],
+            keep=10,
+            fields={"model": "echo/echo"},
+            amounts={"input_tokens": 5, "output_tokens": 7},
+        ),
     )
     await stores.sessions.append(key, ['"3"'], keep=10)
     session = await stores.sessions.load(key)
@@ -161,12 +177,37 @@ async def test_a_turns_commit_and_the_store_mean_the_same_session(stores):
 
 async def test_the_next_epoch_is_a_fresh_session(stores):
     await stores.sessions.append("s", ['"old"'], keep=10)
-    await apply(stores, UpdateSession("s", {"epoch": "12", "model": "", "input_tokens": "0"}))
+    fields = {"epoch": "12", "model": "", "input_tokens": "0"}
+    await apply(stores, WriteSession("s", "s#0", 1, fields=fields))
     session = await stores.sessions.load("s")
     assert (session.id, session.epoch, session.model, session.messages) == ("s#12", 12, None, ())
     await stores.sessions.append("s", ['"new"'], keep=10)
-    await apply(stores, AppendHistory("s", "s#12", ['"newer"'], keep=10))
+    await apply(stores, WriteSession("s", "s#12", 3, ['"newer"'], 10))
     assert (await stores.sessions.load("s")).messages == ('"new"', '"newer"')
+
+
+async def test_each_write_of_a_session_raises_its_version(stores):
+    assert (await stores.sessions.load("s")).version == 0
+    await stores.sessions.append("s", ["1"], keep=10)
+    await apply(stores, WriteSession("s", "s#0", 1, ["2"], 10))
+    await apply(stores, WriteSession("s", "s#0", 2, amounts={"input_tokens": 3}))
+    session = await stores.sessions.load("s")
+    assert (session.version, session.messages, session.input_tokens) == (3, ("1", "2"), 3)
+
+
+async def test_a_session_is_renewed_when_it_is_worn_and_outlives_its_promise(stores):
+    promise, redis = 90 * 86400, stores.backend.redis
+    keys = [f"{stores.backend.keys.prefix}{name}" for name in ("session:s", "history:s%230")]
+    await stores.sessions.append("s", ["1"], keep=10)
+    for left in (promise + 5000, promise - 5):
+        for key in keys:
+            await redis.expire(key, left)
+        session = await stores.sessions.load("s")
+        await apply(stores, WriteSession("s", "s#0", session.version, [f"{left}"], 10))
+        for key in keys:
+            ttl = await redis.ttl(key)
+            assert ttl >= promise
+            assert (ttl > promise + 6000) == (left < promise)
 
 
 async def test_a_session_and_its_history_are_one_round_trip(stores, monkeypatch):
@@ -275,7 +316,7 @@ async def test_usage_of_a_day(stores):
 
     day = datetime.now(UTC).strftime("%Y-%m-%d")
     for amount in (5, 7):
-        await apply(stores, CountUsage("s", "a:b", "homelab", {"input_tokens": amount, "turns": 1}))
+        await apply(stores, CountUsage("a:b", "homelab", {"input_tokens": amount, "turns": 1}))
     days = {day, datetime.now(UTC).strftime("%Y-%m-%d")}
     for scope, subject in (("user", "a:b"), ("workspace", "homelab")):
         counted = [await stores.budgets.read_usage(scope, subject, day) for day in days]

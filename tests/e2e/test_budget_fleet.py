@@ -22,6 +22,7 @@ import pytest
 from sigil.bootstrap import build
 from sigil.config import load_settings
 from sigil.gateway import Gateway
+from sigil.lanes.effects import Stage
 from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.messages.exchange import InboundMessage
 from sigil.money.limits import find_limit
@@ -113,6 +114,9 @@ class Front:
             self.inbound.append(lane)
         elif lane_kind(lane) is LaneKind.SESSION:
             self._publisher.wake(lane)
+
+    async def backlog(self, stage: Stage) -> int:
+        return await self._publisher.backlog(stage)
 
 
 @dataclass

@@ -31,9 +31,9 @@ models: {default: slow/echo}
 """
 
 
-def environ(folder: Path, **overrides: object) -> dict[str, str]:
+def environ(folder: Path, config: str = CONFIG, **overrides: object) -> dict[str, str]:
     """What a process of this stack is given; nothing of the machine's own configuration."""
-    (folder / "sigil.yaml").write_text(CONFIG)
+    (folder / "sigil.yaml").write_text(config)
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SIGIL_")}
     return kept | {
         "PYTHONPATH": str(ROOT),
@@ -54,9 +54,9 @@ def short_folder() -> Iterator[Path]:
 
 
 class Stack:
-    def __init__(self, folder: Path, **overrides: object) -> None:
+    def __init__(self, folder: Path, config: str = CONFIG, **overrides: object) -> None:
         self.folder = folder
-        self.env = environ(folder, **overrides)
+        self.env = environ(folder, config, **overrides)
         self.settings = load_settings(environ=self.env)
         self.processes: list[subprocess.Popen[bytes]] = []
 

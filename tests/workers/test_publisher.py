@@ -1,5 +1,7 @@
 """Wake-ups: cheap, never blocking, never failing, and there again after an outage."""
 
+import asyncio
+import base64
 import json
 import signal
 import socket
@@ -8,11 +10,16 @@ import uuid
 
 import pytest
 import redis
+from kombu import Connection, Producer
 
 from sigil.config.redis_urls import to_broker_url
+from sigil.errors import StoreError
+from sigil.fleet import WOKEN_STAGES
+from sigil.lanes.effects import Stage
 from tests.workers.stack import Stack, wait_until
 from workers.broker import transport_options
 from workers.publisher import Publisher, wakeups
+from workers.wakeup import build_message, encode_message
 
 OPTIONS = {"socket_timeout": 15, "socket_connect_timeout": 5}
 
@@ -22,14 +29,26 @@ def options() -> dict[str, object]:
     return OPTIONS | {"global_keyprefix": f"test-{uuid.uuid4().hex}:"}
 
 
-def waiting(url: str, options: dict[str, object], queue: str) -> list[str]:
-    """The lanes in a queue, oldest first."""
-    import base64
-
+def wakeups_in(url: str, options: dict[str, object], queue: str) -> list[list[str]]:
+    """The lanes of each wake-up in a queue, oldest first."""
     with redis.Redis.from_url(url) as client:
         raw = client.lrange(f"{options['global_keyprefix']}{queue}", 0, -1)
-    bodies = [json.loads(base64.b64decode(json.loads(each)["body"])) for each in raw]
-    return [body[0][0] for body in reversed(bodies)]
+    found = []
+    for message in map(json.loads, reversed(raw)):
+        body = json.loads(base64.b64decode(message["body"]))
+        found.append([*body[0], *message["headers"].get("more_lanes", [])])
+    return found
+
+
+def waiting(url: str, options: dict[str, object], queue: str) -> list[str]:
+    """The lanes in a queue, oldest first."""
+    return [lane for lanes in wakeups_in(url, options, queue) for lane in lanes]
+
+
+def take(url: str, options: dict[str, object], queue: str, count: int) -> None:
+    """As workers do."""
+    with redis.Redis.from_url(url) as client:
+        client.rpop(f"{options['global_keyprefix']}{queue}", count)
 
 
 @pytest.mark.valkey
@@ -45,13 +64,107 @@ def test_each_lane_goes_to_its_queue(valkey_url: str, options):
 
 
 @pytest.mark.valkey
-def test_closing_sends_all_that_waits(valkey_url: str, options):
+def test_a_message_is_what_kombu_would_have_written(valkey_url: str, options):
+    """Celery's consumer reads it with the transport's eyes."""
+    body, headers = build_message("sigil.turn", ["session:any:a", "session:any:b"])
+    with Connection(to_broker_url(valkey_url), transport_options=options) as connection:
+        producer = Producer(connection.channel(), auto_declare=False, serializer="json")
+        producer.publish(
+            body,
+            exchange="",
+            routing_key="sigil.agent",
+            headers=headers,
+            correlation_id=headers["id"],
+            reply_to="",
+        )
+    with redis.Redis.from_url(valkey_url) as client:
+        theirs = json.loads(client.rpop(f"{options['global_keyprefix']}sigil.agent"))
+    ours = json.loads(encode_message("sigil.agent", body, headers))
+    for message in (ours, theirs):
+        del message["properties"]["delivery_tag"]
+        message["body"] = json.loads(base64.b64decode(message["body"]))
+    assert ours == theirs
+
+
+@pytest.mark.valkey
+def test_closing_sends_all_that_there_is_room_for(valkey_url: str, options):
     publisher = Publisher(to_broker_url(valkey_url), options)
+    publisher.lanes_per_wakeup = 32
     lanes = [f"session:any:{number}" for number in range(2000)]
     for lane in lanes:
         publisher.wake(lane)
     publisher.close(within=20)
     assert waiting(valkey_url, options, "sigil.agent") == lanes
+    assert publisher.sent == 2000
+
+
+@pytest.mark.valkey
+async def test_what_waits_together_is_sent_together_up_to_what_workers_understand(
+    valkey_url: str, options
+):
+    publisher = Publisher(to_broker_url(valkey_url), options)
+    publisher.lanes_per_wakeup = 3
+    lanes = [f"session:any:{number}" for number in range(7)]
+    queue = f"{options['global_keyprefix']}sigil.agent"
+    with redis.Redis.from_url(valkey_url) as client:
+        client.lpush(queue, *["{}"] * 65)
+        for lane in lanes:
+            publisher.wake(lane)
+        async with asyncio.timeout(5):
+            while await publisher.backlog(Stage.TURN) != 65 + 7:
+                await asyncio.sleep(0.01)
+        client.delete(queue)
+    wait_until(lambda: publisher.sent == 7, within=5)
+    assert wakeups_in(valkey_url, options, "sigil.agent") == [lanes[:3], lanes[3:6], lanes[6:]]
+    publisher.wake("session:any:alone")
+    publisher.close()
+    assert wakeups_in(valkey_url, options, "sigil.agent")[-1] == ["session:any:alone"]
+
+
+@pytest.mark.valkey
+async def test_a_queue_stays_short_and_is_filled_up_as_soon_as_there_is_room(
+    valkey_url: str, options
+):
+    """Two processes send; the workers of that stage are busy, those of another one are not."""
+    first, second = (Publisher(to_broker_url(valkey_url), options) for _ in range(2))
+    for number in range(500):
+        first.wake(f"session:any:a{number}")
+        second.wake(f"session:any:b{number}")
+    wait_until(lambda: first.sent + second.sent == 65, within=5)
+    assert await first.backlog(Stage.TURN) > 64
+    second.wake("delivery:web:c")
+    wait_until(lambda: waiting(valkey_url, options, "sigil.outbound") != [], within=5)
+    for expected in range(65 + 40, 65 + 40 * 5, 40):
+        take(valkey_url, options, "sigil.agent", 40)
+        wait_until(lambda e=expected: first.sent + second.sent >= e, within=5)
+        assert len(wakeups_in(valkey_url, options, "sigil.agent")) == 65
+    assert await first.backlog(Stage.DELIVER) == 1
+    for publisher in (first, second):
+        publisher.close()
+    assert first.dropped + second.dropped + first.sent + second.sent == 1001
+
+
+@pytest.mark.valkey
+def test_closing_does_not_wait_for_room(valkey_url: str, options):
+    publisher = Publisher(to_broker_url(valkey_url), options)
+    for number in range(100):
+        publisher.wake(f"session:any:{number}")
+    began = time.monotonic()
+    publisher.close(within=20)
+    assert time.monotonic() - began < 5
+    assert (publisher.sent, publisher.dropped) == (65, 35)
+
+
+async def test_what_cannot_be_counted_is_an_error():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        publisher = Publisher(f"redis://127.0.0.1:{closed.getsockname()[1]}/0", {})
+        asked = map(publisher.backlog, WOKEN_STAGES)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [StoreError] * 3
+    publisher.close()
+    with pytest.raises(StoreError):
+        await publisher.backlog(Stage.TURN)
 
 
 def test_closing_what_was_never_used_returns_at_once():
@@ -75,8 +188,8 @@ def test_a_broker_that_never_answers_holds_nobody_up():
         publisher.close(within=0.1)
     assert took < 1
     assert publisher.sent == 0
-    # At most a batch is in the thread's hands, and 100 wait.
-    assert 300 <= publisher.dropped <= 900
+    # At most 65 are in the thread's hands, and 100 wait.
+    assert 835 <= publisher.dropped <= 900
 
 
 def test_a_broker_that_is_down_costs_the_wake_ups_only():
@@ -107,6 +220,7 @@ def test_it_sends_again_after_the_broker_was_killed(stack: Stack):
 @pytest.mark.valkey
 def test_it_goes_on_after_the_broker_was_frozen(stack: Stack):
     publisher = wakeups(stack.settings)
+    publisher.lanes_per_wakeup = 32
     publisher.wake("session:any:before")
     wait_until(lambda: publisher.sent == 1, within=10)
     stack.valkey.process.send_signal(signal.SIGSTOP)

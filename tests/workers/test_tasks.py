@@ -11,36 +11,33 @@ from structlog.testing import capture_logs
 import celeryconfig
 from sigil.errors import StoreError
 from sigil.lanes.lane import LaneKind
-from workers import runtime
 from workers.agent import turn
 from workers.app import app, find_role
 from workers.base import LaneTask, TaskFailed
 from workers.outbound import deliver
-from workers.publisher import build_message
 from workers.queues import LANE_WORKERS, QUEUES, Queue
 from workers.routing import route
+from workers.wakeup import build_message
 
 TASKS = (route, turn, deliver)
 
 
-class Recording:
-    """Stands in for the process's runtime."""
+def request(*args: object, more: object = None, **kwargs: object) -> dict[str, object]:
+    """A task message as Celery hands it to the pool."""
+    found: dict[str, object] = {"args": list(args), "kwargs": kwargs}
+    return found if more is None else found | {"more_lanes": more}
 
-    def __init__(self, error: Exception | None = None) -> None:
+
+class Broken:
+    """A gateway all of whose verbs fail."""
+
+    def __init__(self, error: Exception) -> None:
         self.error = error
-        self.lanes: list[str] = []
 
-    def run(self, step: object, lane: str) -> None:
-        self.lanes.append(lane)
-        if self.error is not None:
-            raise self.error
+    async def fail(self, lane: str) -> None:
+        raise self.error
 
-
-@pytest.fixture
-def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    stand_in = Recording()
-    monkeypatch.setattr(runtime, "current", stand_in)
-    return stand_in
+    route = turn = deliver = fail
 
 
 def test_no_task_forgot_its_queue():
@@ -84,54 +81,61 @@ def test_the_role_follows_from_the_queues():
     assert find_role(None) is None
 
 
-def test_a_task_runs_its_step_for_the_lane(recording: Recording):
-    turn("session:any:abc")
-    assert recording.lanes == ["session:any:abc"]
+def test_a_task_names_one_lane_or_many():
+    assert turn.read_lanes(request("session:any:abc")) == ["session:any:abc"]
+    many = request("session:any:a", more=["session:any:b", "session:any:a", "session:any:c"])
+    assert turn.read_lanes(many) == ["session:any:a", "session:any:b", "session:any:c"]
 
 
 @pytest.mark.parametrize(
-    ("args", "kwargs"),
+    ("refused", "left"),
     [
-        ((), {}),
-        ((7,), {}),
-        ((None,), {}),
-        ((["session:any:abc"],), {}),
-        (("delivery:web:abc",), {}),
-        (("session",), {"x": 1}),
-        (("session:any:abc", "session:any:def"), {}),
-        (("session:" + "x" * 1000,), {}),
-        (("",), {}),
-        (("hello there",), {}),
-        ((), {"lane": "session:any:abc"}),
+        (request(), []),
+        (request(7), []),
+        (request(None), []),
+        (request(["session:any:abc"]), []),
+        (request("delivery:web:abc"), []),
+        (request("session", x=1), []),
+        (request("session:any:abc", "session:any:def"), []),
+        (request("session:" + "x" * 1000), []),
+        (request(""), []),
+        (request("hello there"), []),
+        (request(lane="session:any:abc"), []),
+        (request("session:any:abc", more="session:any:def"), []),
+        (request("session:any:abc", more=["session:any:x"] * 32), []),
+        (
+            request("session:any:abc", more=["hello", "session:any:def"]),
+            ["session:any:abc", "session:any:def"],
+        ),
+        ({"args": ("session:any:abc",)}, []),
+        ({}, []),
     ],
 )
-def test_anything_but_a_lane_of_the_stage_is_refused_and_logged(recording, args, kwargs):
+def test_anything_but_lanes_of_the_stage_is_refused_and_logged(refused, left):
     with capture_logs() as logs:
-        turn(*args, **kwargs)
-    assert recording.lanes == []
+        assert turn.read_lanes(refused) == left
     assert [entry["event"] for entry in logs] == ["task refused"]
     assert "hello" not in json.dumps(logs)
 
 
-def test_a_store_that_is_away_is_left_to_the_sweep(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(runtime, "current", Recording(StoreError("gone")))
+async def test_a_store_that_is_away_is_left_to_the_sweep():
     with capture_logs() as logs:
-        route("inbound:web:abc")
+        await route.work("id-1", Broken(StoreError("gone")), "inbound:web:abc")
     assert [(entry["event"], entry["reason"]) for entry in logs] == [
         ("task put off", "store.unavailable")
     ]
 
 
-def test_a_bug_reaches_celery_without_its_words(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(runtime, "current", Recording(ValueError("the person said: hello")))
+async def test_a_bug_reaches_celery_without_its_words():
+    error = ValueError("the person said: hello")
     with capture_logs(), pytest.raises(TaskFailed) as caught:
-        deliver("delivery:web:abc")
+        await deliver.work("id-1", Broken(error), "delivery:web:abc")
     assert str(caught.value) == "ValueError"
     assert caught.value.__suppress_context__
 
 
 def test_a_message_is_what_celery_would_have_written():
-    ours_body, ours = build_message("sigil.turn", "session:any:abc")
+    ours_body, ours = build_message("sigil.turn", ["session:any:abc"])
     theirs = app.amqp.as_task_v2(str(uuid.uuid4()), "sigil.turn", ("session:any:abc",))
     assert json.loads(json.dumps(theirs.body)) == ours_body
     differs = {"id", "root_id", "origin", "ignore_result"}
@@ -141,6 +145,15 @@ def test_a_message_is_what_celery_would_have_written():
     # What is not written stands for what Celery assumes without it.
     left_out = theirs.headers.keys() - ours.keys()
     assert not any(theirs.headers[name] for name in left_out)
+
+
+def test_a_message_with_many_lanes_is_one_with_the_first_to_an_older_worker():
+    lanes = [f"session:any:{number}" for number in range(3)]
+    body, headers = build_message("sigil.turn", lanes)
+    one_body, one = build_message("sigil.turn", lanes[:1])
+    assert body == one_body
+    assert headers.keys() - one.keys() == {"more_lanes"}
+    assert turn.read_lanes({"args": body[0], "kwargs": body[1], **headers}) == lanes
 
 
 def test_only_json_is_taken():

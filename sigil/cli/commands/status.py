@@ -32,26 +32,33 @@ def status(
     verify: Annotated[
         bool,
         typer.Option(
-            "--verify", help="Recount from the records; exit with 1 if it does not add up."
+            "--verify", help="Compare with what waits in lanes; exit with 1 if it does not add up."
         ),
+    ] = False,
+    deep: Annotated[
+        bool,
+        typer.Option("--deep", help="Verify, walk all records, and name what is lost (minutes)."),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Show per day what was accepted and how it ended, and which processes live."""
-    raise typer.Exit(run(ctx.obj.load_settings("routing"), verify=verify, as_json=as_json))
+    settings = ctx.obj.load_settings("routing")
+    raise typer.Exit(run(settings, verify=verify or deep, deep=deep, as_json=as_json))
 
 
-def run(settings: Settings, *, verify: bool, as_json: bool) -> int:
-    """Prints the counts per day (UTC) and the processes. Returns 1 if a recount does not
-    balance."""
-    days, resting, processes, recount = asyncio.run(_read_counts(settings, verify=verify))
+def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
+    """Prints the counts per day (UTC) and the processes. Returns 1 if it was verified and does
+    not balance."""
+    days, resting, processes, verified = asyncio.run(
+        _read_counts(settings, verify=verify, deep=deep)
+    )
     if as_json:
         data = {
             "days": days,
             "resting": [asdict(cooldown) for cooldown in resting],
             "processes": [asdict(each) | {"live": each.is_live} for each in processes],
         }
-        print_json(data | ({} if recount is None else {"verify": recount}))
+        print_json(data | ({} if verified is None else {"verify": verified}))
     else:
         _print_days(days)
         if resting:
@@ -59,13 +66,13 @@ def run(settings: Settings, *, verify: bool, as_json: bool) -> int:
             print_cooldowns(resting)
         print_line("")
         print_processes(processes)
-        if recount is not None:
-            _print_recount(recount)
-    return 0 if recount is None or recount["balanced"] else 1
+        if verified is not None:
+            _print_problems(verified)
+    return 0 if verified is None or verified["balanced"] else 1
 
 
 async def _read_counts(
-    settings: Settings, *, verify: bool
+    settings: Settings, *, verify: bool, deep: bool
 ) -> tuple[
     dict[str, dict[str, int]],
     Sequence[Cooldown],
@@ -76,9 +83,9 @@ async def _read_counts(
         counts = await stores.lanes.counts()
         resting = await stores.health.list_cooldowns()
         processes = await stores.fleet.list()
-        recount = await stores.lanes.verify() if verify else None
+        verified = await stores.lanes.verify(deep=deep) if verify else None
     days = {day: add_open(counts[day]) for day in sorted(counts, reverse=True)}
-    return days, resting, processes, recount
+    return days, resting, processes, verified
 
 
 def add_open(counts: Mapping[str, int]) -> dict[str, int]:
@@ -96,10 +103,12 @@ def _print_days(days: Mapping[str, Mapping[str, int]]) -> None:
     print_table(("day", *columns), rows)
 
 
-def _print_recount(recount: Mapping[str, Any]) -> None:
-    if recount["balanced"]:
-        print_line("Recounted: it balances.")
+def _print_problems(verified: Mapping[str, Any]) -> None:
+    if verified["balanced"]:
+        print_line("Verified: it balances.")
         return
-    print_line("Recounted: it does NOT balance.")
-    for problem in recount.get("problems", ()):
+    print_line("Verified: it does NOT balance.")
+    for problem in verified["problems"]:
         print_line(f"  {problem}")
+    if "lost" not in verified:
+        print_line("  `sigil status --deep` names what is lost.")

@@ -59,7 +59,9 @@ class Settings(Section):
     workers: WorkerSettings = Field(default_factory=WorkerSettings, description="Worker pools.")
     logging: LoggingSettings = Field(default_factory=LoggingSettings, description="Logs.")
     retention_days: Annotated[int, Field(ge=1, le=3650), Number] = Field(
-        7, description="Days for which records of handled messages are kept."
+        7,
+        description="Days, at least 7, for which a handled message is remembered, "
+        "so that it is not taken twice.",
     )
 
     def policy(self, channel: str) -> ChannelSettings:

@@ -3,45 +3,25 @@
 -- An effect stands in ARGV as its name, the number of its arguments, and the arguments. It is
 -- written so by redis/effects.py. Each effect has two functions:
 --   check(args, adding)  returns nil if the effect can be applied, or else the reason: 'rejected …',
---                        'full …' or 'taken'. It must foresee every error of `apply`, such as a key of
---                        another type or an amount that is not a number. An error after the first
---                        write would leave the commit half done.
+--                        'full …', 'stale' or 'taken'. It must foresee every error of `apply`, such as
+--                        a key of another type or an amount that is not a number. An error after
+--                        the first write would leave the commit half done.
 --   apply(args, wakes)   writes, and adds the lanes that have work now to `wakes`.
 -- All effects are checked before the first one is applied.
 
--- Checks every `step`th argument from `first` on. Fifteen digits stay far below 2^63, the largest
+-- Checks every `step`th argument from `first` to `last`. Fifteen digits stay far below 2^63, the largest
 -- number that Redis can hold: adding to a counter cannot overflow it, which would be an error.
-local function check_ints(args, first, step)
-  for i = first, #args, step do
+local function check_ints(args, first, step, last)
+  for i = first, last, step do
     if #args[i] > 15 or not string.match(args[i], '^%-?%d+$') then
       return 'rejected not an integer: ' .. string.sub(args[i], 1, 40)
     end
   end
 end
 
-local function count_in_ledger(day, counter)
-  redis.call('HINCRBY', ledger_key(day), counter, 1)
-  redis.call('EXPIRE', ledger_key(day), LEDGER_TTL)
-end
-
--- A message counts on the day on which it was accepted, also if it ends on another day.
-local function day_of_item(id) return redis.call('HGET', item_key(id), 'day') or today() end
-
 local function check_item_and_ledger(id)
   local day, reason = try_read('HGET', item_key(id), 'day')
   return reason or check_type(ledger_key(day or today()), 'hash')
-end
-
--- Ends an item: the first end counts, and later ones change nothing. Without its content the record
--- stays for `ttl` seconds as the proof that the item was handled.
-local function finish_item(id, field, value, keeps_body, ttl)
-  local key = item_key(id)
-  if redis.call('HEXISTS', key, field) == 1 then return end
-  local day = day_of_item(id)
-  redis.call('HSET', key, field, value, 'day', day)
-  if keeps_body ~= '1' then redis.call('HDEL', key, 'body', 'route', 'sender') end
-  redis.call('EXPIRE', key, ttl)
-  count_in_ledger(day, value)
 end
 
 local effects = {}
@@ -68,13 +48,13 @@ effects.admit = {
 -- id, outcome, keep the body, ttl s
 effects.finish = {
   check = function(args) return check_item_and_ledger(args[1]) end,
-  apply = function(args) finish_item(args[1], 'outcome', args[2], args[3], args[4]) end,
+  apply = function(args) end_message(args[1], args[2], args[3] == '1', args[4]) end,
 }
 
 -- id, sent or undelivered, keep the body, ttl s
 effects.delivered = {
   check = function(args) return check_item_and_ledger(args[1]) end,
-  apply = function(args) finish_item(args[1], 'delivery', args[2], args[3], args[4]) end,
+  apply = function(args) end_reply(args[1], args[2], args[3] == '1', args[4]) end,
 }
 
 -- id, stage, reason, ttl s, most kept
@@ -133,29 +113,71 @@ effects.receipt = {
 
 -- list key, most kept, ttl s, entry, …
 effects.append = {
-  check = function(args) return check_type(args[1], 'list') or check_ints(args, 2, #args) end,
+  check = function(args) return check_type(args[1], 'list') or check_ints(args, 2, 1, 2) end,
   apply = function(args)
-    for i = 4, #args do redis.call('RPUSH', args[1], args[i]) end
-    redis.call('LTRIM', args[1], -tonumber(args[2]), -1)
-    redis.call('EXPIRE', args[1], args[3])
+    append_capped(args[1], args, 4, tonumber(args[2]), tonumber(args[3]))
   end,
 }
 
--- hash key, ttl s, field, value, …
-effects.set = {
-  check = function(args) return check_type(args[1], 'hash') end,
+-- Counters are read once, by the first check, and written once by each effect that adds to them.
+-- Here is what they stand at: key -> counter -> number.
+local counted = {}
+
+-- `args` from `first` to `last` are counter, amount, …
+local function check_counters(key, args, first, last)
+  local reason = check_ints(args, first + 1, 2, last)
+  if reason then return reason end
+  local names = {}
+  for i = first, last, 2 do names[#names + 1] = args[i] end
+  local values = redis.pcall('HMGET', key, unpack(names))
+  if values.err then return 'rejected ' .. key .. ' is not a hash' end
+  local known = counted[key] or {}
+  counted[key] = known
+  for i, name in ipairs(names) do known[name] = known[name] or tonumber(values[i]) or 0 end
+end
+
+-- Adds the amounts; returns counter, new value, … for one HSET.
+local function add_amounts(key, args, first, last)
+  local known, changes = counted[key], {}
+  for i = first, last, 2 do
+    local name = args[i]
+    known[name] = known[name] + tonumber(args[i + 1])
+    changes[#changes + 1] = name
+    changes[#changes + 1] = format_int(known[name])
+  end
+  return changes
+end
+
+-- session key, history key, version, ttl s, most messages kept, position of the first field,
+-- position of the first message, then counter, amount, …, then field, value, …, then the messages.
+-- The version is one of the counters, and each write raises it. Whoever decided by an older one has
+-- to read the session again.
+effects.session = {
+  check = function(args)
+    local reason = check_counters(args[1], args, 8, tonumber(args[6]) - 1)
+    if reason then return reason end
+    if counted[args[1]].version ~= tonumber(args[3]) then return 'stale' end
+    return check_type(args[2], 'list')
+  end,
   apply = function(args)
-    for i = 3, #args, 2 do redis.call('HSET', args[1], args[i], args[i + 1]) end
-    redis.call('EXPIRE', args[1], args[2])
+    local first_field, first_message = tonumber(args[6]), tonumber(args[7])
+    local changes = add_amounts(args[1], args, 8, first_field - 1)
+    for i = first_field, first_message - 1 do changes[#changes + 1] = args[i] end
+    redis.call('HSET', args[1], unpack(changes))
+    extend_ttl(args[1], tonumber(args[4]))
+    if first_message <= #args then
+      append_capped(args[2], args, first_message, tonumber(args[5]), tonumber(args[4]))
+    end
   end,
 }
 
--- hash key, ttl s, field, amount, …
+-- hash key, ttl s, counter, amount, …
+-- The hash is of one day, so its TTL begins with a counter's first count and is not renewed.
 effects.count = {
-  check = function(args) return check_type(args[1], 'hash') or check_ints(args, 4, 2) end,
+  check = function(args) return check_counters(args[1], args, 3, #args) end,
   apply = function(args)
-    for i = 3, #args, 2 do redis.call('HINCRBY', args[1], args[i], args[i + 1]) end
-    redis.call('EXPIRE', args[1], args[2])
+    local added = redis.call('HSET', args[1], unpack(add_amounts(args[1], args, 3, #args)))
+    if added > 0 then redis.call('EXPIRE', args[1], args[2]) end
   end,
 }
 

@@ -26,7 +26,9 @@ local P = ARGV[1]
 local DUE = P .. 'lanes:due'
 -- How long the sweep leaves a lane to the wake-up that was sent for it; see sweep.lua.
 local FIRST_PUT_OFF, LAST_PUT_OFF = 1500, 8000
-local IDLE_LANE_TTL = 3600
+-- An empty lane is remembered for longer than a holder repeats its last commit, which is the time of
+-- a lease. A token that was forgotten does not come again, since it is a time.
+local IDLE_LANE_TTL = 600
 local LEDGER_TTL = 40 * 86400
 
 local time = redis.call('TIME')
@@ -109,8 +111,7 @@ local function schedule_work(lane, rests_until, put_off)
   return true
 end
 
--- The same for any lane that nobody holds. An empty one leaves the index, and is forgotten after an
--- hour.
+-- The same for any lane that nobody holds. An empty one leaves the index, and is soon forgotten.
 local function schedule(lane)
   local key = lane_key(lane)
   if redis.call('LLEN', ids_key(lane)) == 0 then
@@ -120,6 +121,16 @@ local function schedule(lane)
   end
   local state = redis.call('HMGET', key, 'parked_until', 'quiet_until', 'put_off')
   return schedule_work(lane, math.max(tonumber(state[1] or '0'), tonumber(state[2] or '0')), state[3])
+end
+
+-- Appends the texts from position `first` on to a list that keeps its last `most`.
+local function append_capped(key, texts, first, most, ttl)
+  local length = 0
+  for i = first, #texts, 1000 do -- `unpack` cannot take them all at once
+    length = redis.call('RPUSH', key, unpack(texts, i, math.min(i + 999, #texts)))
+  end
+  if length > most then redis.call('LTRIM', key, -most, -1) end
+  extend_ttl(key, ttl)
 end
 
 -- Adds a lane to the lanes to wake, once.

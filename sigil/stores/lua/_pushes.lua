@@ -46,6 +46,9 @@ local function check_push(args, adding)
   waiting, reason = try_read('LLEN', ids_key(lane))
   if reason then return reason end
   noticed, reason = try_read('HGET', lane_key(lane), 'noticed')
+  if not reason and kind_of(lane) == 'delivery' then
+    reason = check_type(ledger_key(today()), 'hash')
+  end
   if reason then return reason end
   adding[lane] = (adding[lane] or 0) + 1
   if cap > 0 and waiting + adding[lane] > cap then
@@ -58,5 +61,6 @@ local function push_item(args, wakes)
   if was_pushed(id, lane) then return end
   redis.call('HSET', item_key(id), 'lane:' .. kind_of(lane), lane, unpack(args, 6))
   redis.call('PERSIST', item_key(id))
+  if kind_of(lane) == 'delivery' then count_reply(id) end
   append_item(lane, id, tonumber(args[4]), tonumber(args[5]), wakes)
 end

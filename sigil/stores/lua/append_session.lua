@@ -3,9 +3,8 @@
 -- kept, ttl s, the messages.
 -- Answers 1. Repeating it appends again; the commit of a turn does not, and uses its own effect.
 local history = ARGV[2] .. (redis.call('HGET', KEYS[1], 'epoch') or '0')
-for i = 5, #ARGV do
-  redis.call('RPUSH', history, ARGV[i])
-end
-redis.call('LTRIM', history, -tonumber(ARGV[3]), -1)
-redis.call('EXPIRE', history, ARGV[4])
+append_capped(history, ARGV, 5, tonumber(ARGV[3]), tonumber(ARGV[4]))
+-- A turn that has read the session before this is told so by its commit.
+redis.call('HINCRBY', KEYS[1], 'version', 1)
+extend_ttl(KEYS[1], tonumber(ARGV[4]))
 return 1

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 DAY = 24 * 3600
 
+# A handled message is known at least this long, so that it is not taken twice: platforms repeat
+# what they have not seen acknowledged for hours or days.
+LEAST_PROOF_TTL = 7 * DAY
+# A message that was sent is needed no longer than its receipts are asked for: its id derives from a
+# commit that cannot come again.
+RECEIPT_TTL = DAY
 SESSION_TTL = 90 * DAY
 USAGE_TTL = 40 * DAY
 DEAD_LETTER_TTL = 30 * DAY

@@ -16,7 +16,6 @@ from typing import Any
 from sigil.lanes.effects import (
     Accept,
     Admit,
-    AppendHistory,
     Audit,
     CountUsage,
     DeadLetter,
@@ -29,16 +28,17 @@ from sigil.lanes.effects import (
     Receipt,
     Show,
     Stop,
-    UpdateSession,
+    WriteSession,
 )
 from sigil.stores.redis.bounds import (
     AUDIT_TTL,
     CHAT_TTL,
-    DAY,
     DEAD_LETTER_TTL,
+    LEAST_PROOF_TTL,
     MOST_AUDIT_ENTRIES,
     MOST_CHAT_EVENTS,
     MOST_DEAD_LETTERS,
+    RECEIPT_TTL,
     SESSION_TTL,
     USAGE_TTL,
 )
@@ -52,13 +52,14 @@ Commands = Iterable[tuple[str, Sequence[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Writes effects as the flat arguments that `lua/_effects.lua` reads."""
+    """Writes effects as the flat arguments that `lua/_effects.lua` reads. A handled message is
+    known for `proof_ttl` seconds more."""
 
     keys: Keys
-    finished_ttl: int = 7 * DAY
+    proof_ttl: int = LEAST_PROOF_TTL
 
     def encode(self, effects: Iterable[Effect]) -> list[Any]:
-        """All effects in one list. Most become one command, and `CountUsage` becomes three."""
+        """All effects in one list. Most become one command, and `CountUsage` becomes two."""
         flat: list[Any] = []
         for effect in effects:
             for name, args in _ENCODERS[type(effect)](self, effect):
@@ -82,13 +83,13 @@ def _encode_admission(encoder: Encoder, admit: Admit) -> Commands:
 
 
 def _encode_finish(encoder: Encoder, finish: Finish) -> Commands:
-    ttl = DEAD_LETTER_TTL if finish.keep_body else encoder.finished_ttl
+    ttl = max(DEAD_LETTER_TTL, encoder.proof_ttl) if finish.keep_body else encoder.proof_ttl
     yield "finish", (finish.id, finish.outcome.value, int(finish.keep_body), ttl)
 
 
-def _encode_delivery_end(encoder: Encoder, delivered: Delivered) -> Commands:
+def _encode_delivery_end(_: Encoder, delivered: Delivered) -> Commands:
     if delivered.ok:
-        yield "delivered", (delivered.id, "sent", 0, encoder.finished_ttl)
+        yield "delivered", (delivered.id, "sent", 0, RECEIPT_TTL)
     else:
         yield "delivered", (delivered.id, "undelivered", 1, DEAD_LETTER_TTL)
 
@@ -99,20 +100,20 @@ def _encode_dead_letter(_: Encoder, letter: DeadLetter) -> Commands:
     yield "dead_letter", (letter.id, stage, reason, DEAD_LETTER_TTL, MOST_DEAD_LETTERS)
 
 
-def _encode_history(encoder: Encoder, history: AppendHistory) -> Commands:
-    key = encoder.keys.history(history.session_id)
-    yield "append", (key, history.keep, SESSION_TTL, *history.messages)
-
-
-def _encode_session(encoder: Encoder, update: UpdateSession) -> Commands:
-    key = encoder.keys.session(update.session_key)
-    yield "set", (key, SESSION_TTL, *_flatten(update.fields))
+def _encode_session(encoder: Encoder, write: WriteSession) -> Commands:
+    keys = encoder.keys.session(write.session_key), encoder.keys.history(write.session_id)
+    amounts = _flatten({"version": 1, **write.amounts})
+    fields = _flatten(write.fields)
+    # Seven arguments come before the amounts, and Lua counts from 1.
+    first_field = 8 + len(amounts)
+    positions = first_field, first_field + len(fields)
+    bounds = write.version, SESSION_TTL, write.keep
+    yield "session", (*keys, *bounds, *positions, *amounts, *fields, *write.messages)
 
 
 def _encode_usage(encoder: Encoder, usage: CountUsage) -> Commands:
     keys, amounts = encoder.keys, _flatten(usage.amounts)
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    yield "count", (keys.session(usage.session_key), SESSION_TTL, *amounts)
     yield "count", (keys.usage("user", usage.user_id, day), USAGE_TTL, *amounts)
     yield "count", (keys.usage("workspace", usage.workspace_id, day), USAGE_TTL, *amounts)
 
@@ -141,8 +142,7 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
     Stop: lambda _, stop: [("stop", (stop.lane,))],
     Journal: lambda _, journal: [("journal", (journal.lane, journal.entry))],
     Receipt: lambda _, receipt: [("receipt", (receipt.id, receipt.index, receipt.state))],
-    AppendHistory: _encode_history,
-    UpdateSession: _encode_session,
+    WriteSession: _encode_session,
     CountUsage: _encode_usage,
     Audit: _encode_audit,
     Show: _encode_show,

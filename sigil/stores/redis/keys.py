@@ -8,10 +8,12 @@ the time to those of budget windows.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 
+@functools.lru_cache(maxsize=4096)
 def _encode(part: str) -> str:
     # UTF-8 has no lone surrogates, and nobody has such an id. Looking one up must not fail.
     return quote(part, safe="", errors="surrogatepass")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sigil.errors import EffectRejected, IdentityTaken, LaneFull, LeaseLost
+from sigil.errors import EffectRejected, IdentityTaken, LaneFull, LeaseLost, SessionStale
 from sigil.lanes.effects import Effect, Push
 from sigil.lanes.lane import (
     Commit,
@@ -22,13 +18,12 @@ from sigil.lanes.lane import (
     Renewal,
     Swept,
 )
-from sigil.stores.redis.bounds import DAY
+from sigil.stores.redis.bounds import DAY, LEAST_PROOF_TTL
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import Encoder
+from sigil.stores.redis.names import make_hash
+from sigil.stores.redis.snapshot import read_ledgers
 from sigil.stores.redis.verify import verify
-
-# A day's ledger is kept for 40 days.
-_LEDGER_DAYS = 41
 
 
 class RedisLanes:
@@ -36,8 +31,9 @@ class RedisLanes:
 
     def __init__(self, client: Client, *, retention_days: int = 7) -> None:
         self._client = client
-        self._encoder = Encoder(client.keys, finished_ttl=retention_days * DAY)
+        self._encoder = Encoder(client.keys, proof_ttl=max(LEAST_PROOF_TTL, retention_days * DAY))
         self._retention_days = retention_days
+        self._hash_parts: Callable[[tuple[str, ...]], str] | None = None
 
     async def key(self, kind: LaneKind, channel: str, *parts: str) -> str:
         return f"{kind.value}:{channel}:{await self._hash(kind.value, channel, *parts)}"
@@ -109,8 +105,9 @@ class RedisLanes:
         _raise_unless_applied(lane, status)
         return tuple(wake)
 
-    async def sweep(self, limit: int = 100) -> Swept:
-        due, *wake = _decode_all(await self._client.run_script("sweep", args=(limit,)))
+    async def sweep(self, limit: int = 100, *, leave_out: Collection[LaneKind] = ()) -> Swept:
+        args = (limit, *(kind.value for kind in leave_out))
+        due, *wake = _decode_all(await self._client.run_script("sweep", args=args))
         return Swept(tuple(wake), None if due == "-1" else int(due) / 1000)
 
     async def status(self, lane: str) -> LaneStatus:
@@ -123,28 +120,15 @@ class RedisLanes:
         return LaneStatus(waiting=waiting, leased=held == b"1")
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        now = datetime.now(UTC)
-        days = [(now - timedelta(days=n)).strftime("%Y-%m-%d") for n in range(_LEDGER_DAYS)]
-        with self._client.guard():
-            async with self._client.redis.pipeline(transaction=False) as pipe:
-                for day in days:
-                    pipe.hgetall(self._client.keys.ledger(day))
-                ledgers = await pipe.execute()
-        return {
-            day: {_decode(name): int(count) for name, count in ledger.items()}
-            for day, ledger in zip(days, ledgers, strict=True)
-            if ledger
-        }
+        return await read_ledgers(self._client)
 
-    async def verify(self) -> Mapping[str, Any]:
-        return await verify(self._client, self.counts, self._retention_days)
+    async def verify(self, *, deep: bool = False) -> Mapping[str, Any]:
+        return await verify(self._client, self._retention_days, deep=deep)
 
     async def _hash(self, *parts: str) -> str:
-        # Each part follows its length, so that no two lists of parts make the same text.
-        text = "".join(f"{len(part)}:{part}" for part in parts)
-        secret = await self._client.read_secret()
-        digest = hmac.digest(secret, text.encode(), hashlib.sha256)
-        return base64.b32encode(digest[:15]).decode().lower()
+        if self._hash_parts is None:
+            self._hash_parts = make_hash(await self._client.read_secret())
+        return self._hash_parts(parts)
 
 
 def _raise_unless_applied(lane: str, status: str) -> None:
@@ -156,6 +140,8 @@ def _raise_unless_applied(lane: str, status: str) -> None:
     if status.startswith("full "):
         _, noticed, full_lane = status.split(" ", 2)
         raise LaneFull(full_lane, noticed=noticed == "1")
+    if status == "stale":
+        raise SessionStale(f"lane {lane}: its session has been written since it was read.")
     if status.startswith("rejected "):
         raise EffectRejected(f"lane {lane}: {status.removeprefix('rejected ')}.")
 

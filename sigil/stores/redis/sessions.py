@@ -22,11 +22,12 @@ class RedisSessions:
 
     async def load(self, session_key: str) -> SessionRecord:
         """The current session with its history; a fresh one if there is none yet."""
-        epoch, model, input_tokens, output_tokens, messages = await self._client.run_script(
+        answer = await self._client.run_script(
             "load_session",
             keys=[self._keys.session(session_key)],
             args=[self._history_prefix(session_key)],
         )
+        epoch, model, input_tokens, output_tokens, version, messages = answer
         return SessionRecord(
             key=session_key,
             id=_build_session_id(session_key, int(epoch)),
@@ -35,6 +36,7 @@ class RedisSessions:
             input_tokens=int(input_tokens),
             output_tokens=int(output_tokens),
             messages=tuple(message.decode() for message in messages),
+            version=int(version),
         )
 
     async def append(self, session_key: str, messages: Sequence[str], *, keep: int) -> None:

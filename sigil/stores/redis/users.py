@@ -81,20 +81,21 @@ class RedisUsers:
 
 
 def encode_user(user: User) -> str:
-    """A user's record as JSON."""
-    identities = [[each.channel, each.platform_id] for each in user.identities]
-    return json.dumps(
-        {
-            "id": user.id,
-            "name": user.name,
-            "role": user.role,
-            "identities": identities,
-            "session_mode": user.session_mode,
-        }
-    )
+    """A user's record as JSON. A role and a session mode that most people have are left out."""
+    fields: dict[str, Any] = {
+        "id": user.id,
+        "name": user.name,
+        "identities": [[each.channel, each.platform_id] for each in user.identities],
+    }
+    if user.role != "member":
+        fields["role"] = user.role
+    if user.session_mode != "unified":
+        fields["session_mode"] = user.session_mode
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def _decode_user(data: bytes) -> User:
+    """The inverse of `encode_user`. Raises `StoreError`."""
     try:
         raw: dict[str, Any] = json.loads(data)
         identities = tuple(Identity(*pair) for pair in raw.pop("identities"))

@@ -1,135 +1,105 @@
-"""Recounts the accounting identity from lanes and records.
+"""Compares the books with what is there.
 
     accepted = answered + refused + stopped + dead + waiting or running
 
-It must hold for every day. The ledger counts messages as they come and end; here they are counted
-again, from their records. Days whose records have begun to expire are left out.
+The ledger counts messages as they come and end. Those that have not ended lie in a lane, each in
+one, and every lane that has work is in the index of due lanes. So for each day the ledger must
+count as many open messages as lie in lanes. The same holds for replies: pushed = sent +
+undelivered + waiting. This finds that something is lost, not what; see `losses`.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from sigil.lanes.effects import Outcome
 from sigil.lanes.lane import LaneKind
 from sigil.stores.redis.client import Client
+from sigil.stores.redis.losses import find_losses
+from sigil.stores.redis.snapshot import Ledgers, Snapshot, read_records, take_snapshot
 
-Ledgers = Mapping[str, Mapping[str, int]]
-# Messages move while they are counted. Only what is wrong every time is a problem.
+# Many lanes are read in parts, and messages move meanwhile. Only what is wrong every time is a
+# problem.
 TRIES = 5
-_BATCH = 500
-_FIELDS = ("day", "outcome", "lane:inbound")
+# The oldest ledgers may expire while they are compared.
+_JUDGED_DAYS = 39
 
 
-async def verify(
-    client: Client, read_ledgers: Callable[[], Awaitable[Ledgers]], retention_days: int
-) -> Mapping[str, Any]:
-    """Returns `balanced` (bool), `problems` (sentences), and `days`: what the ledger and the
-    records say for each day."""
+async def verify(client: Client, retention_days: int, *, deep: bool) -> Mapping[str, Any]:
+    """Returns `balanced` (bool), `problems` (sentences), and `days`: for each day (YYYY-MM-DD) its
+    `ledger`, and how many messages (`in_lanes`) and replies (`replies_in_lanes`) of it wait.
+
+    `deep` walks over all keys, which takes about four seconds for each million, and adds `lost`:
+    for each item that is not where it should be its `id`, `day`, `lane` and `what` is wrong.
+    """
+    days, problems = await _compare_repeatedly(client)
+    report: dict[str, Any] = {"days": days}
+    if deep:
+        lost, missing = await find_losses(client, retention_days)
+        report["lost"] = [loss.describe() for loss in lost]
+        problems += [str(loss) for loss in lost] + missing
+    return {"balanced": not problems, "problems": problems} | report
+
+
+async def _compare_repeatedly(client: Client) -> tuple[dict[str, Any], list[str]]:
     suspects: dict[str, str] | None = None
     days: dict[str, Any] = {}
     for _ in range(TRIES):
-        before = await read_ledgers()
-        recounted, problems = await _recount(client)
-        after = await read_ledgers()
-        days, differences = _compare(before, after, recounted, retention_days)
-        found = dict(zip(problems, problems, strict=True)) | differences
+        days, found = await _compare(client)
         repeated = found.keys() if suspects is None else suspects.keys() & found.keys()
-        suspects = {what: found[what] for what in repeated}
+        suspects = {what: found[what] for what in sorted(repeated)}
         if not suspects:
             break
-    left = sorted((suspects or {}).values())
-    return {"balanced": not left, "problems": left, "days": days}
+    return days, list((suspects or {}).values())
 
 
-def _compare(
-    before: Ledgers,
-    after: Ledgers,
-    recounted: Mapping[str, Counter[str]],
-    retention_days: int,
-) -> tuple[dict[str, Any], dict[str, str]]:
+async def _compare(client: Client) -> tuple[dict[str, Any], dict[str, str]]:
     """The days, and a sentence for each number that differs, by its day and name."""
-    oldest = (datetime.now(UTC) - timedelta(days=retention_days - 1)).strftime("%Y-%m-%d")
+    snapshot = await take_snapshot(client)
+    messages, replies = await _count_by_day(client, snapshot)
     days: dict[str, Any] = {}
     problems: dict[str, str] = {}
-    for day in sorted(after.keys() | recounted.keys()):
-        if day < oldest:
-            continue
-        least, most = before.get(day, {}), after.get(day, {})
-        records = recounted.get(day, Counter())
-        days[day] = {"ledger": dict(most), "records": dict(records)}
-        for name in ("accepted", *Outcome):
-            # The ledger was read before and after the records. It only grows, so the records must
-            # be somewhere between.
-            if not least.get(name, 0) <= records[name] <= most.get(name, 0):
-                problems[f"{day}: {name}"] = (
-                    f"{day}: {name} is {most.get(name, 0)} in the ledger, "
-                    f"{records[name]} in records"
-                )
+    for day in sorted(snapshot.after.keys() | messages.keys() | replies.keys())[-_JUDGED_DAYS:]:
+        least, most = _bound_open(snapshot, day, "accepted", tuple(Outcome))
+        if not least <= messages[day] <= most:
+            problems[f"{day}: messages"] = (
+                f"{day}: {most} messages are open in the ledger, {messages[day]} lie in lanes"
+            )
+        # Only what is missing is judged. Processes of an older version do not count what they push.
+        least, most = _bound_open(snapshot, day, "replies", ("sent", "undelivered"))
+        if replies[day] < least:
+            problems[f"{day}: replies"] = (
+                f"{day}: {most} replies are open in the ledger, {replies[day]} lie in lanes"
+            )
+        days[day] = {
+            "ledger": dict(snapshot.after.get(day, {})),
+            "in_lanes": messages[day],
+            "replies_in_lanes": replies[day],
+        }
     return days, problems
 
 
-async def _recount(client: Client) -> tuple[dict[str, Counter[str]], list[str]]:
-    """What the records say for each day, and messages that are in no lane or in several."""
-    days: dict[str, Counter[str]] = defaultdict(Counter)
-    problems: list[str] = []
-    places = await _count_places(client)
-    async for ids, records in _scan_records(client):
-        for item_id, (day, outcome, inbound) in zip(ids, records, strict=True):
-            if inbound is None or day is None:
-                continue
-            counter = days[day.decode()]
-            counter["accepted"] += 1
-            counter[outcome.decode() if outcome else "waiting"] += 1
-            if places[item_id] != (0 if outcome else 1):
-                problems.append(
-                    f"message {item_id} is {places[item_id]} times in a lane, outcome {outcome}"
-                )
-    return days, problems
+def _bound_open(snapshot: Snapshot, day: str, begun: str, ends: tuple[str, ...]) -> tuple[int, int]:
+    """The least and the most items of a day that can have been open while lanes were read. The
+    counters only grow, so both are the same if nothing has moved."""
+
+    def read(ledgers: Ledgers, *names: str) -> int:
+        return sum(ledgers.get(day, {}).get(name, 0) for name in names)
+
+    least = read(snapshot.before, begun) - read(snapshot.after, *ends)
+    most = read(snapshot.after, begun) - read(snapshot.before, *ends)
+    return least, most
 
 
-async def _count_places(client: Client) -> Counter[str]:
-    """How many times each message is in a lane."""
-    places: Counter[str] = Counter()
-    with client.guard():
-        for kind in (LaneKind.INBOUND, LaneKind.SESSION):
-            pattern = _escape_pattern(client.keys.lane(kind.value)) + ":*:ids"
-            seen: set[bytes] = set()
-            async for key in client.redis.scan_iter(match=pattern, count=_BATCH):
-                if key not in seen:  # SCAN may name a key twice
-                    seen.add(key)
-                    ids = await client.redis.lrange(key, 0, -1)
-                    places.update(item_id.decode() for item_id in ids)
-    return places
-
-
-async def _scan_records(client: Client) -> AsyncIterator[tuple[list[str], list[Any]]]:
-    """The ids of all items with the fields of their records, in batches."""
-    prefix = client.keys.item("")
-    batch: list[str] = []
-    seen: set[str] = set()
-    with client.guard():
-        async for key in client.redis.scan_iter(match=_escape_pattern(prefix) + "*", count=_BATCH):
-            item_id = key.decode().removeprefix(prefix)
-            if item_id not in seen:
-                seen.add(item_id)
-                batch.append(item_id)
-            if len(batch) >= _BATCH:
-                yield batch, await _read_records(client, batch)
-                batch = []
-        if batch:
-            yield batch, await _read_records(client, batch)
-
-
-async def _read_records(client: Client, ids: list[str]) -> list[Any]:
-    async with client.redis.pipeline(transaction=False) as pipe:
-        for item_id in ids:
-            pipe.hmget(client.keys.item(item_id), _FIELDS)
-        return list(await pipe.execute())
-
-
-def _escape_pattern(text: str) -> str:
-    return "".join(f"\\{char}" if char in "*?[]\\^-" else char for char in text)
+async def _count_by_day(client: Client, snapshot: Snapshot) -> tuple[Counter[str], Counter[str]]:
+    """How many messages and replies of each day lie in lanes. What was never counted has no day."""
+    messages: Counter[str] = Counter()
+    replies: Counter[str] = Counter()
+    records = await read_records(client, snapshot.places, ("day",))
+    for item_id, (day,) in records.items():
+        if day is not None:
+            is_reply = snapshot.lanes[item_id].startswith(f"{LaneKind.DELIVERY}:")
+            (replies if is_reply else messages)[day] += snapshot.places[item_id]
+    return messages, replies

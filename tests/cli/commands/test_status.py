@@ -26,6 +26,7 @@ def test_status_verify_fails_if_it_does_not_balance(call, fake_redis):
     code, out, _ = call("status", "--verify")
     assert code == 1
     assert "one is lost" in out
+    assert "--deep" in out
     code, out, _ = call("status", "--verify", "--json")
     assert code == 1
     assert json.loads(out)["verify"]["balanced"] is False
@@ -53,6 +54,16 @@ def test_status_shows_the_processes_that_live_and_those_that_are_silent(call, fa
         ("g", True),
     ]
     assert processes[0]["roles"] == ["agent"]
+
+
+def test_status_deep_verifies_and_walks_the_records(call, fake_redis):
+    code, out, _ = call("status", "--deep", "--json")
+    assert code == 0
+    assert json.loads(out)["verify"]["lost"] == []
+    fake_redis.lanes.balanced = False
+    code, out, _ = call("status", "--deep")
+    assert code == 1
+    assert "--deep" not in out
 
 
 def test_open_is_what_has_not_ended():

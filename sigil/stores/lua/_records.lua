@@ -1,0 +1,93 @@
+-- The records of items, item:<id>, and the ledger that counts them.
+--
+-- A record is a hash:
+--   lane:<kind>          the lane of that kind that the item was pushed to
+--   day                  when it was accepted, or pushed if it is a reply: the day it counts on
+--   body, route          its content, until it ends
+--   chunk:<n>, turn      the receipts of a reply, and the turn that made it
+--   outcome, delivery    how a message and how a reply has ended
+--   dead_stage, dead_reason
+
+-- Lua's `unpack` fails at about 8,000 values.
+local MOST_UNPACKED = 1000
+
+-- The first count of each counter sets the time to live, so a ledger outlives its day by LEDGER_TTL.
+local function count_in_ledger(day, counter)
+  if redis.call('HINCRBY', ledger_key(day), counter, 1) == 1 then
+    redis.call('EXPIRE', ledger_key(day), LEDGER_TTL)
+  end
+end
+
+-- A message counts on the day on which it was accepted, also if it ends on another day.
+local function day_of_item(id) return redis.call('HGET', item_key(id), 'day') or today() end
+
+-- A reply is counted when it is pushed and when it ends, both on the day of its push.
+local function count_reply(id)
+  redis.call('HSET', item_key(id), 'day', today())
+  count_in_ledger(today(), 'replies')
+end
+
+-- A hash that has held a long value takes several times the memory that its fields need, also after
+-- the value is gone (Redis keeps it as a table). So a record that ends is written anew.
+local function rewrite_record(key, fields)
+  redis.call('DEL', key)
+  redis.call('HSET', key, unpack(fields))
+end
+
+-- Of a message that came in stay its day, its outcome and the proof that it was pushed: the names of
+-- its lanes' fields. There is one such record for each message of a week, so each byte counts.
+local function keep_proof(key, day, outcome)
+  local fields = { 'day', day, 'outcome', outcome }
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(name, 1, 5) == 'lane:' then
+      fields[#fields + 1] = name
+      fields[#fields + 1] = ''
+    end
+  end
+  rewrite_record(key, fields)
+end
+
+-- Of a reply stays all but its text: its receipts are wanted for a day.
+local function keep_receipts(key, day, delivery)
+  redis.call('HDEL', key, 'body')
+  local fields = redis.call('HGETALL', key)
+  -- A reply of very many chunks stays as it is: it has more fields than `unpack` takes.
+  if #fields > MOST_UNPACKED then
+    redis.call('HSET', key, 'day', day, 'delivery', delivery)
+    return
+  end
+  for _, part in ipairs({ 'day', day, 'delivery', delivery }) do fields[#fields + 1] = part end
+  rewrite_record(key, fields)
+end
+
+-- Ends a message that came in: the first end counts, and later ones change nothing.
+local function end_message(id, outcome, keeps_body, ttl)
+  local key = item_key(id)
+  local known = redis.call('HMGET', key, 'outcome', 'day')
+  if known[1] then return end
+  local day = known[2] or today()
+  if keeps_body then
+    redis.call('HSET', key, 'day', day, 'outcome', outcome)
+  else
+    keep_proof(key, day, outcome)
+  end
+  redis.call('EXPIRE', key, ttl)
+  count_in_ledger(day, outcome)
+end
+
+-- Ends a reply, in the same way.
+local function end_reply(id, delivery, keeps_body, ttl)
+  local key = item_key(id)
+  local known = redis.call('HMGET', key, 'delivery', 'day')
+  if known[1] then return end
+  local day = known[2] or today()
+  -- A process of an older version pushed it and did not count it.
+  if not known[2] then count_in_ledger(day, 'replies') end
+  if keeps_body then
+    redis.call('HSET', key, 'day', day, 'delivery', delivery)
+  else
+    keep_receipts(key, day, delivery)
+  end
+  redis.call('EXPIRE', key, ttl)
+  count_in_ledger(day, delivery)
+end
