@@ -28,8 +28,9 @@ from sigil.channels.live import live_chat_key, user_event
 from sigil.errors import LeaseLost, StoreError
 from sigil.fleet import MOST_WAKEUPS_WAITING
 from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
+from sigil.lanes.held import Held
 from sigil.lanes.lane import Item, LaneKind, Refusal, Wakeups
-from sigil.lanes.leases import Held, LeaseKeeper
+from sigil.lanes.leases import LeaseKeeper
 from sigil.lanes.replies import Replies
 from sigil.messages.exchange import InboundMessage, OutboundMessage
 from sigil.metrics import StageTimes

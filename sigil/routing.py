@@ -4,9 +4,9 @@
                               │             │           └ a command that must not wait: answered
                               └─────────────┴─▶ refused
 
-What is decided is a list of effects, which are applied in one fenced commit. One thing is written
-on the way: a person who is heard for the first time gets a user and a pairing. That is safe to
-repeat, and says nothing about the message.
+What is decided is a list of effects, which are applied in one fenced commit. A person who is heard
+for the first time gets a user and a pairing by it. Their id derives from their identity, so two
+chats that decide this at the same moment make the same user.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import structlog
 
 from sigil.commands.base import CommandContext, Place
 from sigil.commands.table import COMMANDS, parse_command
-from sigil.errors import ChannelNotFound, LaneFull, MessageInvalid, NotAMember
+from sigil.errors import ChannelNotFound, IdentityTaken, LaneFull, MessageInvalid, NotAMember
 from sigil.identity.pairing import admit
-from sigil.identity.users import ConfiguredUsers
+from sigil.identity.users import ConfiguredUsers, Identity
 from sigil.lanes.effects import (
+    Admit,
     Audit,
     DeadLetter,
     Effect,
@@ -43,8 +44,8 @@ if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Directory
     from sigil.identity.users import User, UserStore
+    from sigil.lanes.held import Held
     from sigil.lanes.lane import Item
-    from sigil.lanes.leases import Held
     from sigil.stores.base import Stores
 
 log = structlog.get_logger(__name__)
@@ -75,6 +76,14 @@ class Routing:
     async def handle(self, held: Held, directory: Directory) -> None:
         """Routes the items in hand, together in one commit. After a failure it routes one by one,
         so that only the message that fails is given up."""
+        try:
+            await self._route(held, directory)
+        except IdentityTaken:
+            # Nothing was applied. A sender who was unknown when they were looked up is somebody by
+            # now. The gateway calls again while items are in hand, and then finds that user.
+            log.info("sender became known meanwhile, routed anew")
+
+    async def _route(self, held: Held, directory: Directory) -> None:
         items = held.items[:1] if held.strikes else held.items
         effects: list[Effect] = []
         by_item: list[tuple[Item, list[Effect]]] = []
@@ -116,10 +125,25 @@ class Routing:
         admission = await admit(message, door, users, self._stores.pairings)
         if not admission.admitted or admission.user is None:
             return await self._refuse(item_id, message, "pairing.not_admitted", account.refusal)
+        user, admits = admission.user, list[Effect]()
+        if admission.new_pairing:
+            identity = Identity(message.channel_type, message.sender_id)
+            admits.append(Admit(identity, user, admission.new_user))
+        return admits + await self._decide_admitted(item_id, message, user, directory, before)
+
+    async def _decide_admitted(
+        self,
+        item_id: str,
+        message: InboundMessage,
+        user: User,
+        directory: Directory,
+        before: Sequence[Effect],
+    ) -> list[Effect]:
         try:
-            route = await self._find_route(message, admission.user, directory)
+            route = await self._find_route(message, user, directory)
         except NotAMember as error:
-            return await self._refuse(item_id, message, error.code, account.refusal)
+            refusal = directory.account(message.channel_type).refusal
+            return await self._refuse(item_id, message, error.code, refusal)
         # Without the channel: a unified session is one lane, whichever channel it is used from.
         lane = await self._stores.lanes.key(LaneKind.SESSION, "any", route.session_key)
         parsed = parse_command(message.content)

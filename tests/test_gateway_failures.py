@@ -136,14 +136,14 @@ async def test_of_a_batch_only_the_message_that_fails_is_given_up(
 ) -> None:
     stores = fake_stores()
     t = talk(stores=stores)
-    find = stores.users.find
+    find = stores.users.find_paired
 
     async def picky(channel: str, platform_id: str) -> Any:
         if platform_id == "eve":
             raise RuntimeError("a defect")
         return await find(channel, platform_id)
 
-    monkeypatch.setattr(stores.users, "find", picky)
+    monkeypatch.setattr(stores.users, "find_paired", picky)
     for sender in ("ann", "bob", "eve", "joe"):
         await t.write(f"from {sender}", sender, channel_id="one", is_direct=False)
     await settle(t.gateway)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
+from sigil.identity.pairing import derive_user_id
+from sigil.identity.users import Identity, User
 from sigil.lanes.lane import LaneKind
 from sigil.routing import LANE_FULL_TEXT
-from sigil.testing import (
-    settle,
-)
-from tests.talking import talk
+from sigil.stores import Stores
+from sigil.testing import settle
+from tests.talking import Talk, talk
 
 HOME = {"home": {"members": ["ann"], "bindings": [{"channel": "memory", "channel_id": "room"}]}}
 ANN = {"ann": {"name": "Ann", "identities": ["memory:ann"]}}
@@ -35,6 +42,55 @@ async def test_who_is_no_member_is_refused_and_a_member_is_answered() -> None:
     assert await t.say("hi", "ann", channel_id="room") == ["ok"]
     audit = " ".join(await t.stores.audit.recent())
     assert "workspace.not_a_member" in audit
+
+
+# ---------------------------------------------------------------- who is new
+
+
+class Lanes:
+    """Delegates; awaits `before_commit` before each commit."""
+
+    def __init__(self, stores: Stores, before_commit: Callable[[], Awaitable[Any]]) -> None:
+        self._lanes, self._before_commit = stores.lanes, before_commit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lanes, name)
+
+    async def commit(self, *args: Any, **kwargs: Any) -> Any:
+        await self._before_commit()
+        return await self._lanes.commit(*args, **kwargs)
+
+
+def router(t: Talk, before_commit: Callable[[], Awaitable[Any]]) -> Talk:
+    return talk(stores=replace(t.stores, lanes=Lanes(t.stores, before_commit)))
+
+
+async def test_a_person_who_is_new_in_two_chats_at_once_is_one_user() -> None:
+    t = talk()
+    for chat in ("here", "there"):
+        await t.write(f"hi {chat}", "ann", channel_id=chat, sender_name=f"Ann from {chat}")
+    both_have_decided = asyncio.Barrier(2)
+    await asyncio.gather(
+        *(router(t, both_have_decided.wait).gateway.route(lane) for lane in t.woken.lanes)
+    )
+    await settle(t.gateway)
+    _, user = await t.stores.users.all()
+    assert user.id == derive_user_id(Identity("memory", "ann"))
+    assert await t.stores.users.find_paired("memory", "ann") == (user, user.id)
+    assert t.texts == ["ok", "ok"]
+
+
+async def test_who_became_somebody_meanwhile_is_routed_as_that_user() -> None:
+    t = talk()
+    await t.write("hi", "ann")
+    ann = User("usr-ann", "Ann", identities=(Identity("memory", "ann"),))
+    worker = router(t, lambda: t.stores.users.add(ann))
+    await worker.gateway.route(t.woken.last(LaneKind.INBOUND))
+    assert (await t.stores.users.all())[1:] == [ann], "besides the owner"
+    assert await t.stores.users.find_paired("memory", "ann") == (ann, "usr-ann")
+    await settle(t.gateway)
+    assert t.texts == ["ok"]
+    assert await t.stores.budgets.read_usage("user", "usr-ann", f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 # ---------------------------------------------------------------- full lanes

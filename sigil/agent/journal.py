@@ -14,7 +14,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sigil.lanes.leases import Held
+    from sigil.lanes.held import Held
 
 
 def count_begun_items(held: Held) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sigil.lanes.effects import Effect
-    from sigil.lanes.leases import Held
+    from sigil.lanes.held import Held
     from sigil.messages.conversation import Message
     from sigil.sessions import SessionRecord, SessionStore
 

@@ -31,8 +31,8 @@ from sigil.commands.base import CommandContext
 from sigil.commands.table import run_command
 from sigil.errors import MessageInvalid, NotAMember, SessionStale, SigilError
 from sigil.lanes.effects import Finish
+from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import lane_id
-from sigil.lanes.leases import Held, Stopped
 from sigil.lanes.replies import Replies
 from sigil.messages.exchange import InboundMessage, fit_reply
 from sigil.outbound.presence import Draft, DraftWriter

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from sigil.agent.kept_session import KeptSession
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Account, Directory
+    from sigil.lanes.held import Held
     from sigil.lanes.lane import Item
-    from sigil.lanes.leases import Held
     from sigil.messages.exchange import InboundMessage
     from sigil.sessions import Route, SessionRecord
     from sigil.stores.base import Stores

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from sigil.errors import IdentityTaken, UserNotFound
+from sigil.errors import UserNotFound
 from sigil.identity.users import Identity, User
 
 if TYPE_CHECKING:
@@ -78,11 +78,13 @@ def check_pairing(mode: PairingMode, user_id: str, allowlist: Container[str]) ->
 @dataclass(frozen=True, slots=True)
 class Admission:
     """Whether a sender is heard. `user` is set whenever they are, and also for a known
-    person who is not. `new_pairing`: this was the first message that was heard."""
+    person who is not. `new_pairing`: no pairing lets this user in by this identity yet.
+    `new_user`: the user was made for the identity, and is stored nowhere yet."""
 
     admitted: bool
     user: User | None = None
     new_pairing: bool = False
+    new_user: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,25 +104,21 @@ class Door:
 async def admit(
     message: InboundMessage, door: Door, users: UserStore, pairings: PairingStore
 ) -> Admission:
-    """Decides whether the sender of `message` is heard.
-
-    Whoever is heard has a user and a pairing afterwards; both are made at the first message.
-    This is safe to repeat and to run twice at once. It costs at most two round trips for a
-    person who was heard before. Raises `StoreError`.
+    """Decides whether the sender of `message` is heard. Writes nothing: what is new is for the
+    commit to store (the effect `Admit`). Costs one round trip, or two for a user who is not named
+    in the configuration and writes on an authenticated channel. Raises `StoreError`.
     """
     identity = Identity(message.channel_type, message.sender_id)
-    user = await _find_sender(identity, door, users)
+    user, paired = await _look_up(identity, door, users, pairings)
     heard = _is_heard_by_name(user, door) or _is_heard_by_mode(identity, door)
-    if not heard and not (user is not None and _admits_by_pairing(door)):
+    is_paired = user is not None and paired == user.id
+    if not heard and not (is_paired and _admits_by_pairing(door)):
         return Admission(False, user)
-    paired = await pairings.user_of(identity.channel, identity.platform_id)
-    if not heard and (user is None or paired != user.id):
-        return Admission(False, user)
+    is_new = user is None
     if user is None:
-        user = await _add_sender(identity, message.sender_name, users)
-    if paired != user.id:
-        await pairings.add(identity.channel, identity.platform_id, user.id)
-    return Admission(True, user, new_pairing=paired != user.id)
+        name = message.sender_name or identity.platform_id
+        user = User(derive_user_id(identity), name, identities=(identity,))
+    return Admission(True, user, new_pairing=not is_paired, new_user=is_new)
 
 
 def derive_user_id(identity: Identity) -> str:
@@ -129,18 +127,23 @@ def derive_user_id(identity: Identity) -> str:
     return f"usr-{hashlib.blake2b(exact, digest_size=16).hexdigest()}"
 
 
-async def _find_sender(identity: Identity, door: Door, users: UserStore) -> User | None:
-    try:
-        if door.authenticated:
-            return await users.get(identity.platform_id)
-        return await users.find(identity.channel, identity.platform_id)
-    except UserNotFound:
-        if door.authenticated:
-            return None
+async def _look_up(
+    identity: Identity, door: Door, users: UserStore, pairings: PairingStore
+) -> tuple[User | None, str | None]:
+    """The sender, and the id of the user whom the pairing lets in."""
+    if door.authenticated:
+        try:
+            user = await users.get(identity.platform_id)
+        except UserNotFound:
+            return None, None
+        return user, await pairings.user_of(identity.channel, identity.platform_id)
+    found, paired = await users.find_paired(identity.channel, identity.platform_id)
     # The configuration may name a person by the id that Sigil gave them, for instance to
     # promote them. That holds also where the store has lost, or never had, their record.
     own_id = derive_user_id(identity)
-    return await users.get(own_id) if own_id in door.listed else None
+    if found is None and own_id in door.listed:
+        found = await users.get(own_id)
+    return found, paired
 
 
 def _is_heard_by_name(user: User | None, door: Door) -> bool:
@@ -160,13 +163,3 @@ def _is_heard_by_mode(identity: Identity, door: Door) -> bool:
 def _admits_by_pairing(door: Door) -> bool:
     by_pairing = (PairingMode.PAIR_ON_REQUEST, PairingMode.PAIR_WITH_CODE)
     return door.mode in by_pairing and not door.authenticated
-
-
-async def _add_sender(identity: Identity, name: str | None, users: UserStore) -> User:
-    user = User(derive_user_id(identity), name or identity.platform_id, identities=(identity,))
-    try:
-        await users.add(user)
-    except IdentityTaken:
-        # Someone was given the identity since it was looked up.
-        return await users.find(identity.channel, identity.platform_id)
-    return user

@@ -69,6 +69,11 @@ class UserStore(Protocol):
         """The user who holds this identity, compared exactly. Raises `UserNotFound`."""
         ...
 
+    async def find_paired(self, channel: str, platform_id: str) -> tuple[User | None, str | None]:
+        """Who holds this identity, and the id of the user whom its pairing lets in (see
+        `PairingStore`), in one round trip; None for what there is not."""
+        ...
+
     async def all(self) -> list[User]: ...
 
 
@@ -149,6 +154,15 @@ class ConfiguredUsers:
             return configured
         stored = await self.store.find(channel, platform_id)
         return people.users.get(stored.id) or _overlay_user(stored, people)
+
+    async def find_paired(self, channel: str, platform_id: str) -> tuple[User | None, str | None]:
+        """As in `UserStore`."""
+        people = self._read_people()
+        stored, paired = await self.store.find_paired(channel, platform_id)
+        user = people.holders.get(Identity(channel, platform_id))
+        if user is None and stored is not None:
+            user = people.users.get(stored.id) or _overlay_user(stored, people)
+        return user, paired
 
     async def all(self) -> list[User]:
         """The configured users, then the stored ones."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from sigil.identity.users import Identity, User
+
 
 class Stage(StrEnum):
     """The four things that happen to a message, named by the gateway's verbs."""
@@ -57,6 +59,16 @@ class Accept:
     """Counts inbound item `id` as accepted today and dates its record."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Lets `user` in: pairs them by `identity`, and if they are `new` stores them as its holder.
+    If another user has become its holder, the commit raises `IdentityTaken`."""
+
+    identity: Identity
+    user: User
+    new: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +178,7 @@ class Show:
 Effect = (
     Push
     | Accept
+    | Admit
     | Finish
     | Delivered
     | DeadLetter

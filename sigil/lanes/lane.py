@@ -87,7 +87,9 @@ class Refusal(StrEnum):
 class Lease:
     """A lease that was granted. `strikes` counts how often the lane was taken after an error or a
     lost lease since its head last moved. The first `stop` items are to be stopped, not answered.
-    `directory_version` is that of the stored overlay (see `sigil.directory`)."""
+    `directory_version` is that of the stored overlay (see `sigil.directory`). `again`: the head
+    was in somebody's hands before, who neither finished it nor gave it back untouched; what that
+    one did outside the store is unknown."""
 
     lane: str
     token: int
@@ -96,6 +98,7 @@ class Lease:
     stop: int = 0
     journal: tuple[str, ...] = ()
     directory_version: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,12 @@ class Lanes(Protocol):
         """Extends the lease. Raises `LeaseLost`."""
         ...
 
+    async def renew_together(
+        self, leases: Sequence[tuple[str, int]], *, ttl: float
+    ) -> Sequence[Renewal | None]:
+        """Extends leases, named by lane and token, in one step; None for one that was lost."""
+        ...
+
     async def commit(
         self,
         lane: str,
@@ -182,16 +191,17 @@ class Lanes(Protocol):
         """Removes the `done` items, which are at the head, and applies the effects, in one step.
 
         `n` counts the commits under this token, so that a repeat is recognised. The lease ends
-        unless `keep` is true. Raises `LeaseLost`, `LaneFull`, `SessionStale` or
+        unless `keep` is true. Raises `LeaseLost`, `LaneFull`, `SessionStale`, `IdentityTaken` or
         `EffectRejected`; then nothing was applied.
         """
         ...
 
     async def park(
-        self, lane: str, token: int, *, delay: float, strike: bool = False
+        self, lane: str, token: int, *, delay: float, strike: bool = False, begun: bool = False
     ) -> tuple[str, ...]:
         """Gives the lease back with the head kept; returns the lanes to wake. The lane is not
-        taken before `delay` seconds are over, unless it is empty. Raises `LeaseLost`."""
+        taken before `delay` seconds are over, unless it is empty. With `begun`, who takes it next
+        is told `again`; without, the head goes back untouched. Raises `LeaseLost`."""
         ...
 
     async def sweep(self, limit: int = 100, *, leave_out: Collection[LaneKind] = ()) -> Swept:

@@ -1,11 +1,7 @@
-"""Holding lanes: taking a lease, keeping it renewed, and stopping at once when it is lost.
+"""Holding lanes: taking leases for a process, and keeping them renewed.
 
-    async with keeper.hold(lane) as held:      take; renewed every few seconds, all leases together
-        async with held.stoppable(): …         a /stop ends this part only
-        await held.finish(items, effects)      commit; the lane is kept or given back
-
-A lease that turns out to be lost cancels its holder: its commits would be refused anyway, and what
-it does outside Redis would be done twice.
+async with keeper.hold(lane) as held:      take; renewed every few seconds, many leases together
+    …                                      what a holder may do: see `sigil.lanes.held`
 """
 
 from __future__ import annotations
@@ -14,26 +10,22 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
-from sigil.errors import LeaseLost, StoreError
-from sigil.lanes.effects import Effect
-from sigil.lanes.lane import Item, Lanes, Lease, Refusal, Wakeups
+from sigil.errors import StoreError
+from sigil.lanes.held import Held
+from sigil.lanes.lane import Lanes, Lease, Refusal, Wakeups
 from sigil.waiting import insist
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
 HAND_BACK_WITHIN_S = 5.0
-
-
-class Stopped(Exception):  # a person's wish, not an error
-    """The person asked for a stop while work ran under `Held.stoppable`."""
+# One script renews this many leases, and holds up other scripts for about 0.1 ms.
+RENEWED_TOGETHER = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,127 +37,6 @@ class LeaseTerms:
     every: float
     items: int = 10
     seconds: float = 30.0
-
-
-class Held:
-    """A lane in hand: `items` are those at its head, and a commit takes them off the front.
-
-    `strikes` and `journal` belong to the head, and end when it moves. The first `stop` items
-    are to be stopped, not answered. Every commit carries its number, so that a repeat is
-    recognised.
-    """
-
-    def __init__(
-        self,
-        lease: Lease,
-        lanes: Lanes,
-        wakeups: Wakeups,
-        *,
-        ttl: float,
-        goes_on: Callable[[], bool],
-    ) -> None:
-        self.lane = lease.lane
-        self.token = lease.token
-        self.items = lease.items
-        self.strikes = lease.strikes
-        self.journal = lease.journal
-        self.directory_version = lease.directory_version
-        self.stop = lease.stop
-        self.memo: object | None = None  # what the step keeps for its next turn of this hold
-        self.given_back = False
-        self._ending = False
-        self._lanes = lanes
-        self._wakeups = wakeups
-        self._ttl = ttl
-        self._goes_on = goes_on
-        self._commits = 0
-        self._moves = 0
-        self._scope: asyncio.Timeout | None = None
-        self._stop_scope: asyncio.Timeout | None = None
-
-    @property
-    def is_lost(self) -> bool:
-        return self._scope is not None and self._scope.expired()
-
-    async def commit(
-        self, done: Sequence[str] = (), effects: Sequence[Effect] = (), *, keep: bool = False
-    ) -> None:
-        """Applies a unit of work, and wakes who has work now. Raises as `Lanes.commit` does."""
-        self._commits += 1
-        self._moves += 1
-        n = self._commits
-        answer = await self._call(
-            lambda: self._lanes.commit(self.lane, self.token, n, done, effects, keep=keep),
-            ends=not keep,
-        )
-        self._moves += 1
-        self.given_back = not keep
-        if done:
-            self.items = self.items[len(done) :]
-            self.strikes, self.journal = 0, ()
-            self.stop = max(0, self.stop - len(done))
-        for lane in answer.wake:
-            self._wakeups.wake(lane)
-
-    async def finish(self, items: Sequence[Item], effects: Sequence[Effect] = ()) -> None:
-        """Commits `items` as done. The lane is kept if more of it is in hand and it is not
-        time to let others be served."""
-        keep = len(items) < len(self.items) and self._goes_on()
-        await self.commit([item.id for item in items], effects, keep=keep)
-
-    async def park(self, delay: float = 0.0, *, strike: bool = False) -> None:
-        """Gives the lane back with its head kept."""
-        wake = await self._call(
-            lambda: self._lanes.park(self.lane, self.token, delay=delay, strike=strike), ends=True
-        )
-        self.given_back = True
-        for lane in wake:
-            self._wakeups.wake(lane)
-
-    async def renew(self) -> None:
-        """Extends the lease. Raises `LeaseLost`."""
-        moves = self._moves
-        renewal = await self._lanes.renew(self.lane, self.token, ttl=self._ttl)
-        # Counted from the head; after a commit meanwhile it is not known from which one.
-        if renewal.stop and moves == self._moves:
-            self._ask_to_stop(renewal.stop)
-
-    async def _call(self, call: Callable[[], Awaitable[T]], *, ends: bool) -> T:
-        """`ends`: the call gives the lane back."""
-        self._ending = ends
-        try:
-            return await insist(call, self._ttl)
-        finally:
-            self._ending = False
-
-    def _ask_to_stop(self, items: int) -> None:
-        self.stop = max(self.stop, items)
-        if self._stop_scope is not None and not self._stop_scope.expired():
-            self._stop_scope.reschedule(0)
-
-    def lose(self) -> None:
-        """Cancels the holder, unless it is giving the lane back just now: then the lease may
-        have ended by that, and the answer to it, which names the lanes to wake, is on its way."""
-        if self.given_back or self._ending:
-            return
-        if self._scope is not None and not self._scope.expired():
-            log.warning("lease lost", lane=self.lane)
-            self._scope.reschedule(0)
-
-    @contextlib.asynccontextmanager
-    async def stoppable(self) -> AsyncIterator[None]:
-        """Raises `Stopped` out of the body once a stop was asked for."""
-        if self.stop:
-            raise Stopped
-        try:
-            async with asyncio.timeout(None) as self._stop_scope:
-                yield
-        except TimeoutError:
-            if self._stop_scope is not None and self._stop_scope.expired():
-                raise Stopped from None
-            raise
-        finally:
-            self._stop_scope = None
 
 
 class LeaseKeeper:
@@ -219,10 +90,14 @@ class LeaseKeeper:
 
     @contextlib.asynccontextmanager
     async def _hold(self, lane: str) -> AsyncIterator[Held | Refusal]:
-        nonce, terms = uuid.uuid4().hex, self._read_terms()
-        taken = await insist(
-            lambda: self._lanes.take(lane, nonce, ttl=terms.ttl, limit=terms.items), terms.ttl
-        )
+        nonce, terms, asked_at = uuid.uuid4().hex, self._read_terms(), 0.0
+
+        async def take() -> Lease | Refusal:
+            nonlocal asked_at
+            asked_at = time.monotonic()
+            return await self._lanes.take(lane, nonce, ttl=terms.ttl, limit=terms.items)
+
+        taken = await insist(take, terms.ttl)
         if isinstance(taken, Refusal):
             yield taken
             return
@@ -232,25 +107,21 @@ class LeaseKeeper:
             self._lanes,
             self._wakeups,
             ttl=terms.ttl,
+            asked_at=asked_at,
             goes_on=lambda: not self.draining and time.monotonic() < enough,
         )
         self._add(held)
         try:
-            async with asyncio.timeout(None) as held._scope:
+            async with held.in_hand():
                 yield held
-        except TimeoutError:
-            if held.is_lost:
-                raise LeaseLost(f"the lease of lane {lane} was lost.") from None
-            raise
         finally:
-            held._scope = None
             self._remove(held)
 
     async def look(self, lane: str) -> None:
         """Renews the lease of `lane` now, if it is held here: so a stop is prompt."""
         held = self._held.get(lane)
-        if held is not None and not held.given_back:
-            await self._renew(held)
+        if held is not None:
+            await self._renew([held])
 
     def _add(self, held: Held) -> None:
         before = self._held.get(held.lane)
@@ -266,6 +137,8 @@ class LeaseKeeper:
         if not self._held and self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            if self._round is not None:
+                self._round.cancel()
 
     def _schedule(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._read_terms().every, self._tick)
@@ -276,15 +149,34 @@ class LeaseKeeper:
             self._round = asyncio.get_running_loop().create_task(self._renew_all())
 
     async def _renew_all(self) -> None:
-        held = [h for h in self._held.values() if not h.given_back]
-        await asyncio.gather(*(self._renew(h) for h in held))
+        """Renews in groups, which are spread over half of the interval: hundreds of leases at once
+        would hold up the loop, and with it every stream that runs there."""
+        held = list(self._held.values())
+        groups = [held[n : n + RENEWED_TOGETHER] for n in range(0, len(held), RENEWED_TOGETHER)]
+        pause = self._read_terms().every / 2 / max(1, len(groups))
+        # Side by side, so that one slow answer does not hold up the other groups.
+        await asyncio.gather(
+            *(self._renew(group, delay=n * pause) for n, group in enumerate(groups))
+        )
 
-    async def _renew(self, held: Held) -> None:
+    async def _renew(self, group: Sequence[Held], *, delay: float = 0.0) -> None:
+        if delay:
+            await asyncio.sleep(delay)
+        group = [held for held in group if self._held.get(held.lane) is held]
+        group = [held for held in group if not held.given_back]
+        if not group:
+            return
+        leases, moves = [(held.lane, held.token) for held in group], [held.moves for held in group]
+        asked_at, ttl = time.monotonic(), self._read_terms().ttl
         try:
-            await held.renew()
-        except LeaseLost:
-            held.lose()
+            renewals = await self._lanes.renew_together(leases, ttl=ttl)
         except StoreError:
-            # Nobody else can take the lane while the store is away, so the work goes on; its
-            # commit is fenced, and it retries.
-            log.warning("lease not renewed, the store does not answer", lane=held.lane)
+            # Nobody else can take the lanes while the store is away, so the work goes on; its
+            # commits are fenced, and they retry.
+            log.warning("leases not renewed, the store does not answer", leases=len(group))
+            return
+        for held, before, renewal in zip(group, moves, renewals, strict=True):
+            if renewal is None:
+                held.lose()
+            else:
+                held.note_renewal(renewal, asked_at=asked_at, ttl=ttl, moves=before)

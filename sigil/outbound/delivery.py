@@ -8,6 +8,12 @@ a receipt per chunk.
 A chunk that is found in `sending` has an unknown fate. Where the platform takes an idempotency
 key, the chunk is sent again under the same key. Elsewhere the account's `on_unknown` decides
 between a possible double and a possible loss.
+
+The first chunk of a message goes out without `sending` being written, which saves a commit for
+nearly every message: that the message was in hand is in the lane already. Whoever takes it after a
+crash is told `again`, which is "the first chunk was perhaps sent". Where `on_unknown` is `hold`,
+perhaps is not enough, since nothing may be held back that was never sent: there `sending` is
+always written.
 """
 
 from __future__ import annotations
@@ -30,7 +36,7 @@ from sigil.messages.exchange import OutboundMessage
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
     from sigil.directory import Directory
-    from sigil.lanes.leases import Held
+    from sigil.lanes.held import Held
 
 log = structlog.get_logger(__name__)
 
@@ -90,9 +96,9 @@ class Delivery:
         try:
             channel, chunks = self._fit_message(item)
             for chunk in chunks:
-                state = ChunkState.read(item, chunk.index)
+                holds = _holds_unknown(channel, directory)
+                state = _read_state(held, item, chunk, holds)
                 if state.state != "sent":
-                    holds = _holds_unknown(channel, directory)
                     # Each receipt is committed with the next chunk's mark, or with the end.
                     receipts = [
                         await self._send_chunk(held, item, channel, chunk, state, receipts, holds)
@@ -119,15 +125,16 @@ class Delivery:
         holds_unknown: bool,
     ) -> Receipt:
         """Sends a chunk and returns its receipt, which is still to be committed. `before` is
-        committed first, with the mark that sending was begun."""
+        committed first, with the mark that sending was begun, where there is need for one."""
         if state.state == "sending":
             if holds_unknown:
                 raise _Undeliverable("it is unknown whether the platform took it; held back")
             log.warning("delivery unknown, sent again", message_id=item.id, chunk=chunk.index)
         sending = ChunkState("sending", state.attempts + 1)
-        # The mark is also the check that the lease holds, right before the platform is called.
-        mark = sending.write_receipt(item, chunk.index)
-        await held.commit(effects=[*before, mark], keep=True)
+        if holds_unknown or chunk.index > 0 or state.state != "pending":
+            mark = sending.write_receipt(item, chunk.index)
+            await held.commit(effects=[*before, mark], keep=True)
+        await held.confirm_fresh()
         try:
             platform_id = await _send_in_time(channel, chunk)
         except SendRefused as error:
@@ -159,6 +166,14 @@ class Delivery:
             )
             for index, text in enumerate(texts)
         ]
+
+
+def _read_state(held: Held, item: Item, chunk: Chunk, holds_unknown: bool) -> ChunkState:
+    state = ChunkState.read(item, chunk.index)
+    is_unmarked = chunk.index == 0 and not holds_unknown and state.state == "pending"
+    if is_unmarked and held.again:
+        return ChunkState("sending", attempts=1)  # perhaps: see above
+    return state
 
 
 def _holds_unknown(channel: Channel, directory: Directory) -> bool:

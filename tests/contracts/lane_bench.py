@@ -62,6 +62,8 @@ async def everything(stores: Stores) -> dict[bytes, Any]:
             found[key] = await client.lrange(key, 0, -1)
         elif kind == "zset":
             found[key] = await client.zrange(key, 0, -1, withscores=True)
+        elif kind == "set":
+            found[key] = await client.smembers(key)
         elif kind == "stream":
             found[key] = await client.xrange(key)
         else:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from sigil.errors import EffectRejected, LaneFull, SessionStale
+from sigil.identity.users import Identity, User
 from sigil.lanes.effects import (
     Accept,
+    Admit,
     Audit,
     CountUsage,
     DeadLetter,
@@ -45,11 +47,17 @@ from tests.contracts.lane_bench import (
 
 # ---------------------------------------------------------------- effects
 
+ANN = Identity("m", "1")
+ADMIT = Admit(ANN, User("u", "Ann", identities=(ANN,)), new=True)
 BROKEN: dict[str, tuple[str, Effect]] = {
     "push, its list": (f"lane:{TARGET}:ids", Push(TARGET, "9", {})),
     "push, its lane": (f"lane:{TARGET}", Push(TARGET, "9", {})),
     "push, its record": ("item:9", Push(TARGET, "9", {})),
     "accept": ("item:9", Accept("9")),
+    "admit, the user": ("user:u", ADMIT),
+    "admit, the list of users": ("users", ADMIT),
+    "admit, the pairing": ("pairing:m:1", ADMIT),
+    "admit, the user's pairings": ("paired:u", ADMIT),
     "finish": ("item:9", Finish("9", Outcome.ANSWERED)),
     "delivered": ("item:9", Delivered("9")),
     "dead letter, the index": ("dead", DeadLetter("1", Stage.TURN, "why")),

@@ -75,6 +75,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.last_token = 0
         self.last_commit: tuple[int, int] | None = None
         self.strikes = self.stop = 0
+        self.begun: str | None = None  # the head that somebody has, or had, in hand
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(coroutine)
@@ -129,6 +130,8 @@ class LaneMachine(RuleBasedStateMachine):
         assert answer.token > self.last_token
         assert [item.id for item in answer.items] == self.queue[:limit]
         assert (answer.strikes, answer.stop) == (self.strikes, self.stop)
+        assert answer.again == (self.begun == self.queue[0])
+        self.begun = self.queue[0]
         self.holder = self.last_token = answer.token
         self.expired = self.parked = False
         if twice:
@@ -200,24 +203,37 @@ class LaneMachine(RuleBasedStateMachine):
             self.handled += self.queue[: len(sent.done)]
             del self.queue[: len(sent.done)]
             self.strikes = 0
+            self.begun = self.queue[0] if sent.keep and self.queue else None
             self.stop = max(0, self.stop - len(sent.done))
         if not sent.keep:
             self.holder, self.expired = None, False
 
     # ------------------------------------------------------------ what goes wrong
 
-    @rule(name=WORKERS, strike=st.booleans(), delay=st.sampled_from([0.0, 500.0]))
-    def park(self, name: str, strike: bool, delay: float) -> None:
+    @rule(
+        name=WORKERS,
+        strike=st.booleans(),
+        delay=st.sampled_from([0.0, 500.0]),
+        begun=st.booleans(),
+    )
+    def park(self, name: str, strike: bool, delay: float, begun: bool) -> None:
         worker = self.workers[name]
         if worker.lease is None:
             return
         token, worker.lease = worker.lease.token, None
+
+        def send() -> None:
+            park = self.lanes.park(LANE, token, delay=delay, strike=strike, begun=begun)
+            self.run(park)
+
         if token != self.holder:
             with pytest.raises(LeaseLost):
-                self.run(self.lanes.park(LANE, token, delay=delay, strike=strike))
+                send()
             return
-        self.run(self.lanes.park(LANE, token, delay=delay, strike=strike))
-        self.run(self.lanes.park(LANE, token, delay=delay, strike=strike))  # its answer was lost
+        send()
+        send()  # its answer was lost
+        if not begun:
+            self.begun = None
         self.holder, self.expired = None, False
         self.parked = delay > 0 and bool(self.queue)
         self.strikes += strike
@@ -328,7 +344,7 @@ def test_a_lane_that_is_parked_after_its_last_item_wakes_with_the_next_push(
     machine.push()
     machine.take("a", 3, False)
     machine.commit("a", 1, True, False)
-    machine.park("a", False, 500.0)
+    machine.park("a", False, 500.0, begun=False)
     machine.time_passes()
     machine.push()
 

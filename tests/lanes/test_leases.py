@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
 from sigil.errors import EffectRejected, LaneFull, LeaseLost, StoreError
 from sigil.lanes.effects import Finish, Journal, Outcome, Push, Stop
+from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import Refusal, Renewal
-from sigil.lanes.leases import Held, LeaseKeeper, LeaseTerms, Stopped
+from sigil.lanes.leases import RENEWED_TOGETHER, LeaseKeeper, LeaseTerms
 from sigil.stores import Stores
 from sigil.testing import expire_leases, fake_stores
 from tests.talking import Woken
@@ -61,9 +62,9 @@ class LateAnswers:
         await self.arrives.wait()
         return answer
 
-    async def renew(self, *args: Any, **kwargs: Any) -> Renewal:
+    async def renew_together(self, *args: Any, **kwargs: Any) -> Sequence[Renewal | None]:
         try:
-            return await self._lanes.renew(*args, **kwargs)
+            return await self._lanes.renew_together(*args, **kwargs)
         finally:
             self.renewed.set()
 
@@ -156,13 +157,13 @@ async def test_leases_are_renewed_while_they_are_held(bench: Bench) -> None:
     await bench.fill("1")
     async with bench.keeper(every=0.01).hold(LANE):
         await expire_leases(bench.stores)
-        while bench.lanes.calls.count("renew") < 2:
+        while bench.lanes.calls.count("renew_together") < 2:
             await asyncio.sleep(0.005)
         taken = await bench.stores.lanes.take(LANE, "thief", ttl=9, limit=1)
         assert taken is Refusal.BUSY
-    renewals = bench.lanes.calls.count("renew")
+    renewals = bench.lanes.calls.count("renew_together")
     await asyncio.sleep(0.05)
-    assert bench.lanes.calls.count("renew") == renewals, "nothing is held any more"
+    assert bench.lanes.calls.count("renew_together") == renewals, "nothing is held any more"
 
 
 async def test_a_renewal_that_meets_the_last_commit_does_not_swallow_its_wakeups(
@@ -226,12 +227,153 @@ async def test_a_timeout_of_the_body_is_not_a_lost_lease(bench: Bench) -> None:
 
 async def test_a_renewal_that_fails_does_not_end_the_work(bench: Bench) -> None:
     await bench.fill("1")
-    bench.lanes.errors = [("renew", StoreError("away"), False)] * 2
+    bench.lanes.errors = [("renew_together", StoreError("away"), False)] * 2
     async with bench.keeper(every=0.01).hold(LANE) as held:
         assert isinstance(held, Held)
-        while bench.lanes.calls.count("renew") < 3:
+        while bench.lanes.calls.count("renew_together") < 3:
             await asyncio.sleep(0.005)
         await held.finish(held.items)
+
+
+async def test_leases_are_renewed_in_groups_and_each_loss_is_its_own(bench: Bench) -> None:
+    lanes = [f"session:any:{n}" for n in range(RENEWED_TOGETHER + 1)]
+    for n, lane in enumerate(lanes):
+        await bench.stores.lanes.push(Push(lane, str(n), {}))
+    keeper, all_held, lost = bench.keeper(every=0.05), asyncio.Barrier(len(lanes) + 1), []
+
+    async def work(lane: str) -> None:
+        try:
+            async with keeper.hold(lane):
+                await all_held.wait()
+                await asyncio.Event().wait()
+        except LeaseLost:
+            lost.append(lane)
+
+    tasks = [asyncio.create_task(work(lane)) for lane in lanes]
+    await all_held.wait()
+    stolen: Any = Refusal.BUSY
+    while stolen is Refusal.BUSY:  # a renewal may have come between
+        await expire_leases(bench.stores)
+        stolen = await bench.stores.lanes.take(lanes[0], "thief", ttl=60, limit=1)
+    bench.lanes.calls.clear()
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    while bench.lanes.calls.count("renew_together") < 5:  # two whole rounds
+        await asyncio.sleep(0.005)
+    assert lost == lanes[:1]
+    held = await asyncio.gather(*(bench.stores.lanes.take(x, "n", ttl=9, limit=1) for x in lanes))
+    assert held == [Refusal.BUSY] * len(lanes)
+    await keeper.hand_back()
+
+
+# ---------------------------------------------------------------- before something outside
+
+
+class Clock:
+    """Stands in for the `time` module."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        for module in ("held", "leases"):
+            monkeypatch.setattr(f"sigil.lanes.{module}.time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def test_a_lease_that_was_confirmed_lately_is_not_asked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    await bench.fill("1")
+    async with bench.keeper(ttl=15).hold(LANE) as held:
+        assert isinstance(held, Held)
+        clock.now += 11.9
+        await held.confirm_fresh()
+        assert "renew" not in bench.lanes.calls
+        clock.now += 0.1
+        await held.confirm_fresh()
+        assert bench.lanes.calls.count("renew") == 1
+        await held.confirm_fresh()
+        assert bench.lanes.calls.count("renew") == 1
+
+
+async def test_a_lease_counts_from_before_it_was_asked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    await bench.fill("1")
+    method = bench.stores.lanes.renew
+
+    async def slow_answer(*args: Any, **kwargs: Any) -> Any:
+        answer = await method(*args, **kwargs)
+        bench.lanes.calls.append("renew")
+        clock.now += 12.0 if bench.lanes.calls.count("renew") == 1 else 0.0
+        return answer
+
+    async with bench.keeper(ttl=15).hold(LANE) as held:
+        assert isinstance(held, Held)
+        clock.now += 12.0
+        bench.lanes.renew = slow_answer
+        await held.confirm_fresh()
+        assert bench.lanes.calls.count("renew") == 2, "the first answer came too late"
+
+
+async def test_nothing_is_begun_under_a_lease_that_is_gone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock(monkeypatch)
+    await bench.fill("1")
+
+    async def work() -> None:
+        async with bench.keeper(ttl=15).hold(LANE) as held:
+            assert isinstance(held, Held)
+            await bench.steal()
+            clock.now += 12.0
+            await held.confirm_fresh()
+            pytest.fail("it would be done by two")
+
+    with pytest.raises(LeaseLost):
+        await work()
+
+
+async def test_nothing_is_begun_between_a_loss_and_the_end_of_the_holder(bench: Bench) -> None:
+    await bench.fill("1")
+
+    async def work() -> None:
+        async with bench.keeper(ttl=15).hold(LANE) as held:
+            assert isinstance(held, Held)
+            await bench.steal()
+            held.lose()
+            await held.confirm_fresh()
+            pytest.fail("it would be done by two")
+
+    with pytest.raises(LeaseLost):
+        await work()
+
+
+@pytest.mark.parametrize("begins", [False, True])
+async def test_what_was_begun_is_said_when_it_is_given_back(bench: Bench, begins: bool) -> None:
+    await bench.fill(*"12")
+    keeper = bench.keeper()
+    async with keeper.hold(LANE) as held:
+        assert isinstance(held, Held)
+        assert not held.again
+        if begins:
+            await held.confirm_fresh()
+        await held.park()
+    for _ in range(2):  # also from one who did not begin it anew
+        async with keeper.hold(LANE) as held:
+            assert isinstance(held, Held)
+            assert held.again is begins
+            await held.park()
+    async with keeper.hold(LANE) as held:
+        assert isinstance(held, Held)
+        await held.commit(["1"], keep=True)
+        assert not held.again
+        await held.park()
+    async with keeper.hold(LANE) as held:
+        assert isinstance(held, Held)
+        assert not held.again
 
 
 # ---------------------------------------------------------------- a store that is away

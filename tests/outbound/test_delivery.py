@@ -11,6 +11,7 @@ import pytest
 from sigil.channels.base import Capabilities, Chunk
 from sigil.channels.memory import MemoryChannel
 from sigil.errors import SendFailed, SendRefused
+from sigil.lanes.effects import Receipt
 from sigil.lanes.lane import LaneKind, Refusal
 from sigil.messages.exchange import Attachment, OutboundMessage
 from sigil.outbound import delivery
@@ -213,7 +214,100 @@ async def test_a_send_that_hangs_does_not_hold_up_its_destination(
     assert t.texts == ["one", "one"], "its fate was unknown, so it was sent again"
 
 
+# ---------------------------------------------------------------- what it costs
+
+
+async def scripts_of(t: Talk, lane: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The scripts that one delivery of `lane` runs."""
+    client: Any = t.stores.backend
+    run, ran = client.run_script, []
+
+    async def count(name: str, *args: Any, **kwargs: Any) -> Any:
+        ran.append(name)
+        return await run(name, *args, **kwargs)
+
+    monkeypatch.setattr(client, "run_script", count)
+    await t.gateway.deliver(lane)
+    return ran
+
+
+@pytest.mark.parametrize("messages", [1, 10])
+async def test_a_message_costs_one_commit(messages: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    t = talk()
+    lane = await notify(t, *map(str, range(messages)))
+    assert await scripts_of(t, lane, monkeypatch) == ["take", *["commit"] * messages]
+    assert len(t.texts) == messages
+
+
+async def test_a_further_chunk_and_a_platform_that_holds_cost_a_mark_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    t = small()
+    lane = await notify(t, LONG)
+    ran = await scripts_of(t, lane, monkeypatch)
+    assert ran == ["take", *["commit"] * len(t.channel.chunks)]
+    t = talk(memory={"on_unknown": "hold"})
+    lane = await notify(t, "one")
+    assert await scripts_of(t, lane, monkeypatch) == ["take", "commit", "commit"]
+
+
 # ---------------------------------------------------------------- unknown
+
+
+@pytest.mark.parametrize("wish", ["resend", "hold"])
+async def test_who_dies_before_sending_holds_nothing_back(wish: str) -> None:
+    t = talk(memory={"on_unknown": wish})
+    lane = await notify(t, "one")
+    await t.stores.lanes.take(lane, "killed", ttl=9, limit=1)
+    await expire_leases(t.stores)
+    await settle(t.gateway)
+    assert t.texts == ["one"]
+    assert not await t.stores.messages.dead()
+
+
+@pytest.mark.parametrize(("wish", "sent"), [("resend", ["one", "one"]), ("hold", ["one"])])
+async def test_who_hands_back_in_mid_send_leaves_it_unknown(wish: str, sent: list[str]) -> None:
+    t = make_crashing_talk(at=1, memory={"on_unknown": wish})
+    assert isinstance(t.channel, Dying)
+    lane = await notify(t, "one")
+    worker = asyncio.create_task(t.gateway.deliver(lane))
+    await t.channel.died.wait()
+    await t.gateway.keeper.hand_back()
+    await asyncio.gather(worker, return_exceptions=True)
+    later = another_worker(t)
+    await settle(later.gateway)
+    assert t.texts == sent
+    assert len(await t.stores.messages.dead()) == (wish == "hold")
+
+
+async def test_a_message_that_kills_its_senders_counts_its_tries() -> None:
+    t = make_crashing_talk(at=1, lanes={"max_strikes": 9})
+    lane = await notify(t, "one")
+    item_id = (await t.stores.lanes.take(lane, "look", ttl=9, limit=1)).items[0].id  # type: ignore[union-attr]  # granted
+    await expire_leases(t.stores)
+    for deaths in (1, 2):
+        assert isinstance(t.channel, Dying)
+        t.channel.at = deaths
+        t.channel.died.clear()
+        await crash_while_sending(t, lane)
+    (receipt,) = await receipts(t, item_id)
+    assert receipt == {"state": "sending", "tries": 3}
+
+
+@pytest.mark.parametrize(("wish", "sent"), [("resend", ["one"]), ("hold", [])])
+async def test_a_mark_that_an_older_version_wrote_is_understood(wish: str, sent: list[str]) -> None:
+    t = talk(memory={"on_unknown": wish})
+    lane = await notify(t, "one")
+    lease = await t.stores.lanes.take(lane, "old", ttl=9, limit=1)
+    assert not isinstance(lease, Refusal)
+    mark = Receipt(lease.items[0].id, 0, json.dumps({"state": "sending", "tries": 1}))
+    await t.stores.lanes.commit(lane, lease.token, 1, [], [mark], keep=True)
+    await expire_leases(t.stores)
+    client: Any = t.stores.backend
+    await client.redis.hdel(client.keys.lane(lane), "begun", "again")
+    await settle(t.gateway)
+    assert t.texts == sent
+    assert len(await t.stores.messages.dead()) == (wish == "hold")
 
 
 async def test_an_unknown_chunk_is_sent_again_under_its_own_id() -> None:

@@ -2,17 +2,12 @@
 --
 -- An effect stands in ARGV as its name, the number of its arguments, and the arguments. It is
 -- written so by redis/effects.py. Each effect has two functions:
---   check(args, adding)  returns nil if the effect can be applied, or else the reason: 'rejected …'
---                        'full …' or 'stale'. It must foresee every error of `apply`, such as a key of
---                        another type or an amount that is not a number. An error after the first
---                        write would leave the commit half done.
+--   check(args, adding)  returns nil if the effect can be applied, or else the reason: 'rejected …',
+--                        'full …', 'stale' or 'taken'. It must foresee every error of `apply`, such as
+--                        a key of another type or an amount that is not a number. An error after
+--                        the first write would leave the commit half done.
 --   apply(args, wakes)   writes, and adds the lanes that have work now to `wakes`.
 -- All effects are checked before the first one is applied.
-
-local function check_type(key, wanted)
-  local type = redis.call('TYPE', key)['ok']
-  if type ~= 'none' and type ~= wanted then return 'rejected ' .. key .. ' is a ' .. type end
-end
 
 -- Checks every `step`th argument from `first` to `last`. Fifteen digits stay far below 2^63, the largest
 -- number that Redis can hold: adding to a counter cannot overflow it, which would be an error.
@@ -25,70 +20,14 @@ local function check_ints(args, first, step, last)
 end
 
 local function check_item_and_ledger(id)
-  return check_type(item_key(id), 'hash') or check_type(ledger_key(day_of_item(id)), 'hash')
-end
-
--- An item is pushed to each kind of lane once, ever. Its record remembers that as long as it lives,
--- also after the item is finished. This is what makes pushes idempotent: a message that a platform
--- delivers twice, and a commit that is repeated.
-local function was_pushed(id, lane)
-  return redis.call('HEXISTS', item_key(id), 'lane:' .. kind_of(lane)) == 1
-end
-
--- Lets a lane rest for `quiet` ms from now, so that messages sent in quick succession are answered
--- together; but at most until `quiet_max` ms after the first of them.
-local function extend_quiet(key, quiet, quiet_max)
-  if quiet <= 0 then return end
-  local from = read_number(key, 'quiet_from')
-  if from == 0 then
-    from = NOW
-    redis.call('HSET', key, 'quiet_from', format_int(from))
-  end
-  local rests_until = math.min(NOW + quiet, from + quiet_max)
-  if rests_until > read_number(key, 'quiet_until') then
-    redis.call('HSET', key, 'quiet_until', format_int(rests_until))
-  end
-end
-
-local function append_item(lane, id, quiet, quiet_max, wakes)
-  local key = lane_key(lane)
-  local waiting = redis.call('RPUSH', ids_key(lane), id)
-  redis.call('PERSIST', key)
-  redis.call('HDEL', key, 'noticed')
-  extend_quiet(key, quiet, quiet_max)
-  -- A holder's commit wakes the lane if there is more. An item behind others has had its wake-up.
-  if redis.call('HGET', key, 'held') == '1' then return end
-  if (waiting == 1 or quiet > 0) and schedule(lane) then add_wake(wakes, lane) end
+  local day, reason = try_read('HGET', item_key(id), 'day')
+  return reason or check_type(ledger_key(day or today()), 'hash')
 end
 
 local effects = {}
 
 -- lane, id, cap, quiet ms, longest quiet ms, then field, value, …
--- `adding` counts what the earlier effects of this commit push to each lane, for the cap.
-effects.push = {
-  check = function(args, adding)
-    local lane, id, cap = args[1], args[2], tonumber(args[3])
-    if #args % 2 == 0 then return 'rejected a push wants pairs of field and value' end
-    local reason = check_type(ids_key(lane), 'list') or check_type(lane_key(lane), 'hash')
-      or check_type(item_key(id), 'hash')
-      or (kind_of(lane) == 'delivery' and check_type(ledger_key(today()), 'hash'))
-    if reason then return reason end
-    if was_pushed(id, lane) then return end
-    adding[lane] = (adding[lane] or 0) + 1
-    if cap > 0 and redis.call('LLEN', ids_key(lane)) + adding[lane] > cap then
-      return 'full ' .. (redis.call('HGET', lane_key(lane), 'noticed') or '0') .. ' ' .. lane
-    end
-  end,
-  apply = function(args, wakes)
-    local lane, id = args[1], args[2]
-    if was_pushed(id, lane) then return end
-    redis.call('HSET', item_key(id), 'lane:' .. kind_of(lane), lane)
-    redis.call('PERSIST', item_key(id))
-    for i = 6, #args, 2 do redis.call('HSET', item_key(id), args[i], args[i + 1]) end
-    if kind_of(lane) == 'delivery' then count_reply(id) end
-    append_item(lane, id, tonumber(args[4]), tonumber(args[5]), wakes)
-  end,
-}
+effects.push = { check = check_push, apply = push_item }
 
 -- id
 effects.accept = {
@@ -97,6 +36,13 @@ effects.accept = {
     redis.call('HSET', item_key(args[1]), 'day', today())
     count_in_ledger(today(), 'accepted')
   end,
+}
+
+-- user, set of user ids, identity, pairing, set of the user's pairings (all keys), user id, user as
+-- JSON ('' if no record is wanted), the identity's key as a JSON list
+effects.admit = {
+  check = function(args) return check_admission(unpack(args)) end,
+  apply = function(args) admit_user(unpack(args)) end,
 }
 
 -- id, outcome, keep the body, ttl s
@@ -241,8 +187,8 @@ local function append_event(args)
   redis.call('ZADD', args[2], format_int(NOW), args[3])
   redis.call('ZREMRANGEBYRANK', args[2], 0, -1 - 2 * tonumber(args[5]))
   redis.call('XADD', args[1], 'MAXLEN', '~', args[5], '*', 'data', args[4])
-  redis.call('EXPIRE', args[1], args[6])
-  redis.call('EXPIRE', args[2], args[6])
+  extend_ttl(args[1], args[6])
+  extend_ttl(args[2], args[6])
 end
 
 effects.show = {

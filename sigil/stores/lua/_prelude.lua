@@ -14,7 +14,10 @@
 --
 -- A lane is
 --   lane:<lane>          a hash: held, token, nonce, lease_until, parked_until, quiet_until,
---                        quiet_from, put_off, strikes, stop, noticed, commit, answer, parked_by
+--                        quiet_from, put_off, strikes, stop, noticed, commit, answer, parked_by,
+--                        begun (the id of the head while somebody has it in hand, and after that
+--                        unless it was finished or given back untouched),
+--                        again ('1' if the holder was told that the head had been begun before)
 --   lane:<lane>:ids      a list: the ids of its items, the head first
 --   lane:<lane>:journal  a list: what the turn that handles the head has got so far
 -- and a member of `lanes:due` while it has items or is held; the score is when to look at it next.
@@ -43,6 +46,21 @@ local function kind_of(lane) return string.match(lane, '^[^:]*') end
 
 local function read_number(key, field)
   return tonumber(redis.call('HGET', key, field) or '0') or 0
+end
+
+local function check_type(key, wanted)
+  local type = redis.call('TYPE', key)['ok']
+  if type ~= 'none' and type ~= wanted then return 'rejected ' .. key .. ' is a ' .. type end
+end
+
+-- Reads what a check must know anyway. A key of another type makes the read fail, so its type need
+-- not be asked for besides. Returns the answer, or nil and the reason.
+local function try_read(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) == 'table' and answer.err then
+    return nil, 'rejected ' .. key .. ' is of another type'
+  end
+  return answer
 end
 
 -- Lets a key that lives on with each use live for at least `ttl` s from now. It gets 2 % more, so
@@ -77,13 +95,23 @@ end
 -- worker that was frozen may come back long after its lease ran out. If another worker has taken
 -- the lane meanwhile, the tokens differ and the late one can write nothing. If nobody has, its token
 -- still counts: its work is good, and refusing it would only repeat it.
-local function is_held_by(lane, token)
-  local state = redis.call('HMGET', lane_key(lane), 'held', 'token')
-  return state[1] == '1' and state[2] == token
+-- `state` is what was read of the lane, and begins with the fields `held` and `token`.
+local function is_held_by(state, token) return state[1] == '1' and state[2] == token end
+
+-- Sets when to look next at a lane that has items and that nobody holds: when its rest is over, or
+-- now. Returns true if that is now; the caller then wakes it. `put_off` is what the lane says of it.
+local function schedule_work(lane, rests_until, put_off)
+  if rests_until > NOW then
+    redis.call('ZADD', DUE, format_int(rests_until), lane)
+    return false
+  end
+  -- A wake-up is about to be sent. The sweep looks only in case that is lost.
+  if put_off then redis.call('HDEL', lane_key(lane), 'put_off') end
+  redis.call('ZADD', DUE, format_int(NOW + FIRST_PUT_OFF), lane)
+  return true
 end
 
--- Sets when to look next at a lane that nobody holds. Returns true if that is now; the caller then
--- wakes it. An empty lane leaves the index, and is soon forgotten.
+-- The same for any lane that nobody holds. An empty one leaves the index, and is soon forgotten.
 local function schedule(lane)
   local key = lane_key(lane)
   if redis.call('LLEN', ids_key(lane)) == 0 then
@@ -91,15 +119,8 @@ local function schedule(lane)
     redis.call('EXPIRE', key, IDLE_LANE_TTL)
     return false
   end
-  local rests_until = math.max(read_number(key, 'parked_until'), read_number(key, 'quiet_until'))
-  if rests_until > NOW then
-    redis.call('ZADD', DUE, format_int(rests_until), lane)
-    return false
-  end
-  -- A wake-up is about to be sent. The sweep looks only in case that is lost.
-  redis.call('HDEL', key, 'put_off')
-  redis.call('ZADD', DUE, format_int(NOW + FIRST_PUT_OFF), lane)
-  return true
+  local state = redis.call('HMGET', key, 'parked_until', 'quiet_until', 'put_off')
+  return schedule_work(lane, math.max(tonumber(state[1] or '0'), tonumber(state[2] or '0')), state[3])
 end
 
 -- Appends the texts from position `first` on to a list that keeps its last `most`.

@@ -16,11 +16,12 @@ local function build_answer(wakes)
   return answer
 end
 
-local last = redis.call('HMGET', key, 'commit', 'answer')
-if last[1] == token .. ':' .. number then return build_answer(last[2]) end -- check: last commit
-if not is_held_by(lane, token) then return { 'lost' } end -- check: fence
+local state = redis.call('HMGET', key, 'held', 'token', 'commit', 'answer', 'stop')
+if state[3] == token .. ':' .. number then return build_answer(state[4]) end -- check: last commit
+if not is_held_by(state, token) then return { 'lost' } end -- check: fence
 
-local head = redis.call('LRANGE', ids_key(lane), 0, done - 1)
+-- The handled ids and the one behind them, which is the next head.
+local head = done > 0 and redis.call('LRANGE', ids_key(lane), 0, done) or {}
 for i = 1, done do
   if head[i] ~= ARGV[6 + i] then return { 'rejected the done ids are not the head of the lane' } end
 end
@@ -28,21 +29,32 @@ local list = read_effects(7 + done)
 local reason = check_effects(list)
 if reason then return { reason } end
 
--- From here on it writes, and nothing can fail any more.
-local wakes = {}
+-- From here on it writes, and nothing can fail any more. What changes in the lane itself is
+-- gathered and written at the end; only `stop` comes first, since an effect may set it anew.
+local changes = { 'commit', token .. ':' .. number }
+local function change(field, value)
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
+end
 if done > 0 then
   redis.call('LTRIM', ids_key(lane), done, -1)
-  -- The journal and the strikes belong to the head, which has moved.
-  redis.call('DEL', journal_key(lane))
-  redis.call('HSET', key, 'strikes', '0')
-  local stop = read_number(key, 'stop')
+  local stop = tonumber(state[5] or '0')
   if stop > 0 then redis.call('HSET', key, 'stop', math.max(0, stop - done)) end
+  -- The journal and the strikes belong to the head, which has moved. The next head is in hand now
+  -- if the lease is kept.
+  if kind_of(lane) == 'session' then redis.call('DEL', journal_key(lane)) end
+  change('strikes', '0')
+  change('begun', keeps and head[done + 1] or '')
+  change('again', '0')
 end
+local wakes = {}
 apply_effects(list, wakes)
 if not keeps then
-  redis.call('HSET', key, 'held', '0', 'nonce', '')
+  change('held', '0')
+  change('nonce', '')
   if schedule(lane) then add_wake(wakes, lane) end
 end
 local wakes_text = table.concat(wakes, ' ')
-redis.call('HSET', key, 'commit', token .. ':' .. number, 'answer', wakes_text)
+change('answer', wakes_text)
+redis.call('HSET', key, unpack(changes))
 return build_answer(wakes_text)

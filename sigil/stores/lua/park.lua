@@ -1,17 +1,26 @@
 -- Gives a lease back with the head kept, to be taken again after a delay.
--- ARGV: prefix, lane, token, delay ms, add a strike ('1' or '0').
+-- ARGV: prefix, lane, token, delay ms, add a strike ('1' or '0'), the head was begun ('1' or '0').
 -- Answers {'ok', lanes to wake…} or {'lost'}.
 -- Repeating it is safe: the lane remembers who parked it, so a strike is added once. The repeat
 -- names no lane to wake; if the first answer was lost, the sweep finds the lane.
-local lane, token, delay, adds_strike = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1'
+local lane, token, delay = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local adds_strike, was_begun = ARGV[5] == '1', ARGV[6] == '1'
 local key = lane_key(lane)
-if redis.call('HGET', key, 'parked_by') == token then return { 'ok' } end
-if not is_held_by(lane, token) then return { 'lost' } end
-redis.call('HSET', key, 'held', '0', 'nonce', '', 'parked_by', token)
-if adds_strike then redis.call('HINCRBY', key, 'strikes', 1) end
+local state = redis.call('HMGET', key, 'held', 'token', 'parked_by')
+if state[3] == token then return { 'ok' } end
+if not is_held_by(state, token) then return { 'lost' } end
+
+local changes = { 'held', '0', 'nonce', '', 'parked_by', token }
+if not was_begun then
+  changes[#changes + 1] = 'begun'
+  changes[#changes + 1] = ''
+end
 -- An empty lane has no head to keep, and must not rest: the next push wakes it at once.
 if delay > 0 and redis.call('LLEN', ids_key(lane)) > 0 then
-  redis.call('HSET', key, 'parked_until', format_int(NOW + delay))
+  changes[#changes + 1] = 'parked_until'
+  changes[#changes + 1] = format_int(NOW + delay)
 end
+redis.call('HSET', key, unpack(changes))
+if adds_strike then redis.call('HINCRBY', key, 'strikes', 1) end
 if schedule(lane) then return { 'ok', lane } end
 return { 'ok' }

@@ -1,9 +1,21 @@
--- Extends a lease.
--- ARGV: prefix, lane, token, ttl ms.
--- Answers {'ok', how many items at the head are to be stopped} or {'lost'}.
--- Repeating it is safe: it only extends the lease again.
-local lane, token, ttl = ARGV[2], ARGV[3], tonumber(ARGV[4])
-if not is_held_by(lane, token) then return { 'lost' } end
-redis.call('HSET', lane_key(lane), 'lease_until', format_int(NOW + ttl))
-redis.call('ZADD', DUE, format_int(NOW + ttl), lane)
-return { 'ok', read_number(lane_key(lane), 'stop') }
+-- Extends leases, as many as are named.
+-- ARGV: prefix, ttl ms, then for each lease its lane and token.
+-- Answers for each lease how many items at the head are to be stopped, or -1 if it was lost.
+-- Repeating it is safe: it only extends the leases again.
+local lease_until = format_int(NOW + tonumber(ARGV[2]))
+local answer, due = {}, {}
+for i = 3, #ARGV, 2 do
+  local lane, token = ARGV[i], ARGV[i + 1]
+  local key = lane_key(lane)
+  local state = redis.call('HMGET', key, 'held', 'token', 'stop')
+  if is_held_by(state, token) then
+    redis.call('HSET', key, 'lease_until', lease_until)
+    due[#due + 1] = lease_until
+    due[#due + 1] = lane
+    answer[#answer + 1] = tonumber(state[3] or '0')
+  else
+    answer[#answer + 1] = -1
+  end
+end
+if #due > 0 then redis.call('ZADD', DUE, unpack(due)) end
+return answer

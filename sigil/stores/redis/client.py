@@ -24,7 +24,8 @@ from sigil.stores.redis.keys import Keys
 
 # The shared parts that some scripts need beyond the prelude.
 _SHARED = {
-    **dict.fromkeys(("push", "commit", "show"), ("_records", "_effects")),
+    **dict.fromkeys(("push", "commit", "show"), ("_people", "_records", "_pushes", "_effects")),
+    **dict.fromkeys(("add_user", "pair"), ("_people",)),
     **dict.fromkeys(("reserve", "settle", "expire", "spending", "subjects"), ("_budgets",)),
 }
 _BLOCKING_CONNECTIONS = 512

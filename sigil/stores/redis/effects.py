@@ -7,6 +7,7 @@ by `Keys`; the scripts name items and lanes themselves.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Any
 
 from sigil.lanes.effects import (
     Accept,
+    Admit,
     Audit,
     CountUsage,
     DeadLetter,
@@ -41,6 +43,7 @@ from sigil.stores.redis.bounds import (
     USAGE_TTL,
 )
 from sigil.stores.redis.keys import Keys
+from sigil.stores.redis.users import encode_user
 
 _LONGEST_REASON = 500
 
@@ -68,6 +71,15 @@ def _encode_push(_: Encoder, push: Push) -> Commands:
     quiet, quiet_max = round(push.quiet * 1000), round(push.quiet_max * 1000)
     fields = _flatten(push.fields)
     yield "push", (push.lane, push.id, push.cap, quiet, quiet_max, *fields)
+
+
+def _encode_admission(encoder: Encoder, admit: Admit) -> Commands:
+    keys, identity, user = encoder.keys, admit.identity, admit.user
+    held = keys.identity(identity.channel, identity.platform_id)
+    pairing = keys.pairing(identity.channel, identity.platform_id)
+    record = encode_user(user) if admit.new else ""
+    people = keys.user(user.id), keys.users(), held, pairing, keys.pairings_of(user.id)
+    yield "admit", (*people, user.id, record, json.dumps([held]))
 
 
 def _encode_finish(encoder: Encoder, finish: Finish) -> Commands:
@@ -122,6 +134,7 @@ def _flatten(fields: Any) -> list[Any]:
 _ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
     Push: _encode_push,
     Accept: lambda _, accept: [("accept", (accept.id,))],
+    Admit: _encode_admission,
     Finish: _encode_finish,
     Delivered: _encode_delivery_end,
     DeadLetter: _encode_dead_letter,

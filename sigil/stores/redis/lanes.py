@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sigil.errors import EffectRejected, LaneFull, LeaseLost, SessionStale
+from sigil.errors import EffectRejected, IdentityTaken, LaneFull, LeaseLost, SessionStale
 from sigil.lanes.effects import Effect, Push
 from sigil.lanes.lane import (
     Commit,
@@ -53,17 +53,34 @@ class RedisLanes:
         status = _decode(answer[0])
         if status != "granted":
             return Refusal(status)
-        _, token, strikes, stop, flat, journal, directory = answer
+        _, token, strikes, stop, again, flat, journal, directory = answer
         items = tuple(
             Item(_decode(item_id), _read_fields(fields))
             for item_id, fields in zip(flat[::2], flat[1::2], strict=True)
         )
-        return Lease(lane, int(token), items, strikes, stop, _decode_all(journal), directory)
+        return Lease(
+            lane,
+            int(token),
+            items,
+            strikes,
+            stop,
+            _decode_all(journal),
+            directory,
+            again=again == b"1",
+        )
 
     async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:
-        answer = await self._client.run_script("renew", args=(lane, token, _to_ms(ttl)))
-        _raise_unless_applied(lane, _decode(answer[0]))
-        return Renewal(stop=int(answer[1]))
+        (renewal,) = await self.renew_together([(lane, token)], ttl=ttl)
+        if renewal is None:
+            raise _describe_loss(lane)
+        return renewal
+
+    async def renew_together(
+        self, leases: Sequence[tuple[str, int]], *, ttl: float
+    ) -> Sequence[Renewal | None]:
+        named = [part for lease in leases for part in lease]
+        answer = await self._client.run_script("renew", args=(_to_ms(ttl), *named))
+        return [None if stop < 0 else Renewal(stop) for stop in answer]
 
     async def commit(
         self,
@@ -81,9 +98,9 @@ class RedisLanes:
         return Commit(wake=tuple(wake))
 
     async def park(
-        self, lane: str, token: int, *, delay: float, strike: bool = False
+        self, lane: str, token: int, *, delay: float, strike: bool = False, begun: bool = False
     ) -> tuple[str, ...]:
-        args = (lane, token, _to_ms(delay), int(strike))
+        args = (lane, token, _to_ms(delay), int(strike), int(begun))
         status, *wake = _decode_all(await self._client.run_script("park", args=args))
         _raise_unless_applied(lane, status)
         return tuple(wake)
@@ -117,7 +134,9 @@ class RedisLanes:
 def _raise_unless_applied(lane: str, status: str) -> None:
     """Turns a script's refusal into its error. Every other status means that it applied."""
     if status == "lost":
-        raise LeaseLost(f"the lease of lane {lane} is held by another worker.")
+        raise _describe_loss(lane)
+    if status == "taken":
+        raise IdentityTaken("somebody was given the identity since it was looked up.")
     if status.startswith("full "):
         _, noticed, full_lane = status.split(" ", 2)
         raise LaneFull(full_lane, noticed=noticed == "1")
@@ -125,6 +144,10 @@ def _raise_unless_applied(lane: str, status: str) -> None:
         raise SessionStale(f"lane {lane}: its session has been written since it was read.")
     if status.startswith("rejected "):
         raise EffectRejected(f"lane {lane}: {status.removeprefix('rejected ')}.")
+
+
+def _describe_loss(lane: str) -> LeaseLost:
+    return LeaseLost(f"the lease of lane {lane} is held by another worker.")
 
 
 def _to_ms(seconds: float) -> int:

@@ -53,12 +53,18 @@ class RedisUsers:
 
     async def find(self, channel: str, platform_id: str) -> User:
         """The user who holds this identity, compared exactly. Raises `UserNotFound`."""
-        data = await self._client.run_script(
-            "find_user", keys=[self._keys.identity(channel, platform_id)]
-        )
-        if data is None:
+        user, _ = await self.find_paired(channel, platform_id)
+        if user is None:
             raise describe_unknown_identity(Identity(channel, platform_id))
-        return _decode_user(data)
+        return user
+
+    async def find_paired(self, channel: str, platform_id: str) -> tuple[User | None, str | None]:
+        """Who holds this identity, and the id of the user whom its pairing lets in."""
+        keys = self._keys
+        identity, pairing = keys.identity(channel, platform_id), keys.pairing(channel, platform_id)
+        data, paired = await self._client.run_script("find_user", keys=[identity, pairing])
+        user = None if data is None else _decode_user(data)
+        return user, None if paired is None else paired.decode()
 
     async def all(self) -> list[User]:
         """Every user, by id."""

@@ -1,0 +1,66 @@
+-- How an item comes into a lane.
+
+-- An item is pushed to each kind of lane once, ever. Its record remembers that as long as it lives,
+-- also after the item is finished. This is what makes pushes idempotent: a message that a platform
+-- delivers twice, and a commit that is repeated.
+local function was_pushed(id, lane)
+  local found, reason = try_read('HEXISTS', item_key(id), 'lane:' .. kind_of(lane))
+  return found == 1, reason
+end
+
+-- Until when a lane rests after a push at NOW, so that messages sent in quick succession are
+-- answered together: for `quiet` ms, but at most until `quiet_max` ms after the first of them, which
+-- was pushed at `from`. A push never shortens the rest, which lasts until `before` so far.
+local function extend_quiet(quiet, quiet_max, from, before)
+  return math.max(before, math.min(NOW + quiet, from + quiet_max))
+end
+
+local function append_item(lane, id, quiet, quiet_max, wakes)
+  local key = lane_key(lane)
+  local waiting = redis.call('RPUSH', ids_key(lane), id)
+  -- Only an empty lane was about to be forgotten.
+  if waiting == 1 then redis.call('PERSIST', key) end
+  local state = redis.call('HMGET', key, 'held', 'noticed', 'quiet_from', 'quiet_until',
+    'parked_until', 'put_off')
+  if state[2] then redis.call('HDEL', key, 'noticed') end
+  local quiet_until = tonumber(state[4] or '0')
+  if quiet > 0 then
+    local from = tonumber(state[3] or NOW)
+    quiet_until = extend_quiet(quiet, quiet_max, from, quiet_until)
+    redis.call('HSET', key, 'quiet_from', format_int(from), 'quiet_until', format_int(quiet_until))
+  end
+  -- A holder's commit wakes the lane if there is more. An item behind others has had its wake-up.
+  if state[1] == '1' or (waiting > 1 and quiet <= 0) then return end
+  local rests_until = math.max(quiet_until, tonumber(state[5] or '0'))
+  if schedule_work(lane, rests_until, state[6]) then add_wake(wakes, lane) end
+end
+
+-- `args` as in `effects.push`. `adding` counts what the earlier effects of this commit push to each
+-- lane, for the cap.
+local function check_push(args, adding)
+  local lane, id, cap = args[1], args[2], tonumber(args[3])
+  if #args % 2 == 0 then return 'rejected a push wants pairs of field and value' end
+  local pushed, reason = was_pushed(id, lane)
+  if pushed or reason then return reason end
+  local waiting, noticed
+  waiting, reason = try_read('LLEN', ids_key(lane))
+  if reason then return reason end
+  noticed, reason = try_read('HGET', lane_key(lane), 'noticed')
+  if not reason and kind_of(lane) == 'delivery' then
+    reason = check_type(ledger_key(today()), 'hash')
+  end
+  if reason then return reason end
+  adding[lane] = (adding[lane] or 0) + 1
+  if cap > 0 and waiting + adding[lane] > cap then
+    return 'full ' .. (noticed or '0') .. ' ' .. lane
+  end
+end
+
+local function push_item(args, wakes)
+  local lane, id = args[1], args[2]
+  if was_pushed(id, lane) then return end
+  redis.call('HSET', item_key(id), 'lane:' .. kind_of(lane), lane, unpack(args, 6))
+  redis.call('PERSIST', item_key(id))
+  if kind_of(lane) == 'delivery' then count_reply(id) end
+  append_item(lane, id, tonumber(args[4]), tonumber(args[5]), wakes)
+end
