@@ -20,7 +20,7 @@ import structlog
 from sigil.commands.base import CommandContext, Place
 from sigil.commands.table import COMMANDS, parse_command
 from sigil.errors import ChannelNotFound, IdentityTaken, LaneFull, MessageInvalid, NotAMember
-from sigil.identity.pairing import admit
+from sigil.identity.pairing import Admission, admit
 from sigil.identity.users import ConfiguredUsers, Identity
 from sigil.lanes.effects import (
     Admit,
@@ -56,6 +56,10 @@ LANE_FULL_TEXT = (
 )
 
 
+# What was decided of each sender whose messages are routed in one commit.
+Senders = dict[Identity, Admission]
+
+
 class Routing:
     """Identity → pairing → workspace → session. `stored_users` are those that the configuration
     does not name."""
@@ -87,10 +91,12 @@ class Routing:
         items = held.items[:1] if held.strikes else held.items
         effects: list[Effect] = []
         by_item: list[tuple[Item, list[Effect]]] = []
+        senders: Senders = {}
         for item in items:
-            own = await self._decide_item(item, directory, effects)
+            own = await self._decide_item(item, directory, effects, senders)
             by_item.append((item, own))
-            effects += own
+            # A new person who writes several messages at once is let in once.
+            effects += [each for each in own if type(each) is not Admit or each not in effects]
         try:
             await held.finish(items, effects)
         except LaneFull:
@@ -111,23 +117,28 @@ class Routing:
         item_id: str,
         message: InboundMessage,
         directory: Directory,
-        before: Sequence[Effect] = (),
+        before: Sequence[Effect],
+        senders: Senders,
     ) -> list[Effect]:
         """The effects that move the message on; `before` are those of the messages ahead of
-        it, which will be applied in the same commit. Raises `StoreError`."""
+        it, which will be applied in the same commit. Who was looked up for that commit is kept in
+        `senders`. Raises `StoreError`."""
         account = directory.account(message.channel_type)
         try:
             capabilities = self._channels.get(message.channel_type).capabilities
         except ChannelNotFound as error:
             return await self._refuse(item_id, message, error.code, None)
-        door = directory.door(message.channel_type, capabilities)
-        users = ConfiguredUsers(self._stored_users, lambda: directory.people)
-        admission = await admit(message, door, users, self._stores.pairings)
+        identity = Identity(message.channel_type, message.sender_id)
+        admission = senders.get(identity)
+        if admission is None:
+            door = directory.door(message.channel_type, capabilities)
+            users = ConfiguredUsers(self._stored_users, lambda: directory.people)
+            admission = await admit(message, door, users, self._stores.pairings)
+            senders[identity] = admission
         if not admission.admitted or admission.user is None:
             return await self._refuse(item_id, message, "pairing.not_admitted", account.refusal)
         user, admits = admission.user, list[Effect]()
         if admission.new_pairing:
-            identity = Identity(message.channel_type, message.sender_id)
             admits.append(Admit(identity, user, admission.new_user))
         return admits + await self._decide_admitted(item_id, message, user, directory, before)
 
@@ -164,13 +175,13 @@ class Routing:
         return [*result.effects, reply, Finish(item_id, Outcome.ANSWERED)]
 
     async def _decide_item(
-        self, item: Item, directory: Directory, before: Sequence[Effect]
+        self, item: Item, directory: Directory, before: Sequence[Effect], senders: Senders
     ) -> list[Effect]:
         try:
             message = InboundMessage.from_json(item.fields.get("body", ""))
         except MessageInvalid:
             return _bury_item(item)
-        return await self.decide(item.id, message, directory, before)
+        return await self.decide(item.id, message, directory, before, senders)
 
     async def _route_alone(
         self, held: Held, item: Item, effects: list[Effect], directory: Directory

@@ -12,10 +12,11 @@ import pytest
 
 from sigil.identity.pairing import derive_user_id
 from sigil.identity.users import Identity, User
+from sigil.lanes.effects import Admit, Effect
 from sigil.lanes.lane import LaneKind
 from sigil.routing import LANE_FULL_TEXT
 from sigil.stores import Stores
-from sigil.testing import settle
+from sigil.testing import fake_stores, settle
 from tests.talking import Talk, talk
 
 HOME = {"home": {"members": ["ann"], "bindings": [{"channel": "memory", "channel_id": "room"}]}}
@@ -78,6 +79,37 @@ async def test_a_person_who_is_new_in_two_chats_at_once_is_one_user() -> None:
     assert user.id == derive_user_id(Identity("memory", "ann"))
     assert await t.stores.users.find_paired("memory", "ann") == (user, user.id)
     assert t.texts == ["ok", "ok"]
+
+
+async def test_who_writes_several_messages_at_once_is_looked_up_and_let_in_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stores = fake_stores()
+    t = talk(stores=stores)
+    find, commit = stores.users.find_paired, stores.lanes.commit
+    looked_up: list[str] = []
+    committed: list[Effect] = []
+
+    async def note_sender(channel: str, platform_id: str) -> Any:
+        looked_up.append(platform_id)
+        return await find(channel, platform_id)
+
+    async def note_effects(
+        lane: str, token: int, n: int, done: Any, effects: Any, **more: Any
+    ) -> Any:
+        committed.extend(effects)
+        return await commit(lane, token, n, done, effects, **more)
+
+    monkeypatch.setattr(stores.users, "find_paired", note_sender)
+    monkeypatch.setattr(stores.lanes, "commit", note_effects)
+    for sender in ("ann", "ann", "bob", "ann"):
+        await t.write("hi", sender, channel_id="one", is_direct=False)
+    await t.route_all()
+    assert looked_up == ["ann", "bob"]
+    let_in = [effect.user.name for effect in committed if isinstance(effect, Admit)]
+    assert let_in == ["ann", "bob"]
+    await settle(t.gateway)
+    assert len(t.texts) == 4
 
 
 async def test_who_became_somebody_meanwhile_is_routed_as_that_user() -> None:
