@@ -53,14 +53,11 @@ class IdleSessions:
     async def take_template(self, settings: Settings, valkey: EmbeddedValkey) -> None:
         """Needs a running fleet."""
         server = redis.Redis.from_url(valkey.url)
-        load = Load(settings)
-        try:
+        async with Load(settings) as load:
             await load.send("somebody-else", 1, 1)  # what is there once, is there now
             before = set(server.scan_iter(count=1000))
             ledgers = self._read_ledger(server)
             await load.send("the-template-of-all", 1, 1)
-        finally:
-            await load.close()
         for name, count in self._read_ledger(server).items():
             self._counts[name] = count - ledgers.get(name, 0)
         copied = []

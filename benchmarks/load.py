@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 from sigil.bootstrap import build
 from sigil.config import Settings
+from sigil.fleet import REPORT_EVERY_S, find_missing_roles
 from sigil.gateway import Gateway
+from sigil.host.record import RecordKeeper
 from sigil.messages.exchange import InboundMessage
 from workers.publisher import wakeups
 
@@ -50,12 +52,32 @@ def settings_file(
 
 
 class Load:
-    """Feeds one fleet. Coalescing is off and the cap is high, so n messages are n turns and n
-    sends, which is asserted."""
+    """Feeds one fleet, in place of its gateway process, inside `async with`. Coalescing is off and
+    the cap is high, so n messages are n turns and n sends, which is asserted."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self.publisher = wakeups(settings)
         self.gateway: Gateway = build(settings, wakeups=self.publisher)
+
+    async def __aenter__(self) -> Self:
+        record = RecordKeeper(self._settings, ["gateway"])
+        # Like every process this one learns here how many lanes a wake-up may name.
+        self._chore = asyncio.create_task(record.keep(self.gateway.stores.fleet, self.publisher))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._chore.cancel()
+        await asyncio.wait([self._chore])
+        await asyncio.to_thread(self.publisher.close)
+        await self.gateway.close()
+
+    async def warm_up(self) -> None:
+        """Sends some messages, and waits until all workers know of each other."""
+        await self.send(f"warm-{time.monotonic()}", 50, 4)
+        while find_missing_roles(await self.gateway.stores.fleet.list()):  # noqa: ASYNC110  # of other processes
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(REPORT_EVERY_S + 0.5)
 
     async def send(self, batch: str, sessions: int, each: int) -> float:
         """Sends `each` messages to each of as many new sessions. Returns messages per second,
@@ -89,8 +111,3 @@ class Load:
         """How many messages were `accepted`, `answered`, `sent`, …, ever."""
         days = await self.gateway.stores.lanes.counts()
         return sum(day.get(name, 0) for day in days.values())
-
-    async def close(self) -> None:
-        """Gives everything back."""
-        await asyncio.to_thread(self.publisher.close)
-        await self.gateway.close()

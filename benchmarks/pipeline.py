@@ -51,10 +51,9 @@ async def measure_load(
 ) -> Rounds:
     """Raw Celery, burst and spread in turns."""
     rounds, count = Rounds(), size.messages
-    load = Load(settings)
-    try:
+    async with Load(settings) as load:
         await asyncio.to_thread(chains.run, 200)
-        await load.send("warm", 50, 4)
+        await load.warm_up()
         for turn in range(size.rounds):
             raw_meter.start()
             rounds.add_raw(await asyncio.to_thread(chains.run, count), raw_meter.stop(count))
@@ -63,18 +62,13 @@ async def measure_load(
                 rate = await load.send(f"{name}{turn}", count // each, each)
                 rounds.add(name, rate, meter.stop(count))
         rounds.messages = await load.count("answered")
-        return rounds
-    finally:
-        await load.close()
+    return rounds
 
 
 async def measure_idle(settings: Settings, chains: Chains, count: int) -> None:
     """Feeds the timed fleet and raw Celery."""
-    load = Load(settings)
-    try:
+    async with Load(settings) as load:
         await alternate(load, chains, count)
-    finally:
-        await load.close()
 
 
 def measure_all(folder: Path, size: Size) -> dict[str, float]:

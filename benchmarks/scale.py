@@ -89,13 +89,9 @@ def _measure_agents(folder: Path, agents: Sequence[int]) -> dict[str, float]:
 
 
 async def _load_agents(settings: Settings, agents: int) -> float:
-    load = Load(settings)
-    try:
-        # Enough that every process has started, and taken part, before it counts.
-        await load.send(f"warm{agents}", SESSIONS, 2)
+    async with Load(settings) as load:
+        await load.warm_up()
         return await load.send(f"slow{agents}", SESSIONS, EACH)
-    finally:
-        await load.close()
 
 
 # ---------------------------------------------------------------- more idle sessions
@@ -140,22 +136,19 @@ async def _load_sessions(
     server = redis.Redis.from_url(valkey.url)
     clocks = {str(n): partial(cpu_seconds, p) for n, p in enumerate((valkey.process, *running))}
     meter = Meter(server, clocks | {"driver": time.process_time})
-    load = Load(settings)
     costs: dict[str, list[float]] = {"burst": [], "spread": []}
-    try:
-        await load.send(f"warm-{name}", 50, 4)
+    sweeps = []
+    async with Load(settings) as load:
+        await load.warm_up()
         for turn in range(size.rounds):
             for workload, each in WORKLOADS.items():
                 meter.start()
                 await load.send(f"{workload}{turn}-{name}", size.messages // each, each)
                 costs[workload].append(meter.stop(size.messages).total_us)
-        sweeps = []
         for _ in range(SWEEPS):
             started = time.perf_counter()
             await load.gateway.stores.lanes.sweep(100)
             sweeps.append(1000 * (time.perf_counter() - started))
-    finally:
-        await load.close()
     medians = {f"{name}_us": round(statistics.median(us), 1) for name, us in costs.items()}
     return medians | {"sweep_ms": round(statistics.median(sweeps), 2)}
 
