@@ -37,7 +37,7 @@ from sigil.lanes.lane import lane_kind
 from workers.broker import transport_options, url
 from workers.broker_queues import BrokerQueues
 from workers.queues import LANE_WORKERS, LaneWorker
-from workers.wakeup import build_message, encode_message
+from workers.wakeup import MOST_TOGETHER, build_message, encode_message
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +51,10 @@ KEEP_S = 1.5  # FIRST_PUT_OFF of the lanes' scripts
 _WORKERS = {kind.stage: worker for kind, worker in LANE_WORKERS.items()}
 
 
+# Lanes, the oldest first: since when they wait, and the most to name in one wake-up with them.
+Waiting = dict[str, tuple[float, int]]
+
+
 class Publisher:
     """Implements `sigil.lanes.lane.Wakeups`. `limit` is how many lanes of a stage wait here."""
 
@@ -61,8 +65,7 @@ class Publisher:
         self.lanes_per_wakeup = 1
         self._queues = BrokerQueues(broker, options)
         self._limit = limit
-        # Lanes, and since when they wait; the oldest first.
-        self._waiting: dict[Stage, dict[str, float]] = {stage: {} for stage in WOKEN_STAGES}
+        self._waiting: dict[Stage, Waiting] = {stage: {} for stage in WOKEN_STAGES}
         self._full: dict[Stage, float] = {}  # stages whose queue is full: when to look again
         self._questions: list[tuple[Stage, Future[int]]] = []
         self._changed = threading.Condition()
@@ -72,14 +75,18 @@ class Publisher:
 
     def wake(self, lane: str) -> None:
         """Has some worker look at the lane soon; best effort."""
-        stage = lane_kind(lane).stage
+        self.wake_others((lane,), together=MOST_TOGETHER)
+
+    def wake_others(self, lanes: Sequence[str], *, together: int) -> None:
+        """Has other workers look at lanes of one kind soon, at most so many in one wake-up."""
+        stage, now = lane_kind(lanes[0]).stage, time.monotonic()
         with self._changed:
             waiting = self._waiting[stage]
-            if self._closing or len(waiting) >= self._limit:
-                self.dropped += 1
-                return
-            waiting.setdefault(lane, time.monotonic())
-            if stage not in self._full:
+            room = 0 if self._closing else max(0, self._limit - len(waiting))
+            self.dropped += max(0, len(lanes) - room)
+            for lane in lanes[:room]:
+                waiting.setdefault(lane, (now, together))
+            if room and stage not in self._full:
                 self._notify()
 
     async def backlog(self, stage: Stage) -> int:
@@ -150,31 +157,33 @@ class Publisher:
             answer.set_result(length + len(self._waiting[stage]))
 
     def _send_waiting(self, stage: Stage) -> None:
-        lanes: dict[str, float] = {}
-        worker, together = _WORKERS[stage], self.lanes_per_wakeup
+        lanes: Waiting = {}
         try:
             room = MOST_WAKEUPS_WAITING + 1
             if stage in self._full:
-                room -= self._queues.length(worker.queue)
-            lanes = self._take(stage, room * together)
-            sent = self._push(worker, list(lanes), together) if lanes else 0
+                room -= self._queues.length(_WORKERS[stage].queue)
+            lanes = self._take(stage, room * self.lanes_per_wakeup)
+            sent = self._push(_WORKERS[stage], _group(lanes, self.lanes_per_wakeup)[:room])
         except Exception as error:  # noqa: BLE001  # kombu lets its driver's errors through
             self._drop(stage, len(lanes), error)
         else:
             self._keep(stage, dict(islice(lanes.items(), sent, None)))
-            self.sent += min(sent, len(lanes))
+            self.sent += sent
             if self._failing:
                 self._failing = False
                 log.info("wake-ups sent again", dropped=self.dropped)
 
-    def _push(self, worker: LaneWorker, lanes: Sequence[str], together: int) -> int:
-        """Returns how many of the lanes were sent."""
+    def _push(self, worker: LaneWorker, groups: Sequence[Sequence[str]]) -> int:
+        """Sends a wake-up for each group until the queue is full. Returns how many lanes were
+        sent."""
+        if not groups:
+            return 0
         queue = worker.queue
-        groups = [lanes[at : at + together] for at in range(0, len(lanes), together)]
         messages = [encode_message(queue.value, *build_message(worker.task, g)) for g in groups]
-        return together * self._queues.push(queue, messages, most_waiting=MOST_WAKEUPS_WAITING)
+        sent = self._queues.push(queue, messages, most_waiting=MOST_WAKEUPS_WAITING)
+        return sum(map(len, groups[:sent]))
 
-    def _take(self, stage: Stage, most: int) -> dict[str, float]:
+    def _take(self, stage: Stage, most: int) -> Waiting:
         """The lanes that have waited longest, `most` of them."""
         with self._changed:
             waiting = self._waiting[stage]
@@ -188,14 +197,14 @@ class Publisher:
                 del waiting[lane]
             return lanes
 
-    def _forget_old(self, waiting: dict[str, float]) -> None:
-        since = time.monotonic() - KEEP_S
-        old = [lane for lane, _ in takewhile(lambda item: item[1] < since, waiting.items())]
+    def _forget_old(self, waiting: Waiting) -> None:
+        before = time.monotonic() - KEEP_S
+        old = [lane for lane, _ in takewhile(lambda item: item[1][0] < before, waiting.items())]
         for lane in old:
             del waiting[lane]
         self.dropped += len(old)
 
-    def _keep(self, stage: Stage, lanes: dict[str, float]) -> None:
+    def _keep(self, stage: Stage, lanes: Waiting) -> None:
         """Puts back what there was no room for, in front of what has come since."""
         with self._changed:
             if lanes:
@@ -214,6 +223,17 @@ class Publisher:
         if not self._failing:  # once per outage
             self._failing = True
             log.warning("wake-ups not sent", count=count, error_type=type(error).__name__)
+
+
+def _group(lanes: Waiting, together: int) -> list[list[str]]:
+    """Those that go into one wake-up."""
+    groups: list[list[str]] = []
+    for lane, (_, most) in lanes.items():
+        if groups and len(groups[-1]) < min(most, together):
+            groups[-1].append(lane)
+        else:
+            groups.append([lane])
+    return groups
 
 
 def wakeups(settings: Settings) -> Publisher:

@@ -142,6 +142,11 @@ class Wakeups(Protocol):
 
     def wake(self, lane: str) -> None: ...
 
+    def wake_others(self, lanes: Sequence[str], *, together: int) -> None:
+        """The same for lanes that this process has no slot for. They are of one kind. No wake-up
+        names more than `together` of them, since workers have few slots now."""
+        ...
+
     async def backlog(self, stage: Stage) -> int:
         """How many wake-ups wait in the queue of this stage. Raises `StoreError`."""
         ...
