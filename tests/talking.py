@@ -24,6 +24,8 @@ from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle
 class Woken:
     """Wake-ups, kept in order."""
 
+    lanes_per_wakeup = 1
+
     def __init__(self) -> None:
         self.lanes: list[str] = []
         self.backlogs: dict[Stage, int] = {}

@@ -10,9 +10,9 @@ dropped and counted.
 
 The queue is kept short, since a wake-up in it cannot be taken back: workers that are too busy would
 be woken again and again for the same lanes. While it is full, lanes wait here and go on as soon as
-there is room, many in one wake-up. So workers never stand idle while lanes wait. After 1.5 s the
-lane has fallen due for the sweep, which then wakes it as soon as there is room, and it is dropped
-here: else a lane that was served long ago would hold up those that were not.
+there is room, many in one wake-up. So workers never stand idle while lanes wait. After 8 s a lane
+has fallen due for the sweep in any case, which wakes it when there is room, and it is dropped here:
+else lanes that were served long ago would hold up those that were not.
 
 Writing the messages here instead of calling Celery's `send_task` costs a tenth.
 """
@@ -46,7 +46,7 @@ FLUSH_S = 2.0
 ANSWER_S = 1.0
 LOOK_AGAIN_S = 0.02  # at a queue that was full
 AWAY_S = 0.2
-KEEP_S = 1.5  # FIRST_PUT_OFF of the lanes' scripts
+KEEP_S = 8.0  # LAST_PUT_OFF of the lanes' scripts
 
 _WORKERS = {kind.stage: worker for kind, worker in LANE_WORKERS.items()}
 
