@@ -38,7 +38,7 @@ class NoWakeups:
     def wake(self, lane: str) -> None:
         """Tells nobody."""
 
-    def wake_others(self, lanes: Sequence[str], *, together: int) -> None:
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
         """Tells nobody."""
 
     async def backlog(self, stage: Stage) -> int:

@@ -135,8 +135,7 @@ class Gateway:
         await self.stores.budgets.expire_holds()
         rooms = await asyncio.gather(*map(self._find_room, LaneKind))
         swept = await self.stores.lanes.sweep(room=dict(zip(LaneKind, rooms, strict=True)))
-        for lane in swept.wake:
-            self.wakeups.wake(lane)
+        self.wakeups.wake_again(swept.wake, together=self.wakeups.lanes_per_wakeup)
         return swept.next_due
 
     async def _find_room(self, kind: LaneKind) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,9 @@ class Woken:
 
     def wake(self, lane: str) -> None:
         self.lanes.append(lane)
+
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        self.lanes += lanes
 
     async def backlog(self, stage: Stage) -> int:
         return self.backlogs.get(stage, 0)

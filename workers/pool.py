@@ -130,7 +130,7 @@ class LoopPool(BasePool):
         a large wake-up round once more."""
         room = max(0, self.limit - self.in_hand)
         if len(lanes) > room:
-            _get_runtime().wake_others(lanes[room:], together=max(1, room))
+            _get_runtime().wake_again(lanes[room:], together=max(1, room))
         return lanes[:room]
 
     def _report_ended(self) -> None:

@@ -10,9 +10,9 @@ dropped and counted.
 
 The queue is kept short, since a wake-up in it cannot be taken back: workers that are too busy would
 be woken again and again for the same lanes. While it is full, lanes wait here and go on as soon as
-there is room, many in one wake-up. So workers never stand idle while lanes wait. After 8 s a lane
-has fallen due for the sweep in any case, which wakes it when there is room, and it is dropped here:
-else lanes that were served long ago would hold up those that were not.
+there is room, many in one wake-up. So workers never stand idle while lanes wait. When a lane has
+fallen due for the sweep, which wakes it as soon as there is room, it is forgotten here: else lanes
+that were served long ago would hold up those that were not.
 
 Writing the messages here instead of calling Celery's `send_task` costs a tenth.
 """
@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -46,12 +46,14 @@ FLUSH_S = 2.0
 ANSWER_S = 1.0
 LOOK_AGAIN_S = 0.02  # at a queue that was full
 AWAY_S = 0.2
-KEEP_S = 8.0  # LAST_PUT_OFF of the lanes' scripts
+# How long the sweep leaves alone what a commit woke, and what it has woken itself: FIRST_PUT_OFF
+# and LAST_PUT_OFF of the lanes' scripts.
+KEEP_S, KEEP_AGAIN_S = 1.5, 8.0
 
 _WORKERS = {kind.stage: worker for kind, worker in LANE_WORKERS.items()}
 
 
-# Lanes, the oldest first: since when they wait, and the most to name in one wake-up with them.
+# Lanes, the oldest first: until when to keep them, and the most to name in one wake-up with them.
 Waiting = dict[str, tuple[float, int]]
 
 
@@ -75,19 +77,26 @@ class Publisher:
 
     def wake(self, lane: str) -> None:
         """Has some worker look at the lane soon; best effort."""
-        self.wake_others((lane,), together=MOST_TOGETHER)
-
-    def wake_others(self, lanes: Sequence[str], *, together: int) -> None:
-        """Has other workers look at lanes of one kind soon, at most so many in one wake-up."""
-        stage, now = lane_kind(lanes[0]).stage, time.monotonic()
         with self._changed:
-            waiting = self._waiting[stage]
-            room = 0 if self._closing else max(0, self._limit - len(waiting))
-            self.dropped += max(0, len(lanes) - room)
-            for lane in lanes[:room]:
-                waiting.setdefault(lane, (now, together))
-            if room and stage not in self._full:
-                self._notify()
+            self._add(lane, time.monotonic() + KEEP_S, MOST_TOGETHER)
+
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        """Has workers look at lanes that were woken before; best effort. At most so many of them
+        go into one wake-up."""
+        until = time.monotonic() + KEEP_AGAIN_S
+        with self._changed:
+            for lane in lanes:
+                self._add(lane, until, together)
+
+    def _add(self, lane: str, until: float, together: int) -> None:
+        stage = lane_kind(lane).stage
+        waiting = self._waiting[stage]
+        if self._closing or len(waiting) >= self._limit:
+            self.dropped += 1
+            return
+        waiting.setdefault(lane, (until, together))
+        if stage not in self._full:
+            self._notify()
 
     async def backlog(self, stage: Stage) -> int:
         """How many wake-ups wait in this stage's queue, and how many lanes wait here for room in
@@ -184,25 +193,23 @@ class Publisher:
         return sum(map(len, groups[:sent]))
 
     def _take(self, stage: Stage, most: int) -> Waiting:
-        """The lanes that have waited longest, `most` of them."""
+        """The lanes that have waited longest, `most` of them. Forgets those before them that have
+        waited for too long."""
+        now = time.monotonic()
+        lanes: Waiting = {}
         with self._changed:
-            waiting = self._waiting[stage]
-            if stage in self._full:
-                self._forget_old(waiting)
-            if len(waiting) <= most:
-                self._waiting[stage] = {}
-                return waiting
-            lanes = dict(islice(waiting.items(), max(0, most)))
-            for lane in lanes:
+            waiting, forgotten = self._waiting[stage], []
+            for lane, (until, together) in waiting.items():
+                if len(lanes) >= most:
+                    break
+                if until < now:
+                    forgotten.append(lane)
+                else:
+                    lanes[lane] = (until, together)
+            for lane in [*lanes, *forgotten]:
                 del waiting[lane]
-            return lanes
-
-    def _forget_old(self, waiting: Waiting) -> None:
-        before = time.monotonic() - KEEP_S
-        old = [lane for lane, _ in takewhile(lambda item: item[1][0] < before, waiting.items())]
-        for lane in old:
-            del waiting[lane]
-        self.dropped += len(old)
+            self.dropped += len(forgotten)
+        return lanes
 
     def _keep(self, stage: Stage, lanes: Waiting) -> None:
         """Puts back what there was no room for, in front of what has come since."""

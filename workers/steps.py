@@ -44,7 +44,7 @@ class Steps:
         """Starts a step for each lane. Each tells `ended` by itself. While the process stops,
         the lanes are woken for other workers instead."""
         if self._drain is not None:
-            self.wake_others(lanes, together=len(lanes))
+            self.wake_again(lanes, together=len(lanes))
             for _ in lanes:
                 ended(None)
             return
@@ -59,9 +59,9 @@ class Steps:
             log.info("task handed back", lane=lane)
         ended(None if task.cancelled() else task.exception())
 
-    def wake_others(self, lanes: Sequence[str], *, together: int) -> None:
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
         """Has other workers look at these lanes soon. May be called from any thread."""
-        self._gateway.wakeups.wake_others(lanes, together=together)
+        self._gateway.wakeups.wake_again(lanes, together=together)
 
     def hand_back(self, lanes: Collection[str]) -> None:
         """Ends the steps of these lanes. Each gives its lane back with its work undone."""

@@ -142,9 +142,9 @@ class Wakeups(Protocol):
 
     def wake(self, lane: str) -> None: ...
 
-    def wake_others(self, lanes: Sequence[str], *, together: int) -> None:
-        """The same for lanes that this process has no slot for. They are of one kind. No wake-up
-        names more than `together` of them, since workers have few slots now."""
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        """The same for lanes that were woken before, and that the sweep may not find again for a
+        while. No wake-up names more than `together` of them."""
         ...
 
     async def backlog(self, stage: Stage) -> int:

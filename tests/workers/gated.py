@@ -95,7 +95,7 @@ class Collected:
     def wake(self, lane: str) -> None:
         self.lanes.append(lane)
 
-    def wake_others(self, lanes: Sequence[str], *, together: int) -> None:
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
         self.lanes += lanes
 
     async def backlog(self, stage: Stage) -> int:

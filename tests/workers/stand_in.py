@@ -29,7 +29,7 @@ class StandIn(Process):
         self.wakeups = self
         self.woken: list[str] = []
 
-    def wake_others(self, lanes: Sequence[str], *, together: int) -> None:
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
         self.woken += lanes
         self.together = together
 

@@ -111,7 +111,7 @@ async def test_what_waits_together_is_sent_together_up_to_what_workers_understan
         for lane in lanes:
             publisher.wake(lane)
         others = [f"session:any:x{number}" for number in range(4)]
-        publisher.wake_others(others, together=2)  # a worker had only two slots
+        publisher.wake_again(others, together=2)  # a worker had only two slots
         async with asyncio.timeout(5):
             while await publisher.backlog(Stage.TURN) != 65 + 11:
                 await asyncio.sleep(0.01)
