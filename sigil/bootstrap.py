@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,6 +36,9 @@ class NoWakeups:
     lanes_per_wakeup = 1
 
     def wake(self, lane: str) -> None:
+        """Tells nobody."""
+
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
         """Tells nobody."""
 
     async def backlog(self, stage: Stage) -> int:

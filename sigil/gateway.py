@@ -18,7 +18,6 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from itertools import compress
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -131,21 +130,21 @@ class Gateway:
 
     async def recover(self) -> float | None:
         """Wakes the lanes whose time has come, and settles what workers that died had reserved;
-        returns the seconds until the next lane falls due, or None if none will. Where the workers
-        of a kind of lane are behind, none of that kind is woken."""
+        returns the seconds until the next lane falls due, or None if none will. No more lanes are
+        woken than there is room for wake-ups before the workers of their kind."""
         await self.stores.budgets.expire_holds()
-        are_behind = await asyncio.gather(*map(self._are_behind, LaneKind))
-        swept = await self.stores.lanes.sweep(leave_out=[*compress(LaneKind, are_behind)])
-        for lane in swept.wake:
-            self.wakeups.wake(lane)
+        rooms = await asyncio.gather(*map(self._find_room, LaneKind))
+        swept = await self.stores.lanes.sweep(room=dict(zip(LaneKind, rooms, strict=True)))
+        self.wakeups.wake_again(swept.wake, together=self.wakeups.lanes_per_wakeup)
         return swept.next_due
 
-    async def _are_behind(self, kind: LaneKind) -> bool:
-        """Whether the workers of this kind of lane have enough wake-ups before them."""
+    async def _find_room(self, kind: LaneKind) -> int:
+        """How many lanes can be woken before the workers of this kind are behind."""
         try:
-            return await self.wakeups.backlog(kind.stage) > MOST_WAKEUPS_WAITING
+            waiting = await self.wakeups.backlog(kind.stage)
         except StoreError:  # the broker; the sweep goes on without it
-            return False
+            waiting = 0
+        return max(0, MOST_WAKEUPS_WAITING + 1 - waiting) * self.wakeups.lanes_per_wakeup
 
     async def notify(self, message: OutboundMessage) -> str:
         """Puts a message on its destination's lane; returns its id.

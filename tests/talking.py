@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,12 +24,17 @@ from sigil.testing import FakeProvider, MemoryChannel, fake_stores, settle
 class Woken:
     """Wake-ups, kept in order."""
 
+    lanes_per_wakeup = 1
+
     def __init__(self) -> None:
         self.lanes: list[str] = []
         self.backlogs: dict[Stage, int] = {}
 
     def wake(self, lane: str) -> None:
         self.lanes.append(lane)
+
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        self.lanes += lanes
 
     async def backlog(self, stage: Stage) -> int:
         return self.backlogs.get(stage, 0)

@@ -125,10 +125,12 @@ class LoopPool(BasePool):
         return job
 
     def _keep_limit(self, lanes: Sequence[str]) -> Sequence[str]:
-        """The lanes that there are slots for. The others are woken again."""
+        """The lanes that there are slots for. The others are woken again, as many together as
+        found slots here: workers that are full have few free at a time, and would send most of
+        a large wake-up round once more."""
         room = max(0, self.limit - self.in_hand)
-        for lane in lanes[room:]:
-            _get_runtime().wake(lane)
+        if len(lanes) > room:
+            _get_runtime().wake_again(lanes[room:], together=max(1, room))
         return lanes[:room]
 
     def _report_ended(self) -> None:

@@ -10,9 +10,9 @@ dropped and counted.
 
 The queue is kept short, since a wake-up in it cannot be taken back: workers that are too busy would
 be woken again and again for the same lanes. While it is full, lanes wait here and go on as soon as
-there is room, many in one wake-up. So workers never stand idle while lanes wait. After 1.5 s the
-lane has fallen due for the sweep, which then wakes it as soon as there is room, and it is dropped
-here: else a lane that was served long ago would hold up those that were not.
+there is room, many in one wake-up. So workers never stand idle while lanes wait. When a lane has
+fallen due for the sweep, which wakes it as soon as there is room, it is forgotten here: else lanes
+that were served long ago would hold up those that were not.
 
 Writing the messages here instead of calling Celery's `send_task` costs a tenth.
 """
@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -37,7 +37,7 @@ from sigil.lanes.lane import lane_kind
 from workers.broker import transport_options, url
 from workers.broker_queues import BrokerQueues
 from workers.queues import LANE_WORKERS, LaneWorker
-from workers.wakeup import build_message, encode_message
+from workers.wakeup import MOST_TOGETHER, build_message, encode_message
 
 log = structlog.get_logger(__name__)
 
@@ -46,9 +46,15 @@ FLUSH_S = 2.0
 ANSWER_S = 1.0
 LOOK_AGAIN_S = 0.02  # at a queue that was full
 AWAY_S = 0.2
-KEEP_S = 1.5  # FIRST_PUT_OFF of the lanes' scripts
+# How long the sweep leaves alone what a commit woke, and what it has woken itself: FIRST_PUT_OFF
+# and LAST_PUT_OFF of the lanes' scripts.
+KEEP_S, KEEP_AGAIN_S = 1.5, 8.0
 
 _WORKERS = {kind.stage: worker for kind, worker in LANE_WORKERS.items()}
+
+
+# Lanes, the oldest first: until when to keep them, and the most to name in one wake-up with them.
+Waiting = dict[str, tuple[float, int]]
 
 
 class Publisher:
@@ -61,8 +67,7 @@ class Publisher:
         self.lanes_per_wakeup = 1
         self._queues = BrokerQueues(broker, options)
         self._limit = limit
-        # Lanes, and since when they wait; the oldest first.
-        self._waiting: dict[Stage, dict[str, float]] = {stage: {} for stage in WOKEN_STAGES}
+        self._waiting: dict[Stage, Waiting] = {stage: {} for stage in WOKEN_STAGES}
         self._full: dict[Stage, float] = {}  # stages whose queue is full: when to look again
         self._questions: list[tuple[Stage, Future[int]]] = []
         self._changed = threading.Condition()
@@ -72,15 +77,26 @@ class Publisher:
 
     def wake(self, lane: str) -> None:
         """Has some worker look at the lane soon; best effort."""
-        stage = lane_kind(lane).stage
         with self._changed:
-            waiting = self._waiting[stage]
-            if self._closing or len(waiting) >= self._limit:
-                self.dropped += 1
-                return
-            waiting.setdefault(lane, time.monotonic())
-            if stage not in self._full:
-                self._notify()
+            self._add(lane, time.monotonic() + KEEP_S, MOST_TOGETHER)
+
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        """Has workers look at lanes that were woken before; best effort. At most so many of them
+        go into one wake-up."""
+        until = time.monotonic() + KEEP_AGAIN_S
+        with self._changed:
+            for lane in lanes:
+                self._add(lane, until, together)
+
+    def _add(self, lane: str, until: float, together: int) -> None:
+        stage = lane_kind(lane).stage
+        waiting = self._waiting[stage]
+        if self._closing or len(waiting) >= self._limit:
+            self.dropped += 1
+            return
+        waiting.setdefault(lane, (until, together))
+        if stage not in self._full:
+            self._notify()
 
     async def backlog(self, stage: Stage) -> int:
         """How many wake-ups wait in this stage's queue, and how many lanes wait here for room in
@@ -150,52 +166,52 @@ class Publisher:
             answer.set_result(length + len(self._waiting[stage]))
 
     def _send_waiting(self, stage: Stage) -> None:
-        lanes: dict[str, float] = {}
-        worker, together = _WORKERS[stage], self.lanes_per_wakeup
+        lanes: Waiting = {}
         try:
             room = MOST_WAKEUPS_WAITING + 1
             if stage in self._full:
-                room -= self._queues.length(worker.queue)
-            lanes = self._take(stage, room * together)
-            sent = self._push(worker, list(lanes), together) if lanes else 0
+                room -= self._queues.length(_WORKERS[stage].queue)
+            lanes = self._take(stage, room * self.lanes_per_wakeup)
+            sent = self._push(_WORKERS[stage], _group(lanes, self.lanes_per_wakeup)[:room])
         except Exception as error:  # noqa: BLE001  # kombu lets its driver's errors through
             self._drop(stage, len(lanes), error)
         else:
             self._keep(stage, dict(islice(lanes.items(), sent, None)))
-            self.sent += min(sent, len(lanes))
+            self.sent += sent
             if self._failing:
                 self._failing = False
                 log.info("wake-ups sent again", dropped=self.dropped)
 
-    def _push(self, worker: LaneWorker, lanes: Sequence[str], together: int) -> int:
-        """Returns how many of the lanes were sent."""
+    def _push(self, worker: LaneWorker, groups: Sequence[Sequence[str]]) -> int:
+        """Sends a wake-up for each group until the queue is full. Returns how many lanes were
+        sent."""
+        if not groups:
+            return 0
         queue = worker.queue
-        groups = [lanes[at : at + together] for at in range(0, len(lanes), together)]
         messages = [encode_message(queue.value, *build_message(worker.task, g)) for g in groups]
-        return together * self._queues.push(queue, messages, most_waiting=MOST_WAKEUPS_WAITING)
+        sent = self._queues.push(queue, messages, most_waiting=MOST_WAKEUPS_WAITING)
+        return sum(map(len, groups[:sent]))
 
-    def _take(self, stage: Stage, most: int) -> dict[str, float]:
-        """The lanes that have waited longest, `most` of them."""
+    def _take(self, stage: Stage, most: int) -> Waiting:
+        """The lanes that have waited longest, `most` of them. Forgets those before them that have
+        waited for too long."""
+        now = time.monotonic()
+        lanes: Waiting = {}
         with self._changed:
-            waiting = self._waiting[stage]
-            if stage in self._full:
-                self._forget_old(waiting)
-            if len(waiting) <= most:
-                self._waiting[stage] = {}
-                return waiting
-            lanes = dict(islice(waiting.items(), max(0, most)))
-            for lane in lanes:
+            waiting, forgotten = self._waiting[stage], []
+            for lane, (until, together) in waiting.items():
+                if len(lanes) >= most:
+                    break
+                if until < now:
+                    forgotten.append(lane)
+                else:
+                    lanes[lane] = (until, together)
+            for lane in [*lanes, *forgotten]:
                 del waiting[lane]
-            return lanes
+            self.dropped += len(forgotten)
+        return lanes
 
-    def _forget_old(self, waiting: dict[str, float]) -> None:
-        since = time.monotonic() - KEEP_S
-        old = [lane for lane, _ in takewhile(lambda item: item[1] < since, waiting.items())]
-        for lane in old:
-            del waiting[lane]
-        self.dropped += len(old)
-
-    def _keep(self, stage: Stage, lanes: dict[str, float]) -> None:
+    def _keep(self, stage: Stage, lanes: Waiting) -> None:
         """Puts back what there was no room for, in front of what has come since."""
         with self._changed:
             if lanes:
@@ -214,6 +230,17 @@ class Publisher:
         if not self._failing:  # once per outage
             self._failing = True
             log.warning("wake-ups not sent", count=count, error_type=type(error).__name__)
+
+
+def _group(lanes: Waiting, together: int) -> list[list[str]]:
+    """Those that go into one wake-up."""
+    groups: list[list[str]] = []
+    for lane, (_, most) in lanes.items():
+        if groups and len(groups[-1]) < min(most, together):
+            groups[-1].append(lane)
+        else:
+            groups.append([lane])
+    return groups
 
 
 def wakeups(settings: Settings) -> Publisher:

@@ -88,9 +88,9 @@ class Runtime:
         """Ends the steps of these lanes, so that others work on them."""
         self._call(lambda: self._steps.hand_back(lanes))
 
-    def wake(self, lane: str) -> None:
-        """Has some worker look at the lane soon."""
-        self._steps.wake(lane)
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        """Has other workers look at these lanes soon."""
+        self._steps.wake_again(lanes, together=together)
 
     def mark_ready(self, count_slots: CountSlots) -> None:
         """Says that tasks are being taken: from now on the process counts as alive."""

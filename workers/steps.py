@@ -8,7 +8,7 @@ that another worker goes on with the lane without waiting for the lease to run o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,14 +40,15 @@ class Steps:
         self._drain: asyncio.Task[None] | None = None
         self._handing_back: set[asyncio.Task[None]] = set()
 
-    def start(self, work: LaneWork, lanes: Iterable[str], ended: StepEnd) -> None:
+    def start(self, work: LaneWork, lanes: Sequence[str], ended: StepEnd) -> None:
         """Starts a step for each lane. Each tells `ended` by itself. While the process stops,
         the lanes are woken for other workers instead."""
-        for lane in lanes:
-            if self._drain is not None:
-                self.wake(lane)
+        if self._drain is not None:
+            self.wake_again(lanes, together=len(lanes))
+            for _ in lanes:
                 ended(None)
-                continue
+            return
+        for lane in lanes:
             task = asyncio.get_running_loop().create_task(work(self._gateway, lane))
             self._running[task] = lane
             task.add_done_callback(partial(self._end_step, ended))
@@ -58,9 +59,9 @@ class Steps:
             log.info("task handed back", lane=lane)
         ended(None if task.cancelled() else task.exception())
 
-    def wake(self, lane: str) -> None:
-        """Has some worker look at the lane soon. May be called from any thread."""
-        self._gateway.wakeups.wake(lane)
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        """Has other workers look at these lanes soon. May be called from any thread."""
+        self._gateway.wakeups.wake_again(lanes, together=together)
 
     def hand_back(self, lanes: Collection[str]) -> None:
         """Ends the steps of these lanes. Each gives its lane back with its work undone."""

@@ -20,7 +20,7 @@ Keys are opaque and read `<kind>:<channel>:<keyed hash>`. All durations are seco
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -142,6 +142,11 @@ class Wakeups(Protocol):
 
     def wake(self, lane: str) -> None: ...
 
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        """The same for lanes that were woken before, and that the sweep may not find again for a
+        while. No wake-up names more than `together` of them."""
+        ...
+
     async def backlog(self, stage: Stage) -> int:
         """How many wake-ups wait in the queue of this stage. Raises `StoreError`."""
         ...
@@ -204,10 +209,11 @@ class Lanes(Protocol):
         is told `again`; without, the head goes back untouched. Raises `LeaseLost`."""
         ...
 
-    async def sweep(self, limit: int = 100, *, leave_out: Collection[LaneKind] = ()) -> Swept:
-        """Finds lanes whose time has come and that nobody holds, at most `limit`. Each is put off
-        for a while, so that the next sweep leaves it alone while its wake-up is under way. Lanes
-        of kinds that are left out are set aside, so that they do not hide the others."""
+    async def sweep(self, limit: int = 100, *, room: Mapping[LaneKind, int] | None = None) -> Swept:
+        """Finds lanes whose time has come and that nobody holds, at most `limit`, and no more of a
+        kind than there is room for. Each is put off for a while, so that the next sweep leaves it
+        alone while its wake-up is under way. Lanes without room are set aside, so that they do not
+        hide the others."""
         ...
 
     async def status(self, lane: str) -> LaneStatus: ...

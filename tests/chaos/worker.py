@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ class Dropping:
             self.dropped += 1
         else:
             self._wakeups.wake(lane)
+
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        kept = [lane for lane in lanes if self._rng.random() >= self._share or self._calm.exists()]
+        self.dropped += len(lanes) - len(kept)
+        self._wakeups.wake_again(kept, together=together)
 
     @property
     def lanes_per_wakeup(self) -> int:

@@ -260,28 +260,39 @@ async def test_sweep_takes_a_few_at_a_time(stores: Stores) -> None:
     assert sorted(found) == lanes
 
 
-async def test_sweep_wakes_none_of_a_kind_that_is_left_out(stores: Stores) -> None:
+async def test_sweep_wakes_none_of_a_kind_without_room(stores: Stores) -> None:
     for lane in (CHAT, SESSION, TARGET):
         await fill(stores, lane, lane)
     await make_due(stores)
-    swept = await stores.lanes.sweep(leave_out=[LaneKind.SESSION])
+    swept = await stores.lanes.sweep(room={LaneKind.SESSION: 0, LaneKind.INBOUND: 9})
     assert set(swept.wake) == {CHAT, TARGET}
     assert swept.next_due is not None
     assert 0 < swept.next_due < 0.5  # it is looked at again soon
     await make_due(stores)
-    await stores.lanes.sweep(leave_out=[LaneKind.INBOUND, LaneKind.DELIVERY])
-    # Being left out counted for nothing: it was put off as if it had been found for the first time.
+    await stores.lanes.sweep(room={LaneKind.INBOUND: 0, LaneKind.DELIVERY: 0})
+    # That counted for nothing: it was put off as if it had been found for the first time.
     assert await redis(stores).hget(f"{prefix(stores)}lane:{SESSION}", "put_off") == b"1500"
 
 
-async def test_a_thousand_lanes_that_are_left_out_hide_no_other(stores: Stores) -> None:
+async def test_a_thousand_lanes_without_room_hide_no_other(stores: Stores) -> None:
     crowd = [f"session:any:{number:03}" for number in range(1000)]
     index = f"{prefix(stores)}lanes:due"
     await fill(stores, CHAT, "1")
     await redis(stores).zadd(index, dict.fromkeys(crowd, 1) | {CHAT: 2})
-    assert (await stores.lanes.sweep(leave_out=[LaneKind.SESSION])).wake == (CHAT,)
+    assert (await stores.lanes.sweep(room={LaneKind.SESSION: 0, LaneKind.INBOUND: 9})).wake == (
+        CHAT,
+    )
     found = await redis(stores).zrange(index, 0, -1, withscores=True)
     due = {lane.decode(): at for lane, at in found}
     waits = [due[lane] for lane in crowd]  # all were due at once, and stand in their order
     assert waits == [waits[0] + number for number in range(1000)]
     assert due[CHAT] - 1500 < waits[0] < due[CHAT]
+
+
+async def test_sweep_wakes_as_many_of_a_kind_as_there_is_room_for(stores: Stores) -> None:
+    for number in range(5):
+        await fill(stores, f"session:any:{number}", f"s{number}")
+    await fill(stores, CHAT, "1")
+    await make_due(stores)
+    swept = await stores.lanes.sweep(room={LaneKind.SESSION: 2})
+    assert swept.wake == (CHAT, "session:any:0", "session:any:1")

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -93,6 +94,9 @@ class Collected:
 
     def wake(self, lane: str) -> None:
         self.lanes.append(lane)
+
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        self.lanes += lanes
 
     async def backlog(self, stage: Stage) -> int:
         return 0

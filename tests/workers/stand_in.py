@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 
 from sigil.host.process import Process
 
@@ -28,8 +29,9 @@ class StandIn(Process):
         self.wakeups = self
         self.woken: list[str] = []
 
-    def wake(self, lane: str) -> None:
-        self.woken.append(lane)
+    def wake_again(self, lanes: Sequence[str], *, together: int) -> None:
+        self.woken += lanes
+        self.together = together
 
     async def reach_store(self, within: float) -> None:
         if self.away is not None:

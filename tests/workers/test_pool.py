@@ -130,6 +130,7 @@ def test_what_exceeds_the_limit_is_woken_for_others_at_once(pool, gateway):
     wait_until(lambda: len(gateway.begun) == 4, within=5)
     assert gateway.begun == LANES[:4]
     assert gateway.woken == LANES[4:]
+    assert gateway.together == 4
     assert pool.in_hand == 4
 
 

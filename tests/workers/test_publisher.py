@@ -110,12 +110,16 @@ async def test_what_waits_together_is_sent_together_up_to_what_workers_understan
         client.lpush(queue, *["{}"] * 65)
         for lane in lanes:
             publisher.wake(lane)
+        others = [f"session:any:x{number}" for number in range(4)]
+        publisher.wake_again(others, together=2)  # a worker had only two slots
         async with asyncio.timeout(5):
-            while await publisher.backlog(Stage.TURN) != 65 + 7:
+            while await publisher.backlog(Stage.TURN) != 65 + 11:
                 await asyncio.sleep(0.01)
         client.delete(queue)
-    wait_until(lambda: publisher.sent == 7, within=5)
-    assert wakeups_in(valkey_url, options, "sigil.agent") == [lanes[:3], lanes[3:6], lanes[6:]]
+    wait_until(lambda: publisher.sent == 11, within=5)
+    first, second, third, *rest = wakeups_in(valkey_url, options, "sigil.agent")
+    assert (first, second, third) == (lanes[:3], lanes[3:6], [lanes[6], others[0]])
+    assert rest == [others[1:3], others[3:]]
     publisher.wake("session:any:alone")
     publisher.close()
     assert wakeups_in(valkey_url, options, "sigil.agent")[-1] == ["session:any:alone"]

@@ -1,50 +1,53 @@
 -- Finds lanes whose time has come: a wake-up was lost, a rest is over, or a holder has died.
--- ARGV: prefix, most lanes, kinds to leave out…
+-- ARGV: prefix, most lanes, kind, room for lanes of that kind, kind, room…
 -- Answers {ms until the next lane is due, or '-1' if none is, lanes to wake…}.
 --
 -- A lane that is found is put off by 1.5 s, then 3, 6 and 8 s, until somebody takes it. Otherwise
 -- each sweep would send another wake-up to a pool of workers that is too busy to take the lane.
 --
--- Kinds are left out while their workers are behind. Their lanes are not counted as put off, since
--- nobody was woken. But they are set aside in the index, in their order and one millisecond apart,
--- or thousands of them would stand before the few due lanes of other kinds. The more are due, the
--- longer they are set aside, up to 8 s: each of them waits for those before it anyway.
+-- There is no room for more lanes of a kind while its workers are behind. Such lanes are not
+-- counted as put off, since nobody was woken. But they are set aside in the index, in their order
+-- and one millisecond apart, or thousands of them would stand before the few due lanes of other
+-- kinds. The more are due, the longer they are set aside, up to 8 s: each of them waits for those
+-- before it anyway.
 --
 -- Repeating it is safe: if the answer is lost, the lanes are found again when they are due.
 local MOST_SET_ASIDE = 1000
-local left_out = {}
-for i = 3, #ARGV do left_out[ARGV[i]] = true end
 local most = tonumber(ARGV[2])
-local looks_at = next(left_out) and most + MOST_SET_ASIDE or most
-local due = redis.call('ZRANGEBYSCORE', DUE, '-inf', format_int(NOW), 'LIMIT', 0, looks_at)
-local answer = { '-1' }
-local set_aside = {}
-local back_at
-if next(left_out) then
-  local all_due = redis.call('ZCOUNT', DUE, '-inf', format_int(NOW))
-  back_at = NOW + math.min(LAST_PUT_OFF, 100 + math.floor(all_due / 5))
-end
+local room = {}
+for i = 3, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
+local due =
+  redis.call('ZRANGEBYSCORE', DUE, '-inf', format_int(NOW), 'LIMIT', 0, most + MOST_SET_ASIDE)
+local answer, without_room = { '-1' }, {}
 for _, lane in ipairs(due) do
-  local key = lane_key(lane)
-  if left_out[kind_of(lane)] then
-    set_aside[#set_aside + 1] = format_int(back_at + #set_aside / 2)
-    set_aside[#set_aside + 1] = lane
-  elseif #answer > most then
-    break
-  elseif redis.call('LLEN', ids_key(lane)) == 0 then
-    -- Its holder died after the last item was done.
-    redis.call('HSET', key, 'held', '0')
-    schedule(lane)
-  else
-    local put_off = read_number(key, 'put_off')
-    put_off = put_off == 0 and FIRST_PUT_OFF or math.min(2 * put_off, LAST_PUT_OFF)
-    redis.call('HSET', key, 'put_off', put_off)
-    redis.call('ZADD', DUE, format_int(NOW + put_off), lane)
-    answer[#answer + 1] = lane
+  local kind = kind_of(lane)
+  if room[kind] == 0 then
+    without_room[#without_room + 1] = lane
+  elseif #answer <= most then
+    local key = lane_key(lane)
+    if redis.call('LLEN', ids_key(lane)) == 0 then
+      -- Its holder died after the last item was done.
+      redis.call('HSET', key, 'held', '0')
+      schedule(lane)
+    else
+      local put_off = read_number(key, 'put_off')
+      put_off = put_off == 0 and FIRST_PUT_OFF or math.min(2 * put_off, LAST_PUT_OFF)
+      redis.call('HSET', key, 'put_off', put_off)
+      redis.call('ZADD', DUE, format_int(NOW + put_off), lane)
+      answer[#answer + 1] = lane
+      room[kind] = room[kind] and room[kind] - 1
+    end
   end
 end
--- 1,100 lanes at most: `unpack` can do 8,000.
-if #set_aside > 0 then redis.call('ZADD', DUE, unpack(set_aside)) end
+if #without_room > 0 then
+  local all_due = redis.call('ZCOUNT', DUE, '-inf', format_int(NOW))
+  local back_at = NOW + math.min(LAST_PUT_OFF, 100 + math.floor(all_due / 5))
+  local index = {}  -- of 1,100 lanes at most; `unpack` can do 8,000 values
+  for i, lane in ipairs(without_room) do
+    index[2 * i - 1], index[2 * i] = format_int(back_at + i), lane
+  end
+  redis.call('ZADD', DUE, unpack(index))
+end
 local next_due = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
 if next_due[2] then answer[1] = format_int(math.max(0, tonumber(next_due[2]) - NOW)) end
 return answer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sigil.errors import EffectRejected, IdentityTaken, LaneFull, LeaseLost, SessionStale
@@ -105,9 +105,9 @@ class RedisLanes:
         _raise_unless_applied(lane, status)
         return tuple(wake)
 
-    async def sweep(self, limit: int = 100, *, leave_out: Collection[LaneKind] = ()) -> Swept:
-        args = (limit, *(kind.value for kind in leave_out))
-        due, *wake = _decode_all(await self._client.run_script("sweep", args=args))
+    async def sweep(self, limit: int = 100, *, room: Mapping[LaneKind, int] | None = None) -> Swept:
+        rooms = [part for kind, most in (room or {}).items() for part in (kind.value, most)]
+        due, *wake = _decode_all(await self._client.run_script("sweep", args=(limit, *rooms)))
         return Swept(tuple(wake), None if due == "-1" else int(due) / 1000)
 
     async def status(self, lane: str) -> LaneStatus:
