@@ -68,7 +68,7 @@ bench: .venv/.dev ## compare the whole pipeline with raw Celery (ARGS=--scale: m
 	@$(BIN)/python benchmarks/pipeline.py $(ARGS)
 
 .PHONY: bench-streams
-bench-streams: .venv/.dev ## read 1,000 streams of tokens in two agent processes
+bench-streams: .venv/.dev ## read 1,000 streams of tokens, next to the vendors' SDKs, in one run
 	@$(BIN)/python benchmarks/streams.py $(ARGS)
 
 .PHONY: chaos

@@ -145,11 +145,12 @@ class _Connector(aiohttp.TCPConnector):
 
 
 class _Connection(ResponseHandler):
-    """aiohttp's, but for two things.
+    """aiohttp's, but for three things.
 
     It passes an error of the parser on to the reader of the body; aiohttp 3.14 leaves the reader
-    waiting. And it moves the deadline for silence without setting a timer anew for each piece,
-    which would cost as much as parsing the piece.
+    waiting. It moves the deadline for silence without setting a timer anew for each piece. And
+    after each piece it is asked to go on reading, which it does only if it had stopped. The last
+    two cost more than parsing the piece.
     """
 
     _silent_until = 0.0
@@ -163,6 +164,11 @@ class _Connection(ResponseHandler):
         if timer is None or timer.when() > self._silent_until:
             self._drop_timeout()
             self._read_timeout_handle = self._loop.call_later(timeout, self._on_read_timeout)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Goes on reading."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
 
     def _on_read_timeout(self) -> None:
         left = self._silent_until - self._loop.time()

@@ -53,6 +53,12 @@ class EventReader:
         the events before it.
         """
         rest = self._rest
+        is_one = self._begun and not rest and piece.endswith(_END) and piece.count(_END) == 1
+        if is_one and b"\r" not in piece:
+            # One whole event, which is what comes mostly.
+            if data := _read_data(piece[: -len(_END)].decode()):
+                yield data
+            return
         if b"\r" in piece or rest.endswith(b"\r"):
             piece = self._normalize_line_ends(piece)
         # The first half of an end may be there already; what comes before it was searched.
@@ -150,5 +156,8 @@ def _read_data(block: str) -> str:
     """The data of an event, empty if it has none."""
     if block.startswith("data: ") and "\n" not in block:
         return block[6:]
+    first, _, second = block.partition("\n")
+    if first.startswith("event:") and second.startswith("data: ") and "\n" not in second:
+        return second[6:]
     lines = [line[5:].removeprefix(" ") for line in block.split("\n") if line.startswith("data:")]
     return "\n".join(lines)

@@ -81,7 +81,8 @@ class ModelCall:
 
     async def events(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
         """Yields the events up to and including DONE, or until `error` is set."""
-        self._deadline = asyncio.get_running_loop().time() + self._model_call
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + self._model_call
         if not request.stream:
             # The answer comes in one piece, so until then there is nothing but silence.
             self._idle_stream = self._model_call
@@ -120,7 +121,7 @@ class ModelCall:
 
     def _restart_silence(self) -> None:
         """Gives the model another `idle_stream` seconds, within the deadline of the call."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         self._until = min(self._deadline, now + self._idle_stream)
         self._patience.extend(self._until)
 
@@ -130,7 +131,7 @@ class ModelCall:
         self._restart_silence()
         try:
             # A stream that always has something ready never waits, and so would never be late.
-            if asyncio.get_running_loop().time() >= self._deadline:
+            if self._loop.time() >= self._deadline:
                 raise TimeoutError
             event = await self._patience.wait(anext(stream), self._until)
             if is_valid_event(event):
@@ -163,7 +164,7 @@ class ModelCall:
             log.warning("stream not closed", model=self._name, reason=describe_error(error))
 
     def _describe_timeout(self) -> str:
-        if asyncio.get_running_loop().time() < self._until - _EARLY_S:
+        if self._loop.time() < self._until - _EARLY_S:
             return "gave up waiting"  # by a deadline of the provider's own
         if self._until < self._deadline:
             return f"was silent for {self._idle_stream:g} s"
