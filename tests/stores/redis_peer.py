@@ -24,6 +24,12 @@ class Peer:
         self.connections = 0
         self.batches: list[int] = []  # how many commands came at once
         self.words: list[bytes] = []  # those of ECHO, as they arrived
+        self._writers: list[asyncio.StreamWriter] = []
+
+    def say(self, unasked: bytes) -> None:
+        """Writes to every connection, although nobody has asked anything."""
+        for writer in self._writers:
+            writer.write(unasked)
 
     @contextlib.asynccontextmanager
     async def serve(self, folder: Path) -> AsyncIterator[str]:
@@ -40,6 +46,7 @@ class Peer:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.append(writer)
         requests = hiredis.Reader()
         with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             while received := await reader.read(1 << 20):

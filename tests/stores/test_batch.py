@@ -107,6 +107,25 @@ async def test_a_silent_server_is_not_asked_again_and_its_late_answer_is_nobodys
     assert peer.words == [b"before", b"during", b"after"]
 
 
+async def test_what_a_server_said_unasked_between_two_calls_is_nobodys_answer(folder):
+    peer = Peer()
+    async with peer.serve(folder) as url, batching(url) as batcher:
+        assert await batcher.call("ECHO", "before") == b"before"
+        peer.say(b"$5\r\nstale\r\n")
+        for _ in range(5):  # turns of the loop, until it has arrived
+            await asyncio.sleep(0)
+        assert await batcher.call("ECHO", "after") == b"after"
+    assert peer.connections == 2
+
+
+async def test_calls_one_after_the_other_use_one_connection(folder):
+    peer = Peer()
+    async with peer.serve(folder) as url, batching(url) as batcher:
+        for word in (b"a", b"b", b"c"):
+            assert await batcher.call("ECHO", word) == word
+    assert peer.connections == 1
+
+
 async def test_a_call_whose_caller_was_cancelled_is_not_sent_any_more(folder):
     peer = Peer()
     async with peer.serve(folder) as url, batching(url) as batcher:

@@ -10,12 +10,13 @@ What is called while two are on their way gathers for the next.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from typing import Any
 
 import hiredis
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 MOST_AT_ONCE = 32
 MOST_ON_THEIR_WAY = 2
@@ -40,6 +41,9 @@ class Batcher:
         self._waiting: deque[_Call] = deque()
         # The calls that each sender has sent and not yet answered; none before its first batch.
         self._senders: dict[asyncio.Task[None], deque[_Call]] = {}
+        # Connections that no sender uses just now. The pool's own bookkeeping costs a third of a
+        # lone command.
+        self._kept: list[Any] = []
 
     async def call(self, *command: Any) -> Any:
         """Runs one command, of texts, bytes and numbers, and returns the server's answer as it
@@ -77,7 +81,7 @@ class Batcher:
                 self._senders[sender] = batch
                 if self._waiting:
                     self._start_sender()
-                connection = connection or await self._pool.get_connection()
+                connection = connection or await self._get_connection()
                 await _run_batch(connection, batch)
         except Exception as error:  # noqa: BLE001  # every caller gets it
             _fail(self._senders[sender], error)
@@ -87,13 +91,23 @@ class Batcher:
             self._waiting.clear()
             raise
         finally:
-            # Nothing is awaited between the last look at what waits and the next three lines: a
-            # call in between would find a sender that never looks again.
+            # Nothing is awaited between the last look at what waits and the end: a call in between
+            # would find a sender that never looks again.
             del self._senders[sender]
+            if connection is not None:
+                self._kept.append(connection)
             if self._waiting and not self._senders:
                 self._start_sender()
-            if connection is not None:
-                await self._pool.release(connection)
+
+    async def _get_connection(self) -> Any:
+        if self._kept:
+            connection = self._kept.pop()
+            with contextlib.suppress(RedisError):  # it is closed
+                # What could be read now would be taken for the answer to the next command.
+                if not connection.should_reconnect() and not await connection.can_read():
+                    return connection
+            await self._pool.release(connection)  # which connects it anew when it is used again
+        return await self._pool.get_connection()
 
 
 async def _run_batch(connection: Any, unanswered: deque[_Call]) -> None:
