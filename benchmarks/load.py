@@ -16,6 +16,7 @@ from sigil.gateway import Gateway
 from sigil.host.record import RecordKeeper
 from sigil.messages.exchange import InboundMessage
 from workers.publisher import wakeups
+from workers.wakeup import MOST_TOGETHER
 
 QUEUES = ("sigil.routing", "sigil.agent", "sigil.outbound")
 IN_FLIGHT = 64
@@ -58,6 +59,8 @@ class Load:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.publisher = wakeups(settings)
+        # As a gateway process does when it has heard of all workers.
+        self.publisher.lanes_per_wakeup = MOST_TOGETHER
         self.gateway: Gateway = build(settings, wakeups=self.publisher)
 
     async def __aenter__(self) -> Self:
