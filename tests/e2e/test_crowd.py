@@ -22,6 +22,14 @@ CROWD = int(os.environ.get("CROWD", "300"))
 SLOTS = int(os.environ.get("CROWD_SLOTS", "4"))
 SECONDS = float(os.environ.get("CROWD_SECONDS", "4"))
 
+SETTINGS = {
+    "WORKERS__AGENT__CONCURRENCY": SLOTS,
+    "LOGGING__LEVEL": "WARNING",
+    # The model is silent for as long as the crowd is watched.
+    "TIMEOUTS__IDLE_STREAM": 600,
+    "TIMEOUTS__MODEL_CALL": 600,
+}
+
 pytestmark = [
     pytest.mark.valkey,
     pytest.mark.slow,
@@ -33,7 +41,7 @@ pytestmark = [
 async def test_a_crowd_behind_a_few_slots_holds_up_nobody_else():
     with (
         short_folder() as folder,
-        GatedStack(folder, WORKERS__AGENT__CONCURRENCY=SLOTS, LOGGING__LEVEL="WARNING") as stack,
+        GatedStack(folder, **SETTINGS) as stack,
     ):
         for role in ("routing", "agent", "outbound"):
             stack.worker(role)
