@@ -21,7 +21,7 @@ def test_nothing_at_all_is_a_configuration(tmp_path, monkeypatch):
     assert {id: (u.name, u.role) for id, u in found.users.items()} == {"owner": ("Owner", "owner")}
     pools = found.workers
     assert (pools.routing.concurrency, pools.agent.concurrency, pools.outbound.concurrency) == (
-        (32, 200, 64)
+        (128, 200, 128)
     )
 
 

@@ -13,7 +13,9 @@ WorkerRole = Literal["routing", "agent", "outbound"]
 ProcessRole = Literal["gateway", "routing", "agent", "outbound"]
 WORKER_ROLES: tuple[WorkerRole, ...] = get_args(WorkerRole)
 
-_CONCURRENCY: dict[str, int] = {"routing": 32, "agent": 200, "outbound": 64}
+# A slot costs next to nothing. With few of them, a wake-up that names 32 lanes would hardly ever fit
+# into a process, and what does not fit is sent again.
+_CONCURRENCY: dict[str, int] = {"routing": 128, "agent": 200, "outbound": 128}
 
 
 class LaneSettings(Section):
