@@ -163,18 +163,20 @@ class Gateway:
         if self.keeper.draining:
             return
         started = time.monotonic()
-        with structlog.contextvars.bound_contextvars(lane=lane, stage=stage.value):
-            try:
-                async with self.keeper.hold(lane) as held:
-                    if isinstance(held, Refusal):
-                        return
-                    async with _give_back(held):
-                        await self._handle(held, step)
-                self.times.observe(stage, time.monotonic() - started)
-            except LeaseLost:
-                log.warning("lease lost, another worker goes on")
-            except StoreError as error:
-                log.warning("left to the sweep", reason=str(error))
+        bound = structlog.contextvars.bind_contextvars(lane=lane, stage=stage.value)
+        try:
+            async with self.keeper.hold(lane) as held:
+                if isinstance(held, Refusal):
+                    return
+                async with _give_back(held):
+                    await self._handle(held, step)
+            self.times.observe(stage, time.monotonic() - started)
+        except LeaseLost:
+            log.warning("lease lost, another worker goes on")
+        except StoreError as error:
+            log.warning("left to the sweep", reason=str(error))
+        finally:
+            structlog.contextvars.reset_contextvars(**bound)
 
     async def _handle(self, held: Held, step: Step) -> None:
         directory = await self.directory.read(held.directory_version)

@@ -66,7 +66,8 @@ def setup(
         if isinstance(old.formatter, _Formatter):
             root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(level or settings.logging.level)
+    level = level or settings.logging.level
+    root.setLevel(level)
     logging.captureWarnings(capture=True)
     for name in _ROUTED:
         library = logging.getLogger(name)
@@ -76,12 +77,11 @@ def setup(
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,
             merge_contextvars,
-            structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # Its methods below the level are empty: each message passes several of them.
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,  # a logger made before `setup` must change too
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,14 +83,21 @@ class LeaseKeeper:
         assert task is not None
         self._tasks.add(task)
         try:
-            async with self._hold(lane) as held:
+            held = await self._take(lane)
+            if isinstance(held, Refusal):
                 yield held
+                return
+            self._add(held)
+            try:
+                async with held.in_hand():
+                    yield held
+            finally:
+                self._remove(held)
         finally:
             self._tasks.discard(task)
 
-    @contextlib.asynccontextmanager
-    async def _hold(self, lane: str) -> AsyncIterator[Held | Refusal]:
-        nonce, terms, asked_at = uuid.uuid4().hex, self._read_terms(), 0.0
+    async def _take(self, lane: str) -> Held | Refusal:
+        nonce, terms, asked_at = secrets.token_hex(16), self._read_terms(), 0.0
 
         async def take() -> Lease | Refusal:
             nonlocal asked_at
@@ -99,10 +106,9 @@ class LeaseKeeper:
 
         taken = await insist(take, terms.ttl)
         if isinstance(taken, Refusal):
-            yield taken
-            return
+            return taken
         enough = time.monotonic() + terms.seconds
-        held = Held(
+        return Held(
             taken,
             self._lanes,
             self._wakeups,
@@ -110,12 +116,6 @@ class LeaseKeeper:
             asked_at=asked_at,
             goes_on=lambda: not self.draining and time.monotonic() < enough,
         )
-        self._add(held)
-        try:
-            async with held.in_hand():
-                yield held
-        finally:
-            self._remove(held)
 
     async def look(self, lane: str) -> None:
         """Renews the lease of `lane` now, if it is held here: so a stop is prompt."""

@@ -163,8 +163,10 @@ def decode_message(text: str) -> Message:
     """The inverse of `encode_message`. Raises `MessageInvalid`."""
     try:
         fields: dict[str, Any] = json.loads(text)
-        fields["tool_calls"] = tuple(ToolCall(**call) for call in fields.get("tool_calls", ()))
-        fields["images"] = tuple(Image(**image) for image in fields.get("images", ()))
+        if "tool_calls" in fields:
+            fields["tool_calls"] = tuple(ToolCall(**call) for call in fields["tool_calls"])
+        if "images" in fields:
+            fields["images"] = tuple(Image(**image) for image in fields["images"])
         if "native" in fields:
             fields["native"] = Native(**fields["native"])
         message = Message(**fields)

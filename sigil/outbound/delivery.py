@@ -156,16 +156,20 @@ class Delivery:
         return channel, [
             Chunk(
                 id=f"{item.id}.{index}",
-                # Files go out once, with the last words.
-                message=replace(
-                    message, content=text, media=message.media if index == last else ()
-                ),
+                message=_take_part(message, text, is_last=index == last),
                 index=index,
                 final=index == last,
                 turn_id=item.fields.get("turn"),
             )
             for index, text in enumerate(texts)
         ]
+
+
+def _take_part(message: OutboundMessage, text: str, *, is_last: bool) -> OutboundMessage:
+    """What one chunk carries of a message. Files go out once, with the last words."""
+    if text == message.content:  # nearly always; a copy would be checked once more
+        return message
+    return replace(message, content=text, media=message.media if is_last else ())
 
 
 def _read_state(held: Held, item: Item, chunk: Chunk, holds_unknown: bool) -> ChunkState:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sigil.messages.conversation import Message, Size, window
+from sigil.messages.conversation import Message, Size, ToolDefinition, window
 from sigil.providers.base import ChatRequest, ModelInfo
 
 # A careful guess: English text has about four bytes a token, other scripts about three. Money needs
@@ -36,28 +36,28 @@ def adapt(request: ChatRequest, info: ModelInfo) -> ChatRequest:
         messages = [_note_pictures(message) for message in messages]
     # An answer may take half of a small context at most.
     max_tokens = min(request.max_tokens, info.max_output_tokens, info.max_context_tokens // 2)
-    request = replace(
+    max_tokens = max(1, max_tokens)
+    tools = request.tools if info.tools else ()
+    room = info.max_context_tokens - max_tokens - _estimate_overhead(request.system_prompt, tools)
+    if info.tools:
+        messages = _fit(messages, room, _estimate_messages)
+    else:
+        # Tools become text only after it is settled which messages stay: as text, a tool's result
+        # has the role of a question, and a window might begin with it.
+        messages = [_describe_tools(each) for each in _fit(messages, room, _estimate_as_text)]
+    return replace(
         request,
-        tools=request.tools if info.tools else (),
-        max_tokens=max(1, max_tokens),
+        messages=tuple(messages),
+        tools=tools,
+        max_tokens=max_tokens,
         stream=request.stream and info.streaming,
     )
-    room = info.max_context_tokens - request.max_tokens - _estimate_overhead(request)
-    if info.tools:
-        return replace(request, messages=tuple(_fit(messages, room, _estimate_messages)))
-
-    def estimate_as_text(unit: Iterable[Message]) -> int:
-        return _estimate_messages(map(_describe_tools, unit))
-
-    # Tools become text only after it is settled which messages stay: as text, a tool's result has
-    # the role of a question, and a window might begin with it.
-    fitting = _fit(messages, room, estimate_as_text)
-    return replace(request, messages=tuple(map(_describe_tools, fitting)))
 
 
 def estimate_tokens(request: ChatRequest, said: int) -> tuple[int, int]:
     """Estimates the tokens of a request, and of an answer of `said` bytes."""
-    read = _estimate_overhead(request) + _estimate_messages(request.messages)
+    overhead = _estimate_overhead(request.system_prompt, request.tools)
+    read = overhead + _estimate_messages(request.messages)
     return read, -(-said // BYTES_PER_TOKEN)
 
 
@@ -73,26 +73,27 @@ def _fit(messages: Sequence[Message], room: int, size: Size) -> list[Message]:
     return window(messages, least, lambda _: 1) or list(messages[-1:])
 
 
-def _estimate_overhead(request: ChatRequest) -> int:
-    """Tokens of everything but the messages: the system prompt and the tools."""
-    tools = (
-        _estimate_text(tool.name + tool.description + json.dumps(dict(tool.parameters)))
-        for tool in request.tools
-    )
-    return _estimate_text(request.system_prompt or "") + sum(tools)
+def _estimate_overhead(system_prompt: str | None, tools: Iterable[ToolDefinition]) -> int:
+    """Tokens of everything but the messages."""
+    tokens = _estimate_text(system_prompt or "")
+    for tool in tools:
+        tokens += _estimate_text(tool.name + tool.description + json.dumps(dict(tool.parameters)))
+    return tokens
 
 
 def _estimate_messages(messages: Iterable[Message]) -> int:
-    return sum(
-        TOKENS_PER_MESSAGE
-        + _estimate_text(message.content)
-        + TOKENS_PER_IMAGE * len(message.images)
-        + sum(
-            _estimate_text(call.name + json.dumps(dict(call.arguments)))
-            for call in message.tool_calls
-        )
-        for message in messages
-    )
+    tokens = 0
+    for message in messages:
+        tokens += TOKENS_PER_MESSAGE + _estimate_text(message.content)
+        tokens += TOKENS_PER_IMAGE * len(message.images)
+        for call in message.tool_calls:
+            tokens += _estimate_text(call.name + json.dumps(dict(call.arguments)))
+    return tokens
+
+
+def _estimate_as_text(messages: Iterable[Message]) -> int:
+    """The tokens of messages for a model without tools."""
+    return _estimate_messages(map(_describe_tools, messages))
 
 
 def _estimate_text(text: str) -> int:

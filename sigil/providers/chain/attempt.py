@@ -86,8 +86,7 @@ class Attempt:
         if self._speaking:
             self._speaking = False
             yield ChatEvent(EventType.RESTART)
-        paid = replace(request, max_tokens=self._hold.max_tokens)
-        async with aclosing(self._call.events(paid)) as events:
+        async with aclosing(self._call.events(request, self._hold.max_tokens)) as events:
             async for event in events:
                 if event.type in SPEECH:
                     self._speaking = True
@@ -104,7 +103,8 @@ class Attempt:
 
     async def _settle(self, hold: Hold) -> int:
         call = self._call
-        hold = replace(hold, unseen=hold.unseen or self._may_have_written_more())
+        if self._may_have_written_more():
+            hold = replace(hold, unseen=True)
         try:
             return await self._meter.settle(
                 hold, self._name, call.find_usage(), said=call.said, complete=call.answered

@@ -79,15 +79,19 @@ class ModelCall:
             counted=usage is not None and (usage != Usage() or not self.said),
         )
 
-    async def events(self, request: ChatRequest) -> AsyncGenerator[ChatEvent, None]:
-        """Yields the events up to and including DONE, or until `error` is set."""
+    async def events(
+        self, request: ChatRequest, max_tokens: int
+    ) -> AsyncGenerator[ChatEvent, None]:
+        """Yields the events up to and including DONE, or until `error` is set. `max_tokens` are
+        those of the answer that there is money for."""
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + self._model_call
         if not request.stream:
             # The answer comes in one piece, so until then there is nothing but silence.
             self._idle_stream = self._model_call
+        paid = replace(request, max_tokens=max_tokens, note_activity=self._restart_silence)
         try:
-            stream = self._provider.chat(replace(request, note_activity=self._restart_silence))
+            stream = self._provider.chat(paid)
         except Exception as error:  # noqa: BLE001  # a plug-in may raise before it streams
             self.error = self._wrap_error(error)
             return

@@ -7,7 +7,7 @@ text is shown, since it may quote a key or a message.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import astuple
+from dataclasses import fields
 from typing import Any
 
 from sigil.errors import ErrorKind, ProviderError, SigilError
@@ -40,8 +40,13 @@ def _is_tool_call(call: Any) -> bool:
     return all(map(isinstance, fields, (str, str, Mapping)))
 
 
+_COUNTS = [count.name for count in fields(Usage)]
+
+
 def _is_usage(usage: Any) -> bool:
-    return isinstance(usage, Usage) and all(isinstance(count, int) for count in astuple(usage))
+    if not isinstance(usage, Usage):
+        return False
+    return all(isinstance(getattr(usage, count), int) for count in _COUNTS)
 
 
 _CONTENT_CHECKS: Mapping[EventType, Callable[[Any], bool]] = {

@@ -113,7 +113,7 @@ def _encode_session(encoder: Encoder, write: WriteSession) -> Commands:
 
 def _encode_usage(encoder: Encoder, usage: CountUsage) -> Commands:
     keys, amounts = encoder.keys, _flatten(usage.amounts)
-    day = datetime.now(UTC).strftime("%Y-%m-%d")
+    day = datetime.now(UTC).date().isoformat()
     yield "count", (keys.usage("user", usage.user_id, day), USAGE_TTL, *amounts)
     yield "count", (keys.usage("workspace", usage.workspace_id, day), USAGE_TTL, *amounts)
 
