@@ -7,13 +7,14 @@ import asyncio
 import pytest
 
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
-from sigil.lanes.effects import Accept, Audit, Effect, Finish, Outcome, Push
+from sigil.lanes.effects import Accept, Audit, Effect, Finish, Outcome, Push, Receipt
 from sigil.lanes.lane import LaneKind, Lease, Refusal, lane_kind
 from sigil.stores import Stores
 from sigil.testing import expire_leases
 from tests.contracts.lane_bench import (
     CHAT,
     SESSION,
+    TARGET,
     TTL,
     everything,
     fill,
@@ -237,6 +238,23 @@ async def test_a_repeat_after_others_took_over_is_never_applied_again(stores: St
         await stores.lanes.commit(CHAT, lease.token, 1, ["1"], [Audit("{}")])
     assert await waiting(stores, CHAT) == ["3"]
     assert len(await stores.audit.recent()) == 1
+
+
+async def test_a_commit_that_arrives_after_a_later_one_is_never_applied_again(
+    stores: Stores,
+) -> None:
+    """A connection that was given up may deliver what it holds when the network is back."""
+    await fill(stores, TARGET, "1")
+    lease = await take(stores, TARGET)
+    states = "sending", "sent"
+    for n, state in enumerate(states, 1):
+        receipt = Receipt("1", 0, state)
+        await stores.lanes.commit(TARGET, lease.token, n, [], [receipt, Audit(state)], keep=True)
+    before = await everything(stores)
+    late = [Receipt("1", 0, "sending"), Audit("sending")]
+    with pytest.raises(EffectRejected):
+        await stores.lanes.commit(TARGET, lease.token, 1, [], late, keep=True)
+    assert await everything(stores) == before
 
 
 async def test_without_the_lease_nothing_is_written(stores: Stores) -> None:
