@@ -280,6 +280,30 @@ async def test_who_hands_back_in_mid_send_leaves_it_unknown(wish: str, sent: lis
     assert len(await t.stores.messages.dead()) == (wish == "hold")
 
 
+async def test_who_hands_back_between_mark_and_send_holds_nothing_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    t = talk(memory={"on_unknown": "hold"})
+    lane = await notify(t, "one")
+    commit, marked = t.stores.lanes.commit, asyncio.Event()
+
+    async def fall_silent(*args: Any, **kwargs: Any) -> None:
+        await commit(*args, **kwargs)
+        marked.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(t.stores.lanes, "commit", fall_silent)
+        worker = asyncio.create_task(t.gateway.deliver(lane))
+        await marked.wait()
+        await t.gateway.keeper.hand_back()
+        await asyncio.gather(worker, return_exceptions=True)
+    later = another_worker(t)
+    await settle(later.gateway)
+    assert t.texts == ["one"]
+    assert not await t.stores.messages.dead()
+
+
 async def test_a_message_that_kills_its_senders_counts_its_tries() -> None:
     t = make_crashing_talk(at=1, lanes={"max_strikes": 9})
     lane = await notify(t, "one")
@@ -291,7 +315,7 @@ async def test_a_message_that_kills_its_senders_counts_its_tries() -> None:
         t.channel.died.clear()
         await crash_while_sending(t, lane)
     (receipt,) = await receipts(t, item_id)
-    assert receipt == {"state": "sending", "tries": 3}
+    assert receipt == {"state": "sending", "tries": 3, "in_lane": True}
 
 
 @pytest.mark.parametrize(("wish", "sent"), [("resend", ["one"]), ("hold", [])])
