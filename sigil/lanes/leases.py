@@ -97,25 +97,36 @@ class LeaseKeeper:
             asked_at = time.monotonic()
             return await self._lanes.take(lane, nonce, ttl=terms.ttl, limit=terms.items)
 
-        taken = await insist(take, terms.ttl)
+        try:
+            taken = await insist(take, terms.ttl)
+        except asyncio.CancelledError:
+            # The lane may be in hand already, and only the answer is on its way.
+            with contextlib.suppress(StoreError):
+                taken = await take()
+                if isinstance(taken, Lease):
+                    await self._make_held(taken, terms, asked_at).park()
+            raise
         if isinstance(taken, Refusal):
             yield taken
             return
-        enough = time.monotonic() + terms.seconds
-        held = Held(
-            taken,
-            self._lanes,
-            self._wakeups,
-            ttl=terms.ttl,
-            asked_at=asked_at,
-            goes_on=lambda: not self.draining and time.monotonic() < enough,
-        )
+        held = self._make_held(taken, terms, asked_at)
         self._add(held)
         try:
             async with held.in_hand():
                 yield held
         finally:
             self._remove(held)
+
+    def _make_held(self, lease: Lease, terms: LeaseTerms, asked_at: float) -> Held:
+        enough = time.monotonic() + terms.seconds
+        return Held(
+            lease,
+            self._lanes,
+            self._wakeups,
+            ttl=terms.ttl,
+            asked_at=asked_at,
+            goes_on=lambda: not self.draining and time.monotonic() < enough,
+        )
 
     async def look(self, lane: str) -> None:
         """Renews the lease of `lane` now, if it is held here: so a stop is prompt."""
