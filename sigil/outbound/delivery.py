@@ -147,6 +147,8 @@ class Delivery:
         except SendFailed as error:
             if sending.attempts >= MOST_ATTEMPTS or (error.outcome_unknown and holds_unknown):
                 raise _Undeliverable(str(error)) from error
+            if not error.outcome_unknown:
+                held.note_known_end()
             retry = replace(sending, state="retry").write_receipt(item, chunk.index)
             await held.commit(effects=[retry], keep=True)
             backoff = min(LAST_PAUSE_S, FIRST_PAUSE_S * 2 ** (sending.attempts - 1))

@@ -280,22 +280,34 @@ async def test_who_hands_back_in_mid_send_leaves_it_unknown(wish: str, sent: lis
     assert len(await t.stores.messages.dead()) == (wish == "hold")
 
 
-async def test_who_hands_back_between_mark_and_send_holds_nothing_back(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("commit_number", "applied"), [(1, True), (2, False), (3, True)], ids=["mark", "retry", "again"]
+)
+async def test_who_hands_back_between_sends_holds_nothing_back(
+    monkeypatch: pytest.MonkeyPatch, commit_number: int, applied: bool
 ) -> None:
     t = talk(memory={"on_unknown": "hold"})
+    t.channel.fail_next(SendFailed("busy", retry_after=0))
     lane = await notify(t, "one")
-    commit, marked = t.stores.lanes.commit, asyncio.Event()
+    commit, silent, commits = t.stores.lanes.commit, asyncio.Event(), 0
 
-    async def fall_silent(*args: Any, **kwargs: Any) -> None:
-        await commit(*args, **kwargs)
-        marked.set()
-        await asyncio.Event().wait()
+    async def fall_silent(*args: Any, **kwargs: Any) -> Any:
+        nonlocal commits
+        commits += 1
+        falls_silent = commits == commit_number
+        answer = await commit(*args, **kwargs) if applied or not falls_silent else None
+        if falls_silent:
+            silent.set()
+            await asyncio.Event().wait()
+        return answer
 
     with monkeypatch.context() as patched:
         patched.setattr(t.stores.lanes, "commit", fall_silent)
+        if commit_number > 2:
+            await t.gateway.deliver(lane)
+            await make_due(t.stores)
         worker = asyncio.create_task(t.gateway.deliver(lane))
-        await marked.wait()
+        await silent.wait()
         await t.gateway.keeper.hand_back()
         await asyncio.gather(worker, return_exceptions=True)
     later = another_worker(t)
