@@ -133,6 +133,21 @@ async def test_a_nonce_does_not_bring_back_an_expired_lease(stores: Stores) -> N
     assert (await take(stores, CHAT, "mine")).token > lease.token
 
 
+@pytest.mark.parametrize("by", ["commit", "park"])
+async def test_a_take_that_arrives_after_its_lease_was_given_back_takes_nothing(
+    stores: Stores, by: str
+) -> None:
+    """Nobody waits for the answer any more: the lane would be with nobody for a whole lease."""
+    await fill(stores, CHAT, *"12")
+    lease = await take(stores, CHAT, "mine", limit=1)
+    if by == "commit":
+        await stores.lanes.commit(CHAT, lease.token, 1, ["1"])
+    else:
+        await stores.lanes.park(CHAT, lease.token, delay=0)
+    assert await stores.lanes.take(CHAT, "mine", ttl=TTL, limit=1) is Refusal.BUSY
+    assert await take(stores, CHAT, "another")
+
+
 async def test_of_many_takers_one_is_granted(stores: Stores) -> None:
     await fill(stores, CHAT, "1")
     taken = await asyncio.gather(

@@ -54,7 +54,6 @@ local wakes = {}
 apply_effects(list, wakes)
 if not keeps then
   change('held', '0')
-  change('nonce', '')
   if schedule(lane) then add_wake(wakes, lane) end
 end
 local wakes_text = table.concat(wakes, ' ')
