@@ -138,6 +138,11 @@ class Held:
             await insist(self.renew, self._ttl)
         self._begun = True
 
+    def note_known_end(self) -> None:
+        """What was begun for the head has ended, and what came of it is known: given back now, the
+        head counts as untouched."""
+        self._begun = self.again = False
+
     def note_renewal(self, renewal: Renewal, *, asked_at: float, ttl: float, moves: int) -> None:
         """Takes in the answer to a renewal for `ttl` seconds, which was asked for at `asked_at`
         (monotonic), when `moves` was as given."""

@@ -170,7 +170,8 @@ class Lanes(Protocol):
 
     async def take(self, lane: str, nonce: str, *, ttl: float, limit: int) -> Lease | Refusal:
         """Grants the lease for `ttl` seconds with at most `limit` items, or says why not. The
-        same `nonce` gets its lease again, so that a lost answer can be asked for once more."""
+        same `nonce` gets its lease again, so that a lost answer can be asked for once more; and
+        no other lease after it was given back."""
         ...
 
     async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:

@@ -104,12 +104,23 @@ class LeaseKeeper:
             asked_at = time.monotonic()
             return await self._lanes.take(lane, nonce, ttl=terms.ttl, limit=terms.items)
 
-        taken = await insist(take, terms.ttl)
+        try:
+            taken = await insist(take, terms.ttl)
+        except asyncio.CancelledError:
+            # The lane may be in hand already, and only the answer is on its way.
+            with contextlib.suppress(StoreError):
+                taken = await take()
+                if isinstance(taken, Lease):
+                    await self._make_held(taken, terms, asked_at).park()
+            raise
         if isinstance(taken, Refusal):
             return taken
+        return self._make_held(taken, terms, asked_at)
+
+    def _make_held(self, lease: Lease, terms: LeaseTerms, asked_at: float) -> Held:
         enough = time.monotonic() + terms.seconds
         return Held(
-            taken,
+            lease,
             self._lanes,
             self._wakeups,
             ttl=terms.ttl,

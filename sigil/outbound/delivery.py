@@ -13,7 +13,7 @@ The first chunk of a message goes out without `sending` being written, which sav
 nearly every message: that the message was in hand is in the lane already. Whoever takes it after a
 crash is told `again`, which is "the first chunk was perhaps sent". Where `on_unknown` is `hold`,
 perhaps is not enough, since nothing may be held back that was never sent: there `sending` is
-always written.
+always written. If the lane was given back untouched after that, the chunk was not sent yet.
 """
 
 from __future__ import annotations
@@ -48,11 +48,13 @@ LONGEST_SEND_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class ChunkState:
-    """Where a chunk stands; `attempts` counts how often sending it was begun."""
+    """Where a chunk stands; `attempts` counts how often sending it was begun. `in_lane`: who wrote
+    this also notes in the lane whether the head was begun, which older versions do not."""
 
     state: str = "pending"
     attempts: int = 0
     platform_id: str | None = None
+    in_lane: bool = False
 
     @classmethod
     def read(cls, item: Item, index: int) -> ChunkState:
@@ -61,13 +63,16 @@ class ChunkState:
         if raw is None:
             return cls()
         fields = json.loads(raw)
-        return cls(fields["state"], fields["tries"], fields.get("platform_id"))
+        platform_id, in_lane = fields.get("platform_id"), fields.get("in_lane", False)
+        return cls(fields["state"], fields["tries"], platform_id, in_lane)
 
     def write_receipt(self, item: Item, index: int) -> Receipt:
         """The effect that keeps this state in the item's record."""
         fields: dict[str, Any] = {"state": self.state, "tries": self.attempts}
         if self.platform_id is not None:
             fields["platform_id"] = self.platform_id
+        if self.in_lane:
+            fields["in_lane"] = True
         return Receipt(item.id, index, json.dumps(fields, separators=(",", ":")))
 
 
@@ -132,7 +137,7 @@ class Delivery:
             log.warning("delivery unknown, sent again", message_id=item.id, chunk=chunk.index)
         sending = ChunkState("sending", state.attempts + 1)
         if holds_unknown or chunk.index > 0 or state.state != "pending":
-            mark = sending.write_receipt(item, chunk.index)
+            mark = replace(sending, in_lane=True).write_receipt(item, chunk.index)
             await held.commit(effects=[*before, mark], keep=True)
         await held.confirm_fresh()
         try:
@@ -142,6 +147,8 @@ class Delivery:
         except SendFailed as error:
             if sending.attempts >= MOST_ATTEMPTS or (error.outcome_unknown and holds_unknown):
                 raise _Undeliverable(str(error)) from error
+            if not error.outcome_unknown:
+                held.note_known_end()
             retry = replace(sending, state="retry").write_receipt(item, chunk.index)
             await held.commit(effects=[retry], keep=True)
             backoff = min(LAST_PAUSE_S, FIRST_PAUSE_S * 2 ** (sending.attempts - 1))
@@ -177,6 +184,8 @@ def _read_state(held: Held, item: Item, chunk: Chunk, holds_unknown: bool) -> Ch
     is_unmarked = chunk.index == 0 and not holds_unknown and state.state == "pending"
     if is_unmarked and held.again:
         return ChunkState("sending", attempts=1)  # perhaps: see above
+    if state.state == "sending" and state.in_lane and not held.again:
+        return ChunkState("pending", state.attempts - 1)
     return state
 
 

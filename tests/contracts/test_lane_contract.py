@@ -7,13 +7,14 @@ import asyncio
 import pytest
 
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
-from sigil.lanes.effects import Accept, Audit, Effect, Finish, Outcome, Push
+from sigil.lanes.effects import Accept, Audit, Effect, Finish, Outcome, Push, Receipt
 from sigil.lanes.lane import LaneKind, Lease, Refusal, lane_kind
 from sigil.stores import Stores
 from sigil.testing import expire_leases
 from tests.contracts.lane_bench import (
     CHAT,
     SESSION,
+    TARGET,
     TTL,
     everything,
     fill,
@@ -132,6 +133,21 @@ async def test_a_nonce_does_not_bring_back_an_expired_lease(stores: Stores) -> N
     assert (await take(stores, CHAT, "mine")).token > lease.token
 
 
+@pytest.mark.parametrize("by", ["commit", "park"])
+async def test_a_take_that_arrives_after_its_lease_was_given_back_takes_nothing(
+    stores: Stores, by: str
+) -> None:
+    """Nobody waits for the answer any more: the lane would be with nobody for a whole lease."""
+    await fill(stores, CHAT, *"12")
+    lease = await take(stores, CHAT, "mine", limit=1)
+    if by == "commit":
+        await stores.lanes.commit(CHAT, lease.token, 1, ["1"])
+    else:
+        await stores.lanes.park(CHAT, lease.token, delay=0)
+    assert await stores.lanes.take(CHAT, "mine", ttl=TTL, limit=1) is Refusal.BUSY
+    assert await take(stores, CHAT, "another")
+
+
 async def test_of_many_takers_one_is_granted(stores: Stores) -> None:
     await fill(stores, CHAT, "1")
     taken = await asyncio.gather(
@@ -237,6 +253,23 @@ async def test_a_repeat_after_others_took_over_is_never_applied_again(stores: St
         await stores.lanes.commit(CHAT, lease.token, 1, ["1"], [Audit("{}")])
     assert await waiting(stores, CHAT) == ["3"]
     assert len(await stores.audit.recent()) == 1
+
+
+async def test_a_commit_that_arrives_after_a_later_one_is_never_applied_again(
+    stores: Stores,
+) -> None:
+    """A connection that was given up may deliver what it holds when the network is back."""
+    await fill(stores, TARGET, "1")
+    lease = await take(stores, TARGET)
+    states = "sending", "sent"
+    for n, state in enumerate(states, 1):
+        receipt = Receipt("1", 0, state)
+        await stores.lanes.commit(TARGET, lease.token, n, [], [receipt, Audit(state)], keep=True)
+    before = await everything(stores)
+    late = [Receipt("1", 0, "sending"), Audit("sending")]
+    with pytest.raises(EffectRejected):
+        await stores.lanes.commit(TARGET, lease.token, 1, [], late, keep=True)
+    assert await everything(stores) == before
 
 
 async def test_without_the_lease_nothing_is_written(stores: Stores) -> None:

@@ -363,3 +363,18 @@ async def test_a_store_that_is_away_says_so(tmp_path, ask):
     assert type(caught.value) is StoreError
     assert caught.value.transient
     await stores.backend.close()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("NO-SUCH-COMMAND",),
+        ("EVAL", "return nil + 1", 0),
+        ("EVAL", "return redis.call('LPUSH', KEYS[1], 'x')", 1, "a-text"),
+    ],
+)
+async def test_a_command_that_is_wrong_is_not_tried_again(stores, command):
+    await stores.backend.call("SET", "a-text", "")
+    with pytest.raises(StoreError) as caught:
+        await stores.backend.call(*command)
+    assert not caught.value.transient

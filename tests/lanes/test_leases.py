@@ -150,6 +150,35 @@ async def test_who_drains_gives_back_after_the_item_in_hand(bench: Bench) -> Non
         assert held.given_back
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_a_lane_whose_taker_is_stopped_before_it_knows_goes_back_untouched(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    await bench.fill("1")
+    if again:
+        await bench.stores.lanes.take(LANE, "crashed", ttl=9, limit=1)
+        await expire_leases(bench.stores)
+    take, taken = bench.stores.lanes.take, asyncio.Event()
+
+    async def fall_silent(*args: Any, **kwargs: Any) -> Any:
+        answer = await take(*args, **kwargs)
+        if not taken.is_set():
+            taken.set()
+            await asyncio.Event().wait()
+        return answer
+
+    monkeypatch.setattr(bench.stores.lanes, "take", fall_silent)
+    taker = asyncio.create_task(finish_all(bench.keeper()))
+    await taken.wait()
+    taker.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taker
+    lease = await take(LANE, "next", ttl=9, limit=1)
+    assert not isinstance(lease, Refusal)
+    assert (lease.strikes, lease.again) == (int(again), again)
+    assert bench.woken.lanes == [LANE]
+
+
 # ---------------------------------------------------------------- renewal and loss
 
 

@@ -280,6 +280,42 @@ async def test_who_hands_back_in_mid_send_leaves_it_unknown(wish: str, sent: lis
     assert len(await t.stores.messages.dead()) == (wish == "hold")
 
 
+@pytest.mark.parametrize(
+    ("commit_number", "applied"), [(1, True), (2, False), (3, True)], ids=["mark", "retry", "again"]
+)
+async def test_who_hands_back_between_sends_holds_nothing_back(
+    monkeypatch: pytest.MonkeyPatch, commit_number: int, applied: bool
+) -> None:
+    t = talk(memory={"on_unknown": "hold"})
+    t.channel.fail_next(SendFailed("busy", retry_after=0))
+    lane = await notify(t, "one")
+    commit, silent, commits = t.stores.lanes.commit, asyncio.Event(), 0
+
+    async def fall_silent(*args: Any, **kwargs: Any) -> Any:
+        nonlocal commits
+        commits += 1
+        falls_silent = commits == commit_number
+        answer = await commit(*args, **kwargs) if applied or not falls_silent else None
+        if falls_silent:
+            silent.set()
+            await asyncio.Event().wait()
+        return answer
+
+    with monkeypatch.context() as patched:
+        patched.setattr(t.stores.lanes, "commit", fall_silent)
+        if commit_number > 2:
+            await t.gateway.deliver(lane)
+            await make_due(t.stores)
+        worker = asyncio.create_task(t.gateway.deliver(lane))
+        await silent.wait()
+        await t.gateway.keeper.hand_back()
+        await asyncio.gather(worker, return_exceptions=True)
+    later = another_worker(t)
+    await settle(later.gateway)
+    assert t.texts == ["one"]
+    assert not await t.stores.messages.dead()
+
+
 async def test_a_message_that_kills_its_senders_counts_its_tries() -> None:
     t = make_crashing_talk(at=1, lanes={"max_strikes": 9})
     lane = await notify(t, "one")
@@ -291,7 +327,7 @@ async def test_a_message_that_kills_its_senders_counts_its_tries() -> None:
         t.channel.died.clear()
         await crash_while_sending(t, lane)
     (receipt,) = await receipts(t, item_id)
-    assert receipt == {"state": "sending", "tries": 3}
+    assert receipt == {"state": "sending", "tries": 3, "in_lane": True}
 
 
 @pytest.mark.parametrize(("wish", "sent"), [("resend", ["one"]), ("hold", [])])

@@ -19,6 +19,9 @@ end
 local state = redis.call('HMGET', key, 'held', 'token', 'commit', 'answer', 'stop')
 if state[3] == token .. ':' .. number then return build_answer(state[4]) end -- check: last commit
 if not is_held_by(state, token) then return { 'lost' } end -- check: fence
+-- A connection that was given up may deliver a commit once more, after its holder's next one.
+local last = tonumber(string.match(state[3] or '', '^' .. token .. ':(%d+)$') or '0')
+if tonumber(number) < last then return { 'rejected a later commit was applied' } end
 
 -- The handled ids and the one behind them, which is the next head.
 local head = done > 0 and redis.call('LRANGE', ids_key(lane), 0, done) or {}
@@ -51,7 +54,6 @@ local wakes = {}
 apply_effects(list, wakes)
 if not keeps then
   change('held', '0')
-  change('nonce', '')
   if schedule(lane) then add_wake(wakes, lane) end
 end
 local wakes_text = table.concat(wakes, ' ')

@@ -10,7 +10,7 @@ local state = redis.call('HMGET', key, 'held', 'token', 'parked_by')
 if state[3] == token then return { 'ok' } end
 if not is_held_by(state, token) then return { 'lost' } end
 
-local changes = { 'held', '0', 'nonce', '', 'parked_by', token }
+local changes = { 'held', '0', 'parked_by', token }
 if not was_begun then
   changes[#changes + 1] = 'begun'
   changes[#changes + 1] = ''

@@ -14,6 +14,8 @@ local is_held = state[1] == '1'
 local is_live = is_held and tonumber(state[4]) > NOW
 local is_repeat = is_live and state[3] == nonce
 if is_live and not is_repeat then return { 'busy' } end
+-- This attempt has had its lease and has given it back: it was sent twice, and nobody waits any more.
+if not is_held and state[3] == nonce then return { 'busy' } end
 
 local ids = redis.call('LRANGE', ids_key(lane), 0, limit - 1)
 if not is_repeat then

@@ -76,10 +76,11 @@ class Client:
             yield
         except ResponseError as error:
             translated = StoreError(f"Redis refused a command ({type(error).__name__}).")
-            # Redis starts an error with its kind. These two mean that the command or script is
-            # wrong, and repeating it will not help. All others (out of memory, read-only, failing
-            # over) will pass.
-            translated.transient = not str(error).startswith(("ERR", "WRONGTYPE"))
+            # Redis starts an error with its kind; redis-py takes most kinds off the text. These two
+            # mean that the command or script is wrong, and repeating it will not help. All others
+            # (out of memory, read-only, failing over) will pass.
+            is_wrong = error.status_code == "ERR" or str(error).startswith("WRONGTYPE")
+            translated.transient = not is_wrong
             raise translated from error
         except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             raise StoreError(f"Redis did not answer ({type(error).__name__}).") from error
