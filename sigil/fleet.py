@@ -90,9 +90,8 @@ class FleetStore(Protocol):
 
 def choose_lanes_per_wakeup(records: Iterable[ProcessRecord]) -> int:
     """How many lanes a wake-up may name: what every live worker understands, 1 if there is none."""
-    return min(
-        (each.wakeup_lanes for each in records if each.is_live and each.is_worker), default=1
-    )
+    understood = (each.wakeup_lanes for each in records if each.is_live and each.is_worker)
+    return max(1, min(understood, default=1))
 
 
 def measure_silence(records: Iterable[ProcessRecord]) -> dict[str, float]:
