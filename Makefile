@@ -81,9 +81,10 @@ mutants: .venv/.dev ## show that the chaos run fails once a safeguard is switche
 
 # The first line checks that all extras can be installed together. The dev lock is resolved within
 # the versions of the runtime lock, and the build lock within those of both, so the three never
-# disagree.
+# disagree. Extras stay in them: the pip of Python 3.11 takes `name` for another package than
+# `name[extra]`, and would look for the newest of that.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+	--no-strip-extras --no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 .PHONY: lock
 lock: ## resolve the lock files again, within the floors of pyproject.toml (needs uv; ARGS=--upgrade)
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: https://docs.astral.sh/uv/" >&2; exit 1; }

@@ -67,8 +67,12 @@ class ProcessRecord:
     def place(self) -> str:
         return f"{self.host}:{self.pid}"
 
+    @property
+    def kind(self) -> str:
+        return f"{'+'.join(self.roles)}{' worker' if self.is_worker else ''}"
+
     def __str__(self) -> str:
-        return f"{'+'.join(self.roles)}{' worker' if self.is_worker else ''} {self.place}"
+        return f"{self.kind} {self.place}"
 
 
 class FleetStore(Protocol):
@@ -90,9 +94,8 @@ class FleetStore(Protocol):
 
 def choose_lanes_per_wakeup(records: Iterable[ProcessRecord]) -> int:
     """How many lanes a wake-up may name: what every live worker understands, 1 if there is none."""
-    return min(
-        (each.wakeup_lanes for each in records if each.is_live and each.is_worker), default=1
-    )
+    understood = (each.wakeup_lanes for each in records if each.is_live and each.is_worker)
+    return max(1, min(understood, default=1))
 
 
 def measure_silence(records: Iterable[ProcessRecord]) -> dict[str, float]:
@@ -115,9 +118,10 @@ def describe_missing(role: str) -> str:
     return f"no {role} worker is running"
 
 
-def describe_silence(record: ProcessRecord) -> str:
+def describe_silence(record: ProcessRecord, *, with_place: bool = True) -> str:
     """Likewise."""
-    return f"{record} has been silent for {record.silence:.0f} s: it hangs or was killed"
+    who = str(record) if with_place else record.kind
+    return f"{who} has been silent for {record.silence:.0f} s: it hangs or was killed"
 
 
 async def read_backlogs(wakeups: Wakeups) -> dict[Stage, int]:

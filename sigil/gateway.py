@@ -224,7 +224,7 @@ async def _give_back(held: Held) -> AsyncIterator[None]:
         raise
     except Retry as retry:
         await held.park(retry.delay)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an exit is a plug-in's, and would end the process
         if isinstance(error, StoreError) and error.transient:
             log.warning("the store failed, the lane rests", reason=str(error))
             await held.park(ERROR_PAUSE_S)

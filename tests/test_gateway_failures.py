@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -129,6 +129,22 @@ async def test_a_step_that_fails_is_tried_again_and_then_given_up(
     record = await t.stores.messages.get(letter["id"])
     assert record is not None
     assert "doomed" in record["body"]
+
+
+async def test_a_plug_in_that_exits_is_a_step_that_fails() -> None:
+    """Else it would end one worker after the other, and the turns beside it."""
+
+    class Exiting(ScriptedProvider):
+        async def chat(self, request: Any) -> AsyncIterator[ChatEvent]:
+            self.requests.append(request)
+            raise SystemExit(3)
+            yield
+
+    t = talk(provider=(provider := Exiting("exiting", [])))
+    await t.write("doomed")
+    await settle(t.gateway)
+    assert len(provider.requests) == 3
+    assert "given up" in t.texts[0]
 
 
 async def test_of_a_batch_only_the_message_that_fails_is_given_up(

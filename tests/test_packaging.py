@@ -76,6 +76,29 @@ def test_the_lock_satisfies_every_base_dependency(requirement):
     assert requirement.specifier.contains(version)
 
 
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_the_extras_that_its_packages_ask_each_other_for(lock):
+    """The pip of Python 3.11 looks for the newest `name[extra]` otherwise, and refuses it for its
+    missing hash as soon as there is a newer one than the lock's."""
+    locked = read_lock(lock)
+    missing = {
+        str(wanted)
+        for name in locked
+        for wanted in list_requirements_of(name)
+        if not wanted.extras <= locked[canonicalize_name(wanted.name)].extras
+    }
+    assert missing == set()
+
+
+def list_requirements_of(package: str) -> list[Requirement]:
+    """What an installed package asks for without extras. Nothing if it is not installed."""
+    try:
+        wanted = [Requirement(line) for line in importlib.metadata.requires(package) or []]
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    return [each for each in wanted if not each.marker or each.marker.evaluate({"extra": ""})]
+
+
 @pytest.mark.parametrize("requirement", BASE, ids=lambda each: each.name)
 def test_every_base_dependency_is_installed(requirement):
     if requirement.marker and not requirement.marker.evaluate():

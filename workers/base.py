@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, cast
 
@@ -56,7 +57,9 @@ class LaneTask(Task):
             await self.run(gateway, lane)
         except StoreError as error:
             log.warning("task put off", task=self.name, lane=lane, reason=error.code)
-        except Exception as error:
+        except asyncio.CancelledError:  # it is handed back
+            raise
+        except BaseException as error:
             log.exception("task failed", task=self.name, lane=lane)
             raise TaskFailed(type(error).__name__) from None
 

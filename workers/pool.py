@@ -146,12 +146,12 @@ class LoopPool(BasePool):
             log.warning("task not reported", error_type=type(error).__name__)
 
     def grow(self, n: int = 1) -> None:
-        """Allows more lanes at once."""
-        self.limit += n
+        """Allows more lanes at once. Celery passes on what it is told, negative numbers too."""
+        self.limit = max(1, self.limit + n)
 
     def shrink(self, n: int = 1) -> None:
         """Allows fewer lanes at once, but one. Those in hand go on."""
-        self.limit = max(1, self.limit - n)
+        self.grow(-n)
 
     def terminate_job(self, pid: int, signal: object = None) -> None:
         """Does nothing: the process is this one. `Job.terminate` is called after it."""
@@ -174,8 +174,10 @@ class LoopPool(BasePool):
     # ------------------------------------------------------------ on the loop
 
     def _end_lane(self, job: Job, error: BaseException | None) -> None:
-        was_full = self.in_hand >= self.limit
+        # Counted before it is looked at: the hub, which begins and then looks, sees the free slot
+        # unless it is seen here that there was none.
         self._ended += 1
+        was_full = self.in_hand + 1 >= self.limit
         job.left -= 1
         job.failure = job.failure or error
         if job.left == 0:

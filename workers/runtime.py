@@ -129,7 +129,7 @@ class Runtime:
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._run_process())
-        except Exception as error:
+        except BaseException as error:  # an exit too: it would end this thread and nothing else
             if self._started.done():
                 log.exception("event loop failed")
                 os.kill(os.getpid(), signal.SIGTERM)  # a worker without a loop is useless

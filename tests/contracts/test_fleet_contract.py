@@ -82,6 +82,15 @@ async def test_records_of_other_versions_are_read(stores):
     ]
 
 
+@pytest.mark.parametrize("broken", ["", "1795525578000 {}", "1795525578000 []", "1795525578000"])
+async def test_a_record_that_nobody_can_read_is_left_out(stores, broken):
+    """It must not end every process of the fleet, each of which reads it."""
+    await stores.backend.redis.hset(stores.backend.keys.fleet(), "a", broken)
+    assert [each.id for each in await stores.fleet.report(ROUTING)] == ["r"]
+    await stores.backend.redis.hset(stores.backend.keys.fleet(), "a", broken)
+    assert [each.id for each in await stores.fleet.list()] == ["r"]
+
+
 async def test_roles_without_a_live_worker_are_missing(stores):
     assert find_missing_roles(await stores.fleet.list()) == ["routing", "agent", "outbound"]
     await stores.fleet.report(replace(AGENT, roles=("agent", "outbound")))
@@ -100,6 +109,7 @@ async def test_roles_without_a_live_worker_are_missing(stores):
         ([AGENT, replace(ROUTING, wakeup_lanes=8), OUTBOUND], 8),
         ([AGENT, replace(ROUTING, wakeup_lanes=1, silence=LIVE_S + 1)], 32),
         ([replace(AGENT, silence=LIVE_S + 1)], 1),
+        ([replace(AGENT, wakeup_lanes=0)], 1),
     ],
 )
 def test_a_wakeup_names_as_many_lanes_as_every_live_worker_understands(records, lanes):

@@ -17,7 +17,7 @@ class StandIn(Process):
         super().__init__(gateway=self, settings=None)  # type: ignore[arg-type]
         self.keeper = self
         self.sweeps = 0
-        self.sweep_error: Exception | None = None
+        self.sweep_error: BaseException | None = None
         self.away: Exception | None = None
         self.taking = True
         self.handed_back = False

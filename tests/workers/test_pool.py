@@ -151,6 +151,27 @@ def test_a_lane_that_ends_beside_free_slots_wakes_nobody(pool, hub, gateway):
     assert hub.waiting.empty()
 
 
+def test_a_consumer_that_finds_the_pool_full_while_a_lane_ends_is_woken(pool, hub, gateway):
+    """The hub begins the last lane and asks for room, while the loop looks whether it is full."""
+    held, answers = len(state.reserved_requests), []
+
+    class Interrupted(LoopPool):
+        @property
+        def in_hand(self) -> int:
+            found = super().in_hand
+            if threading.current_thread() is not threading.main_thread() and not answers:
+                answers.append(0)
+                apply(pool, Ended(), LANES[3:4])
+                answers.append(pool.num_processes)
+            return found
+
+    pool.__class__ = Interrupted
+    apply(pool, Ended(), LANES[:3])
+    gateway.end(LANES[0])
+    wait_until(lambda: len(answers) == 2 and pool.in_hand == 3, within=5)
+    assert answers[1] > held or not hub.waiting.empty()
+
+
 def test_a_bug_in_one_lane_neither_stops_nor_hides_the_others(pool, hub, gateway):
     gateway.errors[LANES[1]] = ValueError("the person said: hello")
     ended = Ended()
@@ -208,6 +229,8 @@ def test_the_limit_can_be_changed_while_lanes_are_in_hand(pool, gateway):
     pool.shrink(3)
     assert (pool.info["max-concurrency"], pool.num_processes - held) == (3, 0)
     pool.shrink(10)
+    assert pool.info["max-concurrency"] == 1
+    pool.grow(-10)
     assert pool.info["max-concurrency"] == 1
 
 

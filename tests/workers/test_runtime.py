@@ -1,6 +1,8 @@
 """The runtime: steps run on the loop, sweeping goes on, and a stop hands back what is left."""
 
 import gc
+import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -89,6 +91,20 @@ def test_a_sweep_that_always_finds_something_does_not_spin(runtime: Runtime, gat
     began, first = time.monotonic(), gateway.sweeps
     wait_until(lambda: gateway.sweeps >= first + 6, within=10)
     assert time.monotonic() - began > 0.2
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), SystemExit(3)])
+def test_a_loop_that_ends_by_itself_ends_the_process(
+    error: BaseException, gateway: StandIn, monkeypatch: pytest.MonkeyPatch
+):
+    """Else the worker would go on taking wake-ups, and do nothing about them."""
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *call: killed.append(call))
+    gateway.sweep_error = error
+    runtime = Runtime(lambda: gateway, grace=1)
+    runtime.start()
+    wait_until(lambda: killed == [(os.getpid(), signal.SIGTERM)], within=5)
+    runtime.stop()
 
 
 def test_a_stop_lets_a_running_step_finish(runtime: Runtime, gateway: StandIn, ends: Ends):

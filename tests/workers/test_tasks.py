@@ -126,11 +126,14 @@ async def test_a_store_that_is_away_is_left_to_the_sweep():
     ]
 
 
-async def test_a_bug_reaches_celery_without_its_words():
-    error = ValueError("the person said: hello")
-    with capture_logs(), pytest.raises(TaskFailed) as caught:
+@pytest.mark.parametrize("kind", [ValueError, BaseException, BaseExceptionGroup, SystemExit])
+async def test_a_bug_reaches_celery_without_its_words(kind):
+    words = "the person said: hello"
+    error = kind(words, [ValueError()]) if kind is BaseExceptionGroup else kind(words)
+    with capture_logs() as logs, pytest.raises(TaskFailed) as caught:
         await deliver.work("id-1", Broken(error), "delivery:web:abc")
-    assert str(caught.value) == "ValueError"
+    assert [entry["event"] for entry in logs] == ["task failed"]
+    assert str(caught.value) in {kind.__name__, "ExceptionGroup"}
     assert caught.value.__suppress_context__
 
 

@@ -13,8 +13,8 @@ WorkerRole = Literal["routing", "agent", "outbound"]
 ProcessRole = Literal["gateway", "routing", "agent", "outbound"]
 WORKER_ROLES: tuple[WorkerRole, ...] = get_args(WorkerRole)
 
-# A slot costs next to nothing. With few of them, a wake-up that names 32 lanes would hardly ever fit
-# into a process, and what does not fit is sent again.
+# A slot costs next to nothing. With few of them, a wake-up that names 32 lanes would hardly ever
+# fit into a process, and what does not fit is sent again.
 _CONCURRENCY: dict[str, int] = {"routing": 128, "agent": 200, "outbound": 128}
 
 

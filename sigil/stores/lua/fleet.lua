@@ -13,7 +13,7 @@ local answer, forgotten = { format_int(NOW) }, {}
 local known = redis.call('HGETALL', KEYS[1])
 for at = 1, #known, 2 do
   local name, value = known[at], known[at + 1]
-  if tonumber(string.match(value, '^%d+')) < NOW - remember then
+  if tonumber(string.match(value, '^%d+') or 0) < NOW - remember then
     forgotten[#forgotten + 1] = name
   else
     answer[#answer + 1], answer[#answer + 2] = name, value

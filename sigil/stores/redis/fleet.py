@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
 
 from sigil.config.schema import ProcessRole
 from sigil.fleet import KEPT_S, ProcessRecord
@@ -18,6 +20,8 @@ _ROLES = get_args(ProcessRole)
 # The name of the record, and what is known only when it is read.
 _NOT_WRITTEN = frozenset({"id", "silence", "started_at"})
 _WRITTEN = frozenset(field.name for field in fields(ProcessRecord)) - _NOT_WRITTEN
+_FIELDS = TypeAdapter(dict[str, Any])
+_RECORD = TypeAdapter(ProcessRecord)
 
 
 class RedisFleet:
@@ -40,7 +44,8 @@ class RedisFleet:
     async def _run(self, *written: str) -> Sequence[ProcessRecord]:
         now, *flat = await self._client.run_script("fleet", (self._key,), (_KEPT_MS, *written))
         pairs = zip(flat[::2], flat[1::2], strict=True)
-        records = [_read(id.decode(), value, int(now)) for id, value in pairs]
+        read = (_read(id.decode(), value, int(now)) for id, value in pairs)
+        records = (record for record in read if record is not None)
         return sorted(records, key=lambda each: (_place(each), each.started_at, each.id))
 
 
@@ -50,16 +55,19 @@ def _place(record: ProcessRecord) -> int:
     return min(places, default=len(_ROLES))
 
 
-def _read(id: str, value: bytes, now_ms: int) -> ProcessRecord:
+def _read(id: str, value: bytes, now_ms: int) -> ProcessRecord | None:
     """Reads a record. A newer process may have written fields that are unknown here, and an older
-    one may have left some out."""
+    one may have left some out. None if what is left is no record: every process reads those of
+    all others, and none may fail because of it."""
     written_ms, _, text = value.partition(b" ")
-    found: dict[str, Any] = json.loads(text)
-    known = {name: field for name, field in found.items() if name in _WRITTEN}
-    record = known | {
-        "id": id,
-        "roles": tuple(known["roles"]),
-        "silence": max(0, now_ms - int(written_ms)) / 1000,
-        "started_at": int(written_ms) / 1000 - known.get("uptime", 0.0),
-    }
-    return ProcessRecord(**record)
+    try:
+        found: dict[str, Any] = _FIELDS.validate_json(text)
+        known = {name: field for name, field in found.items() if name in _WRITTEN}
+        record = _RECORD.validate_python(known | {"id": id})
+    except ValidationError:
+        return None
+    return replace(
+        record,
+        silence=max(0, now_ms - int(written_ms)) / 1000,
+        started_at=int(written_ms) / 1000 - record.uptime,
+    )

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from sigil.config.schema import WORKER_ROLES
 from sigil.errors import StoreError
-from sigil.fleet import LIVE_S, describe_missing, measure_silence
+from sigil.fleet import LIVE_S, describe_missing, describe_silence, measure_silence
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -65,7 +65,8 @@ class OperationsRoutes:
 
 
 class Absences:
-    """Which roles have had no live worker for more than `LIVE_S`. A restart takes less."""
+    """Which roles have had no live worker for more than `LIVE_S`, as a restart takes less, and
+    which workers of the others are silent. Says neither host nor process: anybody may ask."""
 
     def __init__(self, fleet: FleetStore) -> None:
         self._fleet = fleet
@@ -77,4 +78,10 @@ class Absences:
         now = time.monotonic()
         for role, silence in measure_silence(known).items():
             self._heard[role] = max(self._heard.get(role, 0.0), now - silence)
-        return [describe_missing(role) for role in WORKER_ROLES if now - self._heard[role] > LIVE_S]
+        missing = [role for role in WORKER_ROLES if now - self._heard[role] > LIVE_S]
+        silent = [
+            describe_silence(record, with_place=False)
+            for record in known
+            if record.is_worker and not record.is_live and not set(record.roles) & set(missing)
+        ]
+        return [*map(describe_missing, missing), *silent]

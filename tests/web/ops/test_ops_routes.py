@@ -63,6 +63,19 @@ async def test_readiness_names_roles_that_have_long_been_without_a_worker(
     assert await ask(LIVE_S - 1) == ["no agent worker is running"]
 
 
+async def test_readiness_names_a_worker_that_hangs_beside_others(served: Served) -> None:
+    """Anybody may ask, so the page says neither host nor process."""
+    fleet = served.gateway.stores.fleet
+    await fleet.report(ProcessRecord("a", ("agent",), "1.0", "c0ffee", "web-1", 1))
+    await age_processes(served.gateway.stores, LIVE_S + 1)
+    for role in ("routing", "agent", "outbound"):
+        await fleet.report(ProcessRecord(role, (role,), "1.0", "c0ffee", "web-2", 1))
+    answer = await served.http.get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (200, True)
+    expected = "agent worker has been silent for 21 s: it hangs or was killed"
+    assert answer.json()["causes"] == [expected]
+
+
 async def test_metrics_count_the_identity_and_the_stages(served: Served) -> None:
     chat = await served.new_chat()
     path = f"/api/chats/{chat}/messages"
