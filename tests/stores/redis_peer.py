@@ -41,6 +41,8 @@ class Peer:
         finally:
             self.speaks.set()
             server.close()
+            for writer in self._writers:  # Python 3.12 and later wait for their ends
+                writer.close()
             await server.wait_closed()
             path.unlink(missing_ok=True)
 
