@@ -11,9 +11,9 @@ import yaml
 
 from sigil.bootstrap import build
 from sigil.config import Settings
-from sigil.fleet import REPORT_EVERY_S, find_missing_roles
 from sigil.gateway import Gateway
 from sigil.host.record import RecordKeeper
+from sigil.lanes.fleet import REPORT_EVERY_S, find_missing_roles
 from sigil.messages.exchange import InboundMessage
 from workers.publisher import wakeups
 from workers.wakeup import MOST_TOGETHER

@@ -25,8 +25,8 @@ import structlog
 from sigil.channels.base import Acceptance
 from sigil.channels.live import live_chat_key, user_event
 from sigil.errors import LeaseLost, StoreError
-from sigil.fleet import MOST_WAKEUPS_WAITING
 from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
+from sigil.lanes.fleet import MOST_WAKEUPS_WAITING
 from sigil.lanes.held import Held
 from sigil.lanes.lane import Item, LaneKind, Refusal, Wakeups
 from sigil.lanes.leases import LeaseKeeper

@@ -31,8 +31,8 @@ import structlog
 
 from sigil.config import Settings
 from sigil.errors import StoreError
-from sigil.fleet import MOST_WAKEUPS_WAITING, WOKEN_STAGES
 from sigil.lanes.effects import Stage
+from sigil.lanes.fleet import MOST_WAKEUPS_WAITING, WOKEN_STAGES
 from sigil.lanes.lane import lane_kind
 from workers.broker import transport_options, url
 from workers.broker_queues import BrokerQueues

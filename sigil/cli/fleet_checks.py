@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sigil.cli.finding import Finding
-from sigil.fleet import (
+from sigil.lanes.fleet import (
     MOST_WAKEUPS_WAITING,
     describe_missing,
     describe_silence,
@@ -15,8 +15,8 @@ from sigil.fleet import (
 )
 
 if TYPE_CHECKING:
-    from sigil.fleet import ProcessRecord
     from sigil.lanes.effects import Stage
+    from sigil.lanes.fleet import ProcessRecord
 
 
 def check_fleet(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from sigil.cli.backend import open_stores
 from sigil.config import Settings
 from sigil.config.addresses import find_free_port, local_host
-from sigil.fleet import read_backlogs
 from sigil.host.pages import fetch_page
+from sigil.lanes.fleet import read_backlogs
 
 if TYPE_CHECKING:
-    from sigil.fleet import ProcessRecord
     from sigil.lanes.effects import Stage
+    from sigil.lanes.fleet import ProcessRecord
 
 PATIENCE_S = 3.0
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sigil.cli.output import print_line, print_table
-from sigil.fleet import describe_silence
+from sigil.lanes.fleet import describe_silence
 
 if TYPE_CHECKING:
-    from sigil.fleet import ProcessRecord
+    from sigil.lanes.fleet import ProcessRecord
 
 
 def print_processes(processes: Sequence[ProcessRecord]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import sigil
 from sigil.config.digest import digest_settings
 from sigil.errors import StoreError
-from sigil.fleet import REPORT_EVERY_S, FleetStore, ProcessRecord, choose_lanes_per_wakeup
+from sigil.lanes.fleet import REPORT_EVERY_S, FleetStore, ProcessRecord, choose_lanes_per_wakeup
 
 if TYPE_CHECKING:
     from sigil.config import Settings

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from sigil.channels.live import ChatStore
 from sigil.directory import DirectoryStore
-from sigil.fleet import FleetStore
 from sigil.identity.pairing import PairingStore
 from sigil.identity.users import UserStore
 from sigil.lanes.effects import AuditStore
+from sigil.lanes.fleet import FleetStore
 from sigil.lanes.lane import Lanes, Signals
 from sigil.messages.exchange import MessageStore
 from sigil.metrics import CounterStore

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sigil.fleet import (
+from sigil.lanes.fleet import (
     KEPT_S,
     LIVE_S,
     ProcessRecord,

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from sigil.bootstrap import build
-from sigil.fleet import MOST_WAKEUPS_WAITING
 from sigil.gateway import Gateway
 from sigil.lanes.effects import Stage
+from sigil.lanes.fleet import MOST_WAKEUPS_WAITING
 from tests.workers.gated import GatedStack, message
 from tests.workers.stack import short_folder
 from workers.publisher import wakeups

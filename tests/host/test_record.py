@@ -7,9 +7,9 @@ import pytest
 
 from sigil.config import Settings
 from sigil.errors import StoreError
-from sigil.fleet import LIVE_S, ProcessRecord
 from sigil.host import record
 from sigil.host.record import RecordKeeper
+from sigil.lanes.fleet import LIVE_S, ProcessRecord
 from sigil.testing import age_processes
 
 OLD = ProcessRecord("old", ("agent",), "0.9", "c0ffee", "web-1", 1, wakeup_lanes=1)

@@ -14,8 +14,8 @@ from kombu import Connection, Producer
 
 from sigil.config.redis_urls import to_broker_url
 from sigil.errors import StoreError
-from sigil.fleet import WOKEN_STAGES
 from sigil.lanes.effects import Stage
+from sigil.lanes.fleet import WOKEN_STAGES
 from tests.workers.stack import Stack, wait_until
 from workers.broker import transport_options
 from workers.publisher import Publisher, wakeups

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from sigil.fleet import LIVE_S
+from sigil.lanes.fleet import LIVE_S
 from sigil.testing import age_processes
 from tests.workers.stack import Stack, until_so
 

@@ -18,7 +18,7 @@ from sigil.lanes.effects import Outcome
 
 if TYPE_CHECKING:
     from sigil.config import Settings
-    from sigil.fleet import ProcessRecord
+    from sigil.lanes.fleet import ProcessRecord
     from sigil.providers.chain.health_store import Cooldown
 
 OUTCOMES = tuple(outcome.value for outcome in Outcome)

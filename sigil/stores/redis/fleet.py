@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from sigil.config.schema import ProcessRole
-from sigil.fleet import KEPT_S, ProcessRecord
+from sigil.lanes.fleet import KEPT_S, ProcessRecord
 
 if TYPE_CHECKING:
     from sigil.stores.redis.client import Client

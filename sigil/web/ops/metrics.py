@@ -15,15 +15,15 @@ from prometheus_client.core import (
 )
 
 from sigil.config.schema import WORKER_ROLES, ProcessRole
-from sigil.fleet import read_backlogs
+from sigil.lanes.fleet import read_backlogs
 from sigil.metrics import BUCKETS_S, STAGES
 from sigil.money.store import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sigil.fleet import ProcessRecord
     from sigil.lanes.effects import Stage
+    from sigil.lanes.fleet import ProcessRecord
     from sigil.lanes.lane import Wakeups
     from sigil.money.store import Spending
     from sigil.providers.chain.health_store import Cooldown

@@ -11,12 +11,12 @@ from starlette.routing import Route
 
 from sigil.config.schema import WORKER_ROLES
 from sigil.errors import StoreError
-from sigil.fleet import LIVE_S, describe_missing, describe_silence, measure_silence
+from sigil.lanes.fleet import LIVE_S, describe_missing, describe_silence, measure_silence
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from sigil.fleet import FleetStore
+    from sigil.lanes.fleet import FleetStore
     from sigil.stores.base import Stores
     from sigil.web.access.authentication import Access
     from sigil.web.ops.metrics import Metrics

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sigil.fleet import ProcessRecord
+from sigil.lanes.fleet import ProcessRecord
 
 
 def findings(out: str) -> dict[str, list[dict]]:

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from sigil.cli.commands.status import add_open
-from sigil.fleet import ProcessRecord
+from sigil.lanes.fleet import ProcessRecord
 
 
 def test_status_shows_the_days_newest_first(call, fake_redis):

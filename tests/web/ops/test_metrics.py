@@ -1,7 +1,7 @@
 """What `/metrics` says of models that rest, of money, of processes and their queues."""
 
-from sigil.fleet import LIVE_S, ProcessRecord
 from sigil.lanes.effects import Stage
+from sigil.lanes.fleet import LIVE_S, ProcessRecord
 from sigil.money.store import Limit
 from sigil.testing import age_processes, end_cooldowns
 from sigil.web.ops.metrics import Metrics

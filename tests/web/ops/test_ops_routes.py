@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sigil.errors import StoreError
-from sigil.fleet import LIVE_S, ProcessRecord
+from sigil.lanes.fleet import LIVE_S, ProcessRecord
 from sigil.testing import age_processes
 from tests.web.serving import TOKEN, Serve, Served, typed
 
