@@ -48,13 +48,13 @@ effects.admit = {
 -- id, outcome, keep the body, ttl s
 effects.finish = {
   check = function(args) return check_item_and_ledger(args[1]) end,
-  apply = function(args) end_message(args[1], args[2], args[3] == '1', args[4]) end,
+  apply = function(args) end_item(args[1], 'outcome', args[2], args[3] == '1', args[4]) end,
 }
 
 -- id, sent or undelivered, keep the body, ttl s
 effects.delivered = {
   check = function(args) return check_item_and_ledger(args[1]) end,
-  apply = function(args) end_reply(args[1], args[2], args[3] == '1', args[4]) end,
+  apply = function(args) end_item(args[1], 'delivery', args[2], args[3] == '1', args[4]) end,
 }
 
 -- id, stage, reason, ttl s, most kept

@@ -30,6 +30,8 @@ local FIRST_PUT_OFF, LAST_PUT_OFF = 1500, 8000
 -- a lease. A token that was forgotten does not come again, since it is a time.
 local IDLE_LANE_TTL = 600
 local LEDGER_TTL = 40 * 86400
+-- Lua's `unpack` fails at about 8,000 values.
+local MOST_UNPACKED = 1000
 
 local time = redis.call('TIME')
 local NOW = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
@@ -126,8 +128,9 @@ end
 -- Appends the texts from position `first` on to a list that keeps its last `most`.
 local function append_capped(key, texts, first, most, ttl)
   local length = 0
-  for i = first, #texts, 1000 do -- `unpack` cannot take them all at once
-    length = redis.call('RPUSH', key, unpack(texts, i, math.min(i + 999, #texts)))
+  for i = first, #texts, MOST_UNPACKED do
+    local last = math.min(i + MOST_UNPACKED - 1, #texts)
+    length = redis.call('RPUSH', key, unpack(texts, i, last))
   end
   if length > most then redis.call('LTRIM', key, -most, -1) end
   extend_ttl(key, ttl)

@@ -8,9 +8,6 @@
 --   outcome, delivery    how a message and how a reply has ended
 --   dead_stage, dead_reason
 
--- Lua's `unpack` fails at about 8,000 values.
-local MOST_UNPACKED = 1000
-
 -- The first count of each counter sets the time to live, so a ledger outlives its day by LEDGER_TTL.
 local function count_in_ledger(day, counter)
   if redis.call('HINCRBY', ledger_key(day), counter, 1) == 1 then
@@ -60,34 +57,22 @@ local function keep_receipts(key, day, delivery)
   rewrite_record(key, fields)
 end
 
--- Ends a message that came in: the first end counts, and later ones change nothing.
-local function end_message(id, outcome, keeps_body, ttl)
-  local key = item_key(id)
-  local known = redis.call('HMGET', key, 'outcome', 'day')
-  if known[1] then return end
-  local day = known[2] or today()
-  if keeps_body then
-    redis.call('HSET', key, 'day', day, 'outcome', outcome)
-  else
-    keep_proof(key, day, outcome)
-  end
-  redis.call('EXPIRE', key, ttl)
-  count_in_ledger(day, outcome)
-end
+local keep_rest = { outcome = keep_proof, delivery = keep_receipts }
 
--- Ends a reply, in the same way.
-local function end_reply(id, delivery, keeps_body, ttl)
+-- Ends an item: the first end counts, and later ones change nothing. `field` is outcome for a message
+-- that came in, delivery for a reply; `value` says how it ended.
+local function end_item(id, field, value, keeps_body, ttl)
   local key = item_key(id)
-  local known = redis.call('HMGET', key, 'delivery', 'day')
+  local known = redis.call('HMGET', key, field, 'day')
   if known[1] then return end
   local day = known[2] or today()
-  -- A process of an older version pushed it and did not count it.
-  if not known[2] then count_in_ledger(day, 'replies') end
+  -- A process of an older version pushed this reply and did not count it.
+  if field == 'delivery' and not known[2] then count_in_ledger(day, 'replies') end
   if keeps_body then
-    redis.call('HSET', key, 'day', day, 'delivery', delivery)
+    redis.call('HSET', key, 'day', day, field, value)
   else
-    keep_receipts(key, day, delivery)
+    keep_rest[field](key, day, value)
   end
   redis.call('EXPIRE', key, ttl)
-  count_in_ledger(day, delivery)
+  count_in_ledger(day, value)
 end

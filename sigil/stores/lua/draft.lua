@@ -5,13 +5,7 @@
 -- worker has written one, this revision or a later one is there, or the turn's reply is.
 -- Repeating it is safe: the same revision is out of date by then.
 -- A stream cannot change an entry, so the old draft is deleted and a new one appended.
--- A draft is written many times in its life, so the time to live is only set anew after a tenth of
--- it: asking for it costs less, and nothing in the append-only file.
 local DRAFT_TTL = 3600
-
-local function keep(key, ttl)
-  if redis.call('TTL', key) < 0.9 * ttl then redis.call('EXPIRE', key, ttl) end
-end
 
 local function replace(stream, draft, token, revision, entry)
   local state = redis.call('HMGET', draft, 'token', 'revision', 'entry', 'done')
@@ -23,8 +17,8 @@ local function replace(stream, draft, token, revision, entry)
   if last_entry then redis.call('XDEL', stream, last_entry) end
   local id = redis.call('XADD', stream, '*', 'data', entry)
   redis.call('HSET', draft, 'token', token, 'revision', revision, 'entry', id)
-  keep(draft, DRAFT_TTL)
-  keep(stream, tonumber(ARGV[2]))
+  extend_ttl(draft, DRAFT_TTL)
+  extend_ttl(stream, ARGV[2])
   return 1
 end
 
