@@ -40,7 +40,8 @@ def run_chat(
             if text is not None:
                 runner.run(_ask(chat, console, text))
             else:
-                _converse(runner, chat, console, f"{me['user']['name']}, {me['model']}")
+                who = _drop_controls(f"{me['user']['name']}, {me['model']}")
+                _converse(runner, chat, console, who)
         finally:
             runner.run(chat.__aexit__())
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from sigil.errors import SigilError, StoreError
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What can move the cursor, change the terminal, or write backwards.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # How a cell with this word looks on a terminal.
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -56,8 +57,9 @@ def print_pairs(data: Mapping[str, object]) -> None:
 
 
 def print_error(error: SigilError) -> None:
-    """Prints the error on stderr, with its hint on what to do next."""
-    text = str(error)
+    """Prints the error on stderr, with its hint on what to do next. A part of it may have come from
+    a server, so control characters come out escaped."""
+    text = "\n".join(map(_escape_controls, str(error).split("\n")))
     if isinstance(error, StoreError) and error.hint is None:
         text += " `sigil doctor` looks into it."
     sys.stderr.write(f"error: {text}\n")

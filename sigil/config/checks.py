@@ -11,6 +11,15 @@ from sigil.config.schema import OWNER_ID, Settings
 from sigil.config.sources.expand import is_needed_by
 from sigil.identity.scope import PERSONAL
 
+# Examples and placeholders, which people forget to replace.
+_KNOWN_TOKENS = frozenset(
+    {
+        *("openssl-rand-hex-32-makes-one", "changeme", "change-me", "change_me", "secret"),
+        *("token", "password", "passwd", "admin", "test", "example", "your-token", "your_token"),
+        *("sigil", "todo", "xxx", "12345678", "gateway_token", "${gateway_token}"),
+    }
+)
+
 
 def check_settings(settings: Settings, role: str | None) -> Iterator[Problem]:
     """What is wrong although each setting by itself is right, as far as it concerns the role
@@ -117,3 +126,8 @@ def _check_tokens(settings: Settings) -> Iterator[Problem]:
         claims.insert(0, (settings.gateway.token.get_secret_value(), ("gateway", "token")))
     for later, first in _find_repeats(claims):
         yield Problem(later, f"is the same as {format_path(first)}; each needs its own")
+    for token, path in claims:
+        if token.lower() in _KNOWN_TOKENS:
+            yield Problem(
+                path, "everybody knows this token; `openssl rand -hex 32` makes one of your own"
+            )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from sigil.web.responses import RequestRefused, render_refusal
 
@@ -35,6 +35,10 @@ _HEADERS = {
 # Probes reveal nothing and change nothing, and orchestrators call them by IP address, so their
 # source is not checked.
 _PROBES = frozenset({"/healthz", "/readyz"})
+_CLIENT_LEFT = 499  # as nginx writes it into its log: nobody was left to be answered
+_BUG = RequestRefused(
+    500, "http.internal", "Something went wrong here. The log of the gateway says what."
+)
 
 
 class Guard:
@@ -49,12 +53,12 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started, status = time.monotonic(), 500
+        started, status, is_answered = time.monotonic(), 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, is_answered
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, is_answered = message["status"], True
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
@@ -67,6 +71,14 @@ class Guard:
             await self.app(scope, receive, send_with_headers)
         except RequestRefused as error:
             await render_refusal(error)(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            status = _CLIENT_LEFT
+        except Exception:
+            # Starlette would answer outside of this middleware, and so without the headers.
+            if is_answered:
+                raise
+            _log.exception("request failed")
+            await render_refusal(_BUG)(scope, receive, send_with_headers)
         finally:
             # Only the path: a query may hold something that must not be kept.
             _log.log(

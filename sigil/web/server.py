@@ -21,6 +21,13 @@ from sigil.host.process import Process
 from sigil.host.record import RecordKeeper
 from sigil.inbound.listening import keep_listening
 from sigil.web.app import create_app
+from sigil.web.connections import (
+    BACKLOG,
+    BoundedConfig,
+    Connections,
+    count_allowed_connections,
+    raise_file_limit,
+)
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -53,7 +60,7 @@ def listen_on(host: str, port: int) -> socket.socket:
     try:
         listening = bind_socket(host, port)
         try:
-            listening.listen(1024)
+            listening.listen(BACKLOG)
         except OSError:
             listening.close()
             raise
@@ -103,8 +110,9 @@ class _Server(uvicorn.Server):
 
 def _create_server(app: Starlette) -> uvicorn.Server:
     return _Server(
-        uvicorn.Config(
+        BoundedConfig(
             app,
+            connections=Connections(count_allowed_connections(raise_file_limit())),
             access_log=False,  # it would log queries; the app logs a line of its own
             date_header=False,
             lifespan="off",

@@ -3,7 +3,7 @@
 import sys
 
 from sigil.cli import output
-from sigil.errors import StoreError
+from sigil.errors import SigilError, StoreError
 
 
 def test_a_table_is_tab_separated_in_a_pipe(capsys):
@@ -23,6 +23,13 @@ def test_a_table_is_drawn_on_a_terminal(capsys, monkeypatch):
 def test_json_is_one_line_in_a_pipe(capsys):
     output.print_json({"a": ["ä"]})
     assert capsys.readouterr().out == '{"a": ["ä"]}\n'
+
+
+def test_an_error_cannot_control_the_terminal(capsys):
+    output.print_error(SigilError("line 1\nline 2 \x1b]0;title\x07\x1b[2J \u202eknil\u202c"))
+    assert capsys.readouterr().err == (
+        "error: line 1\nline 2 \\x1b]0;title\\x07\\x1b[2J \\u202eknil\\u202c\n"
+    )
 
 
 def test_a_store_error_says_what_looks_into_it(capsys):

@@ -1,5 +1,7 @@
 """Rules that span several settings."""
 
+from pathlib import Path
+
 import pytest
 
 
@@ -20,6 +22,23 @@ def test_beyond_loopback_there_must_be_a_token(load, problems, host):
     assert load(f"gateway: {{host: '{host}', token: t}}").gateway.host == host
     # Those who do not listen need no token.
     assert load(f"gateway: {{host: '{host}', token: '${{T}}'}}", "agent").gateway.token is None
+
+
+@pytest.mark.parametrize("token", ["openssl-rand-hex-32-makes-one", "ChangeMe", "secret"])
+@pytest.mark.parametrize("place", ["gateway: {token: TOKEN}", "users: {ann: {token: TOKEN}}"])
+def test_a_token_that_everybody_knows_is_refused(problems, place, token):
+    (line,) = problems(place.replace("TOKEN", token))
+    assert "everybody knows this token" in line
+    assert token not in line
+
+
+def test_no_shipped_configuration_has_a_default_for_a_secret():
+    root = Path(__file__).parents[2]
+    for file in ("sigil/cli/starter.yaml", "deploy/sigil.yaml", "docker-compose.yml", "README.md"):
+        for line in (root / file).read_text().splitlines():
+            name, _, value = line.strip("# ").partition(":")
+            if name.lower().rpartition("_")[2] in {"token", "key", "password", "secret"}:
+                assert ":-" not in value, f"{file}: {line}"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.8.9.1"])

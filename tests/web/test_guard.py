@@ -25,6 +25,20 @@ async def test_every_answer_is_locked_down(served: Served) -> None:
         assert "cache-control" in headers
 
 
+async def test_a_fault_of_ours_is_locked_down_too(
+    served: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fail(*args: object) -> None:
+        raise ValueError("words that are nobody's business")
+
+    monkeypatch.setattr(served.gateway.stores.chats, "list", fail)
+    answer = await served.http.get("/api/chats")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "http.internal")
+    assert "content-security-policy" in answer.headers
+    assert "words" not in answer.text
+    assert "words" in "".join(capsys.readouterr())
+
+
 async def test_neither_query_nor_token_reaches_the_log(
     serve: Serve, capsys: pytest.CaptureFixture[str]
 ) -> None:

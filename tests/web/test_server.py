@@ -4,12 +4,13 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -23,11 +24,16 @@ SECRET = "a-secret-in-the-url"
 
 
 @contextmanager
-def gateway(folder: Path, redis: str, **env: str) -> Iterator[subprocess.Popen[bytes]]:
+def gateway(
+    folder: Path, redis: str, most_files: int | None = None, **env: str
+) -> Iterator[subprocess.Popen[bytes]]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SIGIL_")}
     ours = {"SIGIL_DATA_DIR": str(folder), "SIGIL_REDIS__URL": redis, "SIGIL_GATEWAY__PORT": "0"}
+    command = [sys.executable, "-c", "from sigil.cli import main; main()", "gateway"]
+    if most_files is not None:
+        command = ["sh", "-c", f'ulimit -n {most_files} && exec "$@"', "sh", *command]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from sigil.cli import main; main()", "gateway"],
+        command,
         cwd=folder,
         env=clean | ours | env,
         stdout=subprocess.PIPE,
@@ -72,6 +78,39 @@ async def test_it_stops_within_five_seconds_with_a_stream_open(
                 assert [piece async for piece in text] == []
         assert await asyncio.to_thread(process.wait, 5) == 0
         assert time.monotonic() - began < 5
+
+
+@pytest.mark.valkey
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\n",
+        b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+    ],
+    ids=["idle", "half a header", "slow body"],
+)
+async def test_nobody_keeps_others_out_by_holding_connections(
+    tmp_path: Path, valkey_url: str, sent: bytes
+) -> None:
+    with gateway(tmp_path, valkey_url, most_files=1024) as process:
+        url = await asyncio.to_thread(ready, process)
+        host, port = url.removeprefix("http://").split(":")
+        assert process.stdout is not None
+        log = asyncio.create_task(asyncio.to_thread(process.stdout.read))  # or its pipe fills up
+        with ExitStack() as held:
+            async with httpx2.AsyncClient(base_url=url, timeout=5) as http:
+                for n in range(1300):
+                    holder = held.enter_context(socket.create_connection((host, int(port))))
+                    holder.sendall(sent)
+                    if n % 100 == 0:
+                        assert (await http.get("/readyz")).status_code == 200, n
+            for _ in range(10):
+                async with httpx2.AsyncClient(base_url=url, timeout=5) as another:
+                    assert (await another.get("/readyz")).status_code == 200
+        process.terminate()
+        output = await log
+    assert output.count(b"too many connections") == 1
 
 
 @pytest.mark.valkey

@@ -8,6 +8,7 @@ checking Origin stops a foreign page from acting through its visitor's browser (
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sigil.config.addresses import is_loopback, is_wildcard
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
     from sigil.config.schema import GatewaySettings
 
+_HOST = re.compile(
+    r"\[(?P<address>[^\[\]]+)\](?::[0-9]{1,5})?"
+    r"|(?P<bare_address>[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*)"
+    r"|(?P<name>[^:\[\]]+)(?::[0-9]{1,5})?"
+)
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -80,11 +86,10 @@ def _is_own_origin(request: Request, host: str) -> bool:
 
 
 def parse_host_name(host: str) -> str:
-    """The name in a Host header: lower case, without port and brackets."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0] if host.count(":") <= 1 else host
+    """The name in a Host header: lower case, without port and brackets. Empty for what is no
+    name with an optional port, such as `[::1].evil.example` or `localhost:evil`."""
+    parts = _HOST.fullmatch(host.strip().lower())
+    return "" if parts is None else parts["address"] or parts["bare_address"] or parts["name"]
 
 
 def get_client_address(request: Request) -> str:

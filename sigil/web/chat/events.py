@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from sse_starlette import ServerSentEvent
 
-from sigil.web.chat.markdown import render_markdown
 from sigil.web.responses import RequestRefused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sigil.channels.live import ChatEventRecord
+    from sigil.web.chat.html_cache import HtmlCache
 
-# Rendering a longer text would hold up the event loop, so it is done in a thread.
-_RENDER_APART_CHARS = 4_000
 _ENTRY_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 
@@ -47,18 +44,14 @@ def drop_superseded(records: Sequence[ChatEventRecord]) -> list[ChatEventRecord]
     return remaining[::-1]
 
 
-async def render_event(record: ChatEventRecord, *, html: bool) -> ServerSentEvent:
+async def render_event(record: ChatEventRecord, html: HtmlCache | None) -> ServerSentEvent:
     """The log's event with its time (`at`, milliseconds since the epoch). With `html`, replies
     and drafts carry their text as HTML; a draft then has only that, to save bandwidth."""
     event = record.data
     data: dict[str, Any] = {**event, "at": int(record.id.partition("-")[0])}
     del data["type"]
-    if html and (event["type"] == "draft" or event["type"] == "reply"):
-        text = event["text"]
-        if len(text) < _RENDER_APART_CHARS:
-            data["html"] = render_markdown(text)
-        else:
-            data["html"] = await asyncio.to_thread(render_markdown, text)
+    if html is not None and (event["type"] == "draft" or event["type"] == "reply"):
+        data["html"] = await html.render(event["text"])
         if event["type"] == "draft":
             del data["text"]
     payload = json.dumps(data, ensure_ascii=False, separators=(",", ":"))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
+
+from sigil.channels.fit import split
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
@@ -17,25 +20,79 @@ if TYPE_CHECKING:
     from markdown_it.utils import OptionsDict
 
 MAX_CHARS = 100_000
+# Hostile text must cost neither much time nor much memory, whoever wrote it: a person, or a model
+# that was talked into it. Long text is formatted in parts as large as a chunk of a reply. The worst
+# part takes half a second.
+PART_CHARS = 32_000
+# Two things can make the HTML of a part thousands of times longer than its text. A row of a table
+# gets as many cells as its head, although it may be one character long. And each `[a]` that refers
+# to `[a]: https://…` repeats that address. Both are counted before anything is rendered.
+MOST_CELLS = 8_000
+MOST_REFERENCE_CHARS = 100_000
+MOST_HTML_CHARS = 200_000
+_TABLE_RULER = re.compile(r"[\s>]*[|:-][\s|:-]*")
+_REFERENCE = re.compile(r"^[ >]{0,60}\[(?:[^\]\\]|\\.)+\]:(.*(?:\n.*\S.*)*)", re.MULTILINE)
+
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _LINK = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
 
 
 def render_markdown(text: str) -> str:
     """Safe HTML: raw HTML is shown as text, links lead to http, https and mailto only and open
-    in a new tab, images become links. Text longer than `MAX_CHARS` is not formatted."""
+    in a new tab, images become links. Text longer than `MAX_CHARS` is not formatted.
+
+    Takes up to half a second for each part of `PART_CHARS` characters, at worst.
+    """
     if len(text) > MAX_CHARS:
-        return f"<pre>{html.escape(text)}</pre>"
+        return _render_plain(text)
+    return "".join(map(render_part, split(text, PART_CHARS)))
+
+
+def render_part(text: str) -> str:
+    """The HTML of one part, at most `MOST_HTML_CHARS` long or, if that is not enough, plain text.
+    Tables or references that would be too large stand there as they were written."""
+    renderer = _create_renderer(
+        tables=_count_cells(text) <= MOST_CELLS,
+        references=_count_reference_chars(text) <= MOST_REFERENCE_CHARS,
+    )
     try:
-        return str(_create_renderer().render(text))
+        rendered = str(renderer.render(text))
     except RecursionError:
-        return f"<pre>{html.escape(text)}</pre>"
+        return _render_plain(text)
+    return rendered if len(rendered) <= MOST_HTML_CHARS else _render_plain(text)
+
+
+def _render_plain(text: str) -> str:
+    return f"<pre>{html.escape(text)}</pre>"
+
+
+def _count_cells(text: str) -> int:
+    """At least as many cells as the tables of the text can have. A table begins at the line above
+    its ruler (`|---|---|`) and ends at an empty line at the latest."""
+    cells, columns = 0, 0
+    for line in text.splitlines():
+        if not line.strip(" >"):
+            columns = 0
+        elif "-" in line and _TABLE_RULER.fullmatch(line):
+            columns = max(columns, line.count("|") + 1)
+            cells += columns  # of the head
+        cells += columns
+    return cells
+
+
+def _count_reference_chars(text: str) -> int:
+    """At least as many characters as references can repeat: the longest definition, times the
+    number of brackets that could refer to it."""
+    longest = max((len(match[1]) for match in _REFERENCE.finditer(text)), default=0)
+    return longest * text.count("[")
 
 
 @cache
-def _create_renderer() -> MarkdownIt:
+def _create_renderer(*, tables: bool, references: bool) -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True})
-    markdown.enable(["table", "strikethrough"])
+    markdown.enable(["strikethrough", *(["table"] if tables else [])])
+    if not references:
+        markdown.disable("reference")
     markdown.validateLink = _is_safe_link  # type: ignore[method-assign]  # how markdown-it documents it
     markdown.add_render_rule("link_open", _render_link_open)
     markdown.add_render_rule("image", _render_image)

@@ -11,16 +11,21 @@ import asyncio
 import time
 from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from sigil.errors import StoreError
 from sigil.web.chat.events import drop_superseded, render_event
+from sigil.web.chat.html_cache import HtmlCache
 from sigil.web.responses import RequestRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from starlette.types import Receive, Scope, Send
 
     from sigil.channels.live import ChatEventRecord, ChatStore
 
@@ -38,6 +43,7 @@ class Streams:
 
     def __init__(self, chats: ChatStore) -> None:
         self._chats = chats
+        self._html = HtmlCache()
         self._open: Counter[str] = Counter()
         self._closing = asyncio.Event()
 
@@ -57,34 +63,31 @@ class Streams:
                 f"You already have {STREAMS_PER_USER} chats open. Close one and try again.",
                 headers={"Retry-After": "5"},
             )
-        return EventSourceResponse(
-            self._stream(user_id, chat, after, html),
+        return _CountedStream(
+            self._stream(chat, after, html),
+            partial(self._count_open, user_id),
             ping=HEARTBEAT_S,
             # An event, not a comment: a page sees events, and so notices a dead connection.
             ping_message_factory=lambda: ServerSentEvent("{}", event="ping"),
             send_timeout=SLOW_READER_S,
         )
 
-    async def _stream(
-        self, user_id: str, chat: str, after: str, html: bool
-    ) -> AsyncIterator[ServerSentEvent]:
+    async def _stream(self, chat: str, after: str, html: bool) -> AsyncIterator[ServerSentEvent]:
         block = 0.0
-        # Not in `open_stream`: a HEAD request gets that far, but it must not count as a stream.
-        with self._count_open(user_id):
-            while not self._closing.is_set():
-                records = await self._read_log(chat, after, block)
-                if records is None:
-                    return
-                started = time.monotonic()
-                for record in drop_superseded(records):
-                    yield await render_event(record, html=html)
-                if records:
-                    after = records[-1].id
-                    rest = REST_FACTOR * (time.monotonic() - started)
-                    await self._rest_or_close(min(LONGEST_REST_S, rest))
-                elif block == 0.0:  # the log has been read to its end
-                    yield ServerSentEvent(event="ready", data="{}")
-                    block = BLOCK_S
+        while not self._closing.is_set():
+            records = await self._read_log(chat, after, block)
+            if records is None:
+                return
+            started = time.monotonic()
+            for record in drop_superseded(records):
+                yield await render_event(record, self._html if html else None)
+            if records:
+                after = records[-1].id
+                rest = REST_FACTOR * (time.monotonic() - started)
+                await self._rest_or_close(min(LONGEST_REST_S, rest))
+            elif block == 0.0:  # the log has been read to its end
+                yield ServerSentEvent(event="ready", data="{}")
+                block = BLOCK_S
 
     async def _read_log(self, chat: str, after: str, block: float) -> list[ChatEventRecord] | None:
         """None when the stream has to end: on closing, or if the store is away."""
@@ -115,3 +118,21 @@ class Streams:
             self._open[user_id] -= 1
             if not self._open[user_id]:
                 del self._open[user_id]
+
+
+class _CountedStream(EventSourceResponse):
+    """Counts from its first step to its last. Counting in the events' generator would be too late:
+    it begins to run when the event loop comes to it, and until then others would pass the check."""
+
+    def __init__(
+        self,
+        content: AsyncIterator[ServerSentEvent],
+        count: Callable[[], AbstractContextManager[None]],
+        **options: Any,
+    ) -> None:
+        super().__init__(content, **options)
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._count():
+            await super().__call__(scope, receive, send)

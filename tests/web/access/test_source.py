@@ -18,6 +18,11 @@ GUARDED = {"gateway": {"token": TOKEN, "allowed_hosts": ["chat.example", "alt.ex
         ("[::1]:8787", "::1"),
         ("::1", "::1"),
         ("", ""),
+        ("[::1].evil.example", ""),
+        ("[::1]evil", ""),
+        ("localhost:evil", ""),
+        ("localhost:80:80", ""),
+        ("localhost:8787:evil", ""),
     ],
 )
 def test_the_name_in_a_host_header(host: str, name: str) -> None:
@@ -37,7 +42,13 @@ def test_not_loopback(name: str) -> None:
     assert not is_loopback(name)
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8787", "10.0.0.1", "a.localhost.b"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:8787", "10.0.0.1", "a.localhost.b"),
+        *("[::1].evil.example", "localhost:evil"),
+    ],
+)
 @pytest.mark.parametrize("path", ["/", "/api/me", "/static/app.js", "/metrics"])
 async def test_a_rebound_name_is_refused(served: Served, host: str, path: str) -> None:
     answer = await served.http.get(path, headers={"Host": host})

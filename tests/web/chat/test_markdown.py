@@ -1,10 +1,12 @@
+import asyncio
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.web.chat.markdown import MAX_CHARS, render_markdown
+from sigil.web.chat.html_cache import HtmlCache
+from sigil.web.chat.markdown import MAX_CHARS, MOST_HTML_CHARS, PART_CHARS, render_markdown
 
 TAGS = {
     *("p", "br", "strong", "em", "s", "code", "pre", "a", "ul", "ol", "li", "blockquote", "hr"),
@@ -118,3 +120,76 @@ def test_what_models_write_is_rendered() -> None:
 def test_a_very_long_text_is_shown_plainly() -> None:
     html = render_markdown("<b>" * MAX_CHARS)
     assert check(html) == ["pre"]
+
+
+TABLE = "|a" * 181 + "|\n" + "|-" * 181 + "|\n" + "x\n" * 362 + "\n"
+QUOTED_TABLE = "".join(f"> {line}\n" for line in TABLE.splitlines())
+TABS_IN_RULER = TABLE.replace("|-", "|\t-")
+
+
+def repeat(text: str, length: int) -> str:
+    return (text * (length // len(text) + 1))[:length]
+
+
+@pytest.mark.parametrize("length", [PART_CHARS, MAX_CHARS])
+@pytest.mark.parametrize(
+    "text",
+    [
+        TABLE,
+        QUOTED_TABLE,
+        TABS_IN_RULER,
+        f"[a]: http://x/{'b' * 12_000}\n\n" + "[a] " * 5_000,
+        f"[a]: http://x/{'b' * 300}\n\n" + "[a]" * 7_000,
+        f'[a]: http://x "\n{"t" * 12_000}\n"\n\n' + "[a] " * 5_000,
+        f"> [a]:\n> http://x/{'b' * 12_000}\n\n" + "![a]" * 5_000,
+    ],
+    ids=["table", "quoted", "tabs", "long", "many", "title", "image"],
+)
+def test_a_short_text_makes_no_huge_page(text: str, length: int) -> None:
+    html = render_markdown(repeat(text, length))
+    assert len(html) < 500_000
+    check(html)
+
+
+@given(st.text(alphabet="|-: >\n\tx[]a\\", max_size=300), st.integers(1, 100))
+def test_html_is_bounded_whatever_is_written(text: str, times: int) -> None:
+    assert len(render_markdown((text * times)[:PART_CHARS])) <= 5 * PART_CHARS + MOST_HTML_CHARS
+
+
+def test_a_table_of_usual_size_is_a_table() -> None:
+    rows = "".join(f"| {n} | [a] |\n" for n in range(200))
+    html = render_markdown(f"| n | a |\n|---|---|\n{rows}\n[a]: https://ok.example/page")
+    assert html.count("<td>") == 400
+    assert html.count('href="https://ok.example/page"') == 200
+
+
+def test_a_long_text_is_formatted_in_parts() -> None:
+    html = render_markdown("**word** and more\n\n" * 3_000)
+    assert html.count("<strong>") == 3_000
+
+
+async def test_readers_of_one_text_share_its_html(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[str] = []
+
+    def count(text: str) -> str:
+        rendered.append(text)
+        return "html"
+
+    monkeypatch.setattr("sigil.web.chat.html_cache.render_part", count)
+    cache, text = HtmlCache(), "word " * 2_000
+    first = asyncio.create_task(cache.render(text))
+    second = asyncio.create_task(cache.render(text))
+    await asyncio.sleep(0)
+    first.cancel()  # this reader leaves; the other one still gets the page
+    assert await second == "html"
+    assert await cache.render(text) == "html"
+    assert rendered == [text]
+
+
+async def test_the_html_that_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered: list[str] = []
+    monkeypatch.setattr("sigil.web.chat.html_cache.render_part", lambda t: rendered.append(t) or t)
+    cache = HtmlCache(most_chars=100)
+    for text in ("one", "one", "x" * 49, "one", "y" * 49, "one"):
+        await cache.render(text)
+    assert rendered == ["one", "x" * 49, "one", "y" * 49, "one"]

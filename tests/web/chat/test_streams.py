@@ -116,6 +116,25 @@ async def test_streams_are_bounded_per_user_and_given_back(served: Served) -> No
         await each.__aexit__(None, None, None)
 
 
+async def test_a_burst_of_requests_gets_no_more_streams(served: Served) -> None:
+    await claim(served)
+    statuses: list[int] = []
+    enough = asyncio.Event()
+
+    async def ask() -> None:
+        client = served.client()
+        client.timeout = 30
+        async with client.stream("GET", "/api/chats/chat/events") as answer:
+            statuses.append(answer.status_code)
+            if len(statuses) == 3 * STREAMS_PER_USER:
+                enough.set()
+            await enough.wait()
+
+    async with asyncio.timeout(40):
+        await asyncio.gather(*(ask() for _ in range(3 * STREAMS_PER_USER)))
+    assert statuses.count(200) == STREAMS_PER_USER
+
+
 async def test_asking_for_the_head_opens_no_stream(served: Served) -> None:
     await claim(served)
     assert (await served.http.head("/api/chats/chat/events")).status_code == 200
