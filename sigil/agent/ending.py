@@ -10,6 +10,7 @@ begun too often           DEAD       an apology          the message, for replay
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from sigil.agent import wording
+from sigil.channels.live import dropped_event, live_chat_key
 from sigil.errors import BudgetExceeded
 from sigil.lanes.effects import (
     Audit,
@@ -24,12 +26,13 @@ from sigil.lanes.effects import (
     DeadLetter,
     Effect,
     Outcome,
+    Show,
     Stage,
     WriteSession,
     encode_audit_entry,
 )
 from sigil.messages.conversation import Message, encode_message
-from sigil.messages.exchange import fit_reply
+from sigil.messages.exchange import Action, fit_reply
 
 if TYPE_CHECKING:
     from sigil.agent.reply import Reply
@@ -37,22 +40,30 @@ if TYPE_CHECKING:
     from sigil.commands.base import CommandResult
     from sigil.errors import NotAMember
     from sigil.lanes.lane import Item
+    from sigil.messages.exchange import AnswerDetails
     from sigil.providers.chain.record import AttemptRecord
 
 log = structlog.get_logger(__name__)
 
+CONTINUE = Action("Please continue where you stopped.", "Continue")
+"""What people may do when an answer was cut at its limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the last commit of a turn holds; `text` is what the person is told, if anything."""
+    """What the last commit of a turn holds; `text` is what the person is told, if anything, with
+    how it came about and what they may do next."""
 
     outcome: Outcome
     text: str | None = None
     effects: tuple[Effect, ...] = ()
+    details: AnswerDetails | None = None
+    actions: tuple[Action, ...] = ()
 
 
-def end_turn(turn: Turn, question: Message, reply: Reply) -> Ending:
-    """The ending of a turn that has asked the models."""
+def end_turn(turn: Turn, question: Message, reply: Reply, *, live: bool = False) -> Ending:
+    """The ending of a turn that has asked the models. The readers of a `live` chat see from the
+    answer's details that it was stopped or cut; others are told in its last line."""
     if isinstance(reply.error, BudgetExceeded):
         return _end_over_budget(turn, reply, reply.error)
     if reply.error is not None:
@@ -64,16 +75,43 @@ def end_turn(turn: Turn, question: Message, reply: Reply) -> Ending:
     if reply.is_late and not text:
         why = {"why": "turn.timeout", "detail": wording.TOO_LONG}
         return _end_failed(turn, question, reply, wording.TOO_LONG, why)
-    if reply.is_stopped:
-        outcome, note = Outcome.STOPPED, wording.STOPPED if text else ""
-    elif reply.is_late:
-        outcome, note = Outcome.ANSWERED, wording.TOO_LONG
-    else:
-        outcome, note = Outcome.ANSWERED, "" if text else wording.EMPTY
+    details = reply.describe()
+    is_cut = details is not None and details.cut_at is not None
     messages = [question, Message(role="assistant", content=text)] if text else [question]
-    shown = "\n\n".join(part for part in (text, note) if part)
     entry = audit_turn("turn", turn, reply.attempts)
-    return Ending(outcome, shown, (*_write_session(turn, messages, reply, turns=1), entry))
+    effects: tuple[Effect, ...] = (*_write_session(turn, messages, reply, turns=1), entry)
+    if live and reply.is_stopped and not text:
+        effects += _show_dropped(turn)
+    return Ending(
+        outcome=Outcome.STOPPED if reply.is_stopped else Outcome.ANSWERED,
+        text="\n\n".join(filter(None, (text, _choose_note(reply, text, details, live=live)))),
+        effects=effects,
+        details=details,
+        actions=(CONTINUE,) if live and is_cut else (),
+    )
+
+
+def _choose_note(reply: Reply, text: str, details: AnswerDetails | None, *, live: bool) -> str:
+    """What is said below the answer's words."""
+    if reply.is_stopped:
+        return wording.STOPPED if text and not live else ""
+    if reply.is_late:
+        return wording.TOO_LONG
+    if not text:
+        return wording.EMPTY
+    if live or details is None or details.cut_at is None:
+        return ""
+    return wording.CUT.format(limit=details.cut_at, text=CONTINUE.id)
+
+
+def _show_dropped(turn: Turn) -> tuple[Show, ...]:
+    """The events that mark the turn's messages, to which there will be no reply."""
+    last = turn.last
+    chat = live_chat_key(last.channel_type, last.account, last.channel_id)
+    return tuple(
+        Show(chat, f"{item.id}.dropped", json.dumps(dropped_event(message.message_id)))
+        for item, message in zip(turn.items, turn.messages, strict=True)
+    )
 
 
 def end_command(result: CommandResult) -> Ending:
@@ -159,7 +197,7 @@ def _describe_attempt(attempt: AttemptRecord) -> dict[str, Any]:
         "seconds": round(attempt.seconds, 3),
         "input_tokens": attempt.usage.input_tokens,
         "output_tokens": attempt.usage.output_tokens,
-        "cost": attempt.cost,
+        "cost": attempt.cost or 0,
     }
     if error is not None:
         record |= {"why": str(error), "status": error.status, "request_id": error.request_id}
