@@ -10,7 +10,6 @@ begun too often           DEAD       an apology          the message, for replay
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from sigil.agent import wording
-from sigil.channels.live import dropped_event, live_chat_key
+from sigil.channels.live import dropped_event, show_event
 from sigil.errors import BudgetExceeded
 from sigil.lanes.effects import (
     Audit,
@@ -106,10 +105,8 @@ def _choose_note(reply: Reply, text: str, details: AnswerDetails | None, *, live
 
 def _show_dropped(turn: Turn) -> tuple[Show, ...]:
     """The events that mark the turn's messages, to which there will be no reply."""
-    last = turn.last
-    chat = live_chat_key(last.channel_type, last.account, last.channel_id)
     return tuple(
-        Show(chat, f"{item.id}.dropped", json.dumps(dropped_event(message.message_id)))
+        show_event(message, f"{item.id}.dropped", dropped_event(message.message_id))
         for item, message in zip(turn.items, turn.messages, strict=True)
     )
 

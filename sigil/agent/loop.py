@@ -106,9 +106,7 @@ class Agent:
         with contextlib.suppress(MessageInvalid):
             message = InboundMessage.from_json(item.fields.get("body", ""))
             turn_id = await name_turn(self._stores, item)
-            effects.append(
-                await self._replies.push_reply(message, ending.text or "", turn_id, turn=turn_id)
-            )
+            effects.append(await self._replies.push_reply(message, ending.text or "", turn_id))
         return [item], effects
 
     async def _look_up(

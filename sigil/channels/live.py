@@ -11,21 +11,14 @@ A live chat's key and the shape of its events are defined here and nowhere else.
 from __future__ import annotations
 
 import builtins
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    NamedTuple,
-    NotRequired,
-    Protocol,
-    TypedDict,
-    cast,
-)
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, Protocol, TypedDict
 
 from sigil.channels.base import Acceptance, Chunk, Receive
 from sigil.errors import SendFailed, StoreError
+from sigil.lanes.effects import Show
 
 if TYPE_CHECKING:
     from sigil.messages.exchange import InboundMessage
@@ -80,9 +73,8 @@ class ReplyEvent(TypedDict):
     """One chunk of a reply, counted from 0.
 
     `turn` is None for what belongs to no turn, a command's answer or a notice: it changes nothing
-    about the turn that runs. The final chunk has what else there is: `answers` lists the ids of
-    the messages that are answered with it, `details` says how a model's answer came about, and
-    `actions` is what the person may do next.
+    about the turn that runs. `answers` lists the ids of the messages that it answers. On the final
+    chunk `details` says how a model's answer came about, and `actions` what may be done next.
     """
 
     type: Literal["reply"]
@@ -148,7 +140,7 @@ def reply_event(chunk: Chunk) -> ReplyEvent:
     if message.answers:
         event["answers"] = [*message.answers]
     if message.details is not None:
-        event["details"] = cast("DetailFields", asdict(message.details))
+        event["details"] = asdict(message.details)  # type: ignore[typeddict-item]  # the same fields
     if message.actions:
         event["actions"] = [{"id": each.id, "label": each.label} for each in message.actions]
     return event
@@ -245,6 +237,12 @@ class ChannelStores(Protocol):
 
 
 # ---------------------------------------------------------------- writing to a live chat
+
+
+def show_event(message: InboundMessage, event_id: str, event: LiveEvent) -> Show:
+    """The effect that shows an event in the chat that a message came from, once per `event_id`."""
+    chat = live_chat_key(message.channel_type, message.account, message.channel_id)
+    return Show(chat, event_id, json.dumps(event, ensure_ascii=False))
 
 
 async def show_chunk(chats: ChatStore, channel: str, chunk: Chunk) -> str:

@@ -34,12 +34,14 @@ class Replies:
         out_id = await self.lanes.item_id("out", cause, str(position))
         return Push(lane, out_id, {**message.to_record(), "turn": turn})
 
-    async def push_reply(
-        self, inbound: InboundMessage, text: str, cause: str, *, turn: str = ""
-    ) -> Push:
-        """The effect that answers `inbound` with a text. A `turn` is named only by what ends it: a
-        command's answer and a notice belong to none."""
-        return await self.push_message(make_reply(inbound, text), cause, turn=turn)
+    async def push_reply(self, inbound: InboundMessage, text: str, cause: str) -> Push:
+        """The effect that sends a turn's text back to where `inbound` came from; the turn is the
+        cause."""
+        return await self.push_message(make_reply(inbound, text), cause, turn=cause)
+
+    async def push_notice(self, inbound: InboundMessage, text: str, cause: str) -> Push:
+        """The same for a text that belongs to no turn, as a command's answer."""
+        return await self.push_message(make_reply(inbound, text), cause)
 
 
 def make_reply(

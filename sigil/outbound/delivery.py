@@ -173,12 +173,12 @@ class Delivery:
 
 
 def _take_part(message: OutboundMessage, text: str, *, is_last: bool) -> OutboundMessage:
-    """What one chunk carries of a message. All but the text goes out once, with the last words."""
+    """What one chunk carries of a message. What is there once goes out with the last words."""
     if text == message.content:  # nearly always; a copy would be checked once more
         return message
     if is_last:
         return replace(message, content=text)
-    return replace(message, content=text, media=(), details=None, actions=(), answers=())
+    return replace(message, content=text, media=(), details=None, actions=())
 
 
 def _read_state(held: Held, item: Item, chunk: Chunk, holds_unknown: bool) -> ChunkState:

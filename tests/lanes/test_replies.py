@@ -21,8 +21,8 @@ def test_a_reply_goes_to_where_the_message_came_from() -> None:
 
 async def test_the_same_cause_makes_the_same_push(stores: Stores) -> None:
     replies = Replies(stores.lanes)
-    first = await replies.push_reply(INBOUND, "hi", "a-turn", turn="a-turn")
-    again = await replies.push_reply(INBOUND, "hi again", "a-turn")
+    first = await replies.push_reply(INBOUND, "hi", "a-turn")
+    again = await replies.push_notice(INBOUND, "hi again", "a-turn")
     assert (again.id, again.lane) == (first.id, first.lane)
     assert lane_kind(first.lane) is LaneKind.DELIVERY
     assert OutboundMessage.from_record(again.fields).content == "hi again"
