@@ -171,7 +171,7 @@ class Routing:
             await self._look_ahead(lane, before),
         )
         result = await command.run(context)
-        reply = await self._replies.push_reply(message, result.text, item_id)
+        reply = await self._replies.push_notice(message, result.text, item_id)
         return [*result.effects, reply, Finish(item_id, Outcome.ANSWERED)]
 
     async def _decide_item(
@@ -231,7 +231,7 @@ class Routing:
             Audit(encode_audit_entry("refused", message=item_id, why=reason)),
         ]
         if text:
-            effects.append(await self._replies.push_reply(message, text, item_id))
+            effects.append(await self._replies.push_notice(message, text, item_id))
         return effects
 
     async def _look_ahead(self, lane: str, before: Sequence[Effect]) -> LaneStatus:

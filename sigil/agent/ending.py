@@ -2,7 +2,7 @@
 
 the model answered        ANSWERED   its words           history, usage, audit
 the person said stop      STOPPED    its words so far    the same
-no model answered         ANSWERED   one honest sentence the same, without an answer
+no model answered         FAILED     one honest sentence the same, without an answer
 the budget is used up     REFUSED    which, and until when
 not a member any more     REFUSED    the account's refusal
 begun too often           DEAD       an apology          the message, for replay
@@ -10,13 +10,14 @@ begun too often           DEAD       an apology          the message, for replay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from sigil.agent import wording
+from sigil.channels.live import dropped_event, show_event
 from sigil.errors import BudgetExceeded
 from sigil.lanes.effects import (
     Audit,
@@ -24,12 +25,13 @@ from sigil.lanes.effects import (
     DeadLetter,
     Effect,
     Outcome,
+    Show,
     Stage,
     WriteSession,
     encode_audit_entry,
 )
 from sigil.messages.conversation import Message, encode_message
-from sigil.messages.exchange import fit_reply
+from sigil.messages.exchange import Action, fit_reply
 
 if TYPE_CHECKING:
     from sigil.agent.reply import Reply
@@ -37,39 +39,76 @@ if TYPE_CHECKING:
     from sigil.commands.base import CommandResult
     from sigil.errors import NotAMember
     from sigil.lanes.lane import Item
+    from sigil.messages.exchange import AnswerDetails
     from sigil.providers.chain.record import AttemptRecord
 
 log = structlog.get_logger(__name__)
 
+CONTINUE = Action("Please continue where you stopped.", "Continue")
+"""What people may do when an answer was cut at its limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the last commit of a turn holds; `text` is what the person is told, if anything."""
+    """What the last commit of a turn holds; `text` is what the person is told, if anything, with
+    how it came about and what they may do next."""
 
     outcome: Outcome
     text: str | None = None
     effects: tuple[Effect, ...] = ()
+    details: AnswerDetails | None = None
+    actions: tuple[Action, ...] = ()
 
 
-def end_turn(turn: Turn, question: Message, reply: Reply) -> Ending:
-    """The ending of a turn that has asked the models."""
+def end_turn(turn: Turn, question: Message, reply: Reply, *, live: bool = False) -> Ending:
+    """The ending of a turn that has asked the models. The readers of a `live` chat see from the
+    answer's details that it was stopped or cut; others are told in its last line."""
     if isinstance(reply.error, BudgetExceeded):
         return _end_over_budget(turn, reply, reply.error)
     if reply.error is not None:
-        # That all models failed is an answer too: short, honest, and the owner sees why.
         log.warning("no model answered", reason=str(reply.error))
-        text = wording.explain_failure(reply.error)
-        return Ending(Outcome.ANSWERED, text, _keep_turn(turn, [question], reply))
+        told = wording.explain_failure(reply.error)
+        why = {"why": reply.error.code, "detail": str(reply.error)}
+        return _end_failed(turn, question, reply, told, why)
     text = fit_reply(reply.text).strip()
-    if reply.is_stopped:
-        outcome, note = Outcome.STOPPED, wording.STOPPED if text else ""
-    else:
-        outcome, note = Outcome.ANSWERED, "" if text else wording.EMPTY
-    if reply.is_late:
-        note = wording.TOO_LONG
+    if reply.is_late and not text:
+        why = {"why": "turn.timeout", "detail": wording.TOO_LONG}
+        return _end_failed(turn, question, reply, wording.TOO_LONG, why)
+    details = reply.describe()
+    is_cut = details is not None and details.cut_at is not None
     messages = [question, Message(role="assistant", content=text)] if text else [question]
-    shown = "\n\n".join(part for part in (text, note) if part)
-    return Ending(outcome, shown, _keep_turn(turn, messages, reply))
+    entry = audit_turn("turn", turn, reply.attempts)
+    effects: tuple[Effect, ...] = (*_write_session(turn, messages, reply, turns=1), entry)
+    if live and reply.is_stopped and not text:
+        effects += _show_dropped(turn)
+    return Ending(
+        outcome=Outcome.STOPPED if reply.is_stopped else Outcome.ANSWERED,
+        text="\n\n".join(filter(None, (text, _choose_note(reply, text, details, live=live)))),
+        effects=effects,
+        details=details,
+        actions=(CONTINUE,) if live and is_cut else (),
+    )
+
+
+def _choose_note(reply: Reply, text: str, details: AnswerDetails | None, *, live: bool) -> str:
+    """What is said below the answer's words."""
+    if reply.is_stopped:
+        return wording.STOPPED if text and not live else ""
+    if reply.is_late:
+        return wording.TOO_LONG
+    if not text:
+        return wording.EMPTY
+    if live or details is None or details.cut_at is None:
+        return ""
+    return wording.CUT.format(limit=details.cut_at, text=CONTINUE.id)
+
+
+def _show_dropped(turn: Turn) -> tuple[Show, ...]:
+    """The events that mark the turn's messages, to which there will be no reply."""
+    return tuple(
+        show_event(message, f"{item.id}.dropped", dropped_event(message.message_id))
+        for item, message in zip(turn.items, turn.messages, strict=True)
+    )
 
 
 def end_command(result: CommandResult) -> Ending:
@@ -113,10 +152,13 @@ def _end_over_budget(turn: Turn, reply: Reply, error: BudgetExceeded) -> Ending:
     return Ending(Outcome.REFUSED, text, (*_write_session(turn, [], reply, turns=0), why))
 
 
-def _keep_turn(turn: Turn, messages: Sequence[Message], reply: Reply) -> tuple[Effect, ...]:
-    """What is kept of a turn: history, usage, and the record."""
-    entry = audit_turn("turn", turn, reply.attempts)
-    return (*_write_session(turn, messages, reply, turns=1), entry)
+def _end_failed(
+    turn: Turn, question: Message, reply: Reply, told: str, why: Mapping[str, str]
+) -> Ending:
+    """No model answered. The person is `told` in a short honest sentence; `why` is the owner's to
+    read."""
+    entry = audit_turn("failed", turn, reply.attempts, **why)
+    return Ending(Outcome.FAILED, told, (*_write_session(turn, [question], reply, turns=0), entry))
 
 
 def _write_session(
@@ -152,7 +194,7 @@ def _describe_attempt(attempt: AttemptRecord) -> dict[str, Any]:
         "seconds": round(attempt.seconds, 3),
         "input_tokens": attempt.usage.input_tokens,
         "output_tokens": attempt.usage.output_tokens,
-        "cost": attempt.cost,
+        "cost": attempt.cost or 0,
     }
     if error is not None:
         record |= {"why": str(error), "status": error.status, "request_id": error.request_id}

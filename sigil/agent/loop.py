@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ from sigil.errors import MessageInvalid, NotAMember, SessionStale, SigilError
 from sigil.lanes.effects import Finish
 from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import lane_id
-from sigil.lanes.replies import Replies
+from sigil.lanes.replies import Replies, make_reply
 from sigil.messages.exchange import InboundMessage, fit_reply
 from sigil.outbound.presence import Draft, DraftWriter
 from sigil.providers.model_request import ModelRequest
@@ -151,7 +152,8 @@ class Agent:
         reply = await self._ask(held, turn, question)
         while True:
             try:
-                return await self._finish(held, turn, end_turn(turn, question, reply))
+                ending = end_turn(turn, question, reply, live=self._is_live(turn))
+                return await self._finish(held, turn, ending)
             except SessionStale:
                 # The answer is paid for, and it stands: only what is kept of it is made anew.
                 turn = await self._reload(held, turn)
@@ -167,8 +169,15 @@ class Agent:
         """The turn's commit. Raises `SessionStale`; then nothing was applied."""
         effects = [*(Finish(item.id, ending.outcome) for item in turn.items), *ending.effects]
         if ending.text:
-            text = fit_reply(ending.text)
-            effects.append(await self._replies.push_reply(turn.last, text, turn.id))
+            reply = make_reply(
+                turn.last,
+                fit_reply(ending.text),
+                answers=turn.answers,
+                details=ending.details,
+                actions=ending.actions,
+            )
+            name = "" if turn.command else turn.id
+            effects.append(await self._replies.push_message(reply, turn.id, turn=name))
         await held.finish(turn.items, effects)
         held.memo = turn.kept.follow(effects)
         log.info("turn ended", outcome=ending.outcome.value, items=len(turn.items))
@@ -179,12 +188,13 @@ class Agent:
         No commit comes before the call. A lease that is lost by then ends the turn with its next
         renewal, and its commit is refused: until then it costs a call, and nobody sees it.
         """
-        reply, request = Reply(), None
+        reply, request, started = Reply(), None, time.monotonic()
         try:
             chain = self._make_chain(turn)
         except SigilError as error:  # the budget is used up, or no model can be called
             reply.error = error
             return reply
+        reply.attempts = chain.attempts
         draft = self._open_draft(held, turn)
         try:
             async with held.stoppable(), asyncio.timeout(turn.directory.timeouts.turn):
@@ -202,7 +212,7 @@ class Agent:
             reply.is_late = True
         finally:
             draft.close()
-        reply.attempts = list(chain.attempts)
+        reply.seconds = time.monotonic() - started
         if request is not None:
             add_estimates(reply, request)
         return reply
@@ -225,6 +235,9 @@ class Agent:
 
     def _open_draft(self, held: Held, turn: Turn) -> Draft:
         message = turn.last
-        live = self._channels.get(message.channel_type).capabilities.live
         chat = live_chat_key(message.channel_type, message.account, message.channel_id)
-        return Draft(self._drafts if live else None, chat, turn.id, held.token)
+        writer = self._drafts if self._is_live(turn) else None
+        return Draft(writer, chat, turn.id, held.token, turn.answers)
+
+    def _is_live(self, turn: Turn) -> bool:
+        return self._channels.get(turn.last.channel_type).capabilities.live

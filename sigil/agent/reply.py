@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sigil.errors import SigilError
 from sigil.messages.conversation import Usage, bound_tokens
+from sigil.messages.exchange import AnswerDetails
 from sigil.providers.base import ChatRequest, EventType, Provider
 from sigil.providers.chain.adapt import estimate_tokens
 from sigil.providers.chain.record import AttemptRecord
@@ -28,6 +29,29 @@ class Reply:
     is_stopped: bool = False
     is_late: bool = False
     attempts: list[AttemptRecord] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def broke_off(self) -> tuple[str, ...]:
+        """The models whose answers broke off, each once."""
+        return tuple(dict.fromkeys(each.model for each in self.attempts if each.broke_off))
+
+    def describe(self) -> AnswerDetails | None:
+        """How the answer came about; None if no model was called."""
+        if not self.attempts:
+            return None
+        last = self.attempts[-1]
+        costs = [each.cost for each in self.attempts]
+        return AnswerDetails(
+            model=last.model,
+            seconds=round(self.seconds, 1),
+            input_tokens=self.usage.input_tokens,
+            output_tokens=self.usage.output_tokens,
+            cost=None if None in costs else sum(cost or 0 for cost in costs),
+            broke_off=self.broke_off,
+            cut_at=last.cut_at,
+            stopped=self.is_stopped,
+        )
 
 
 async def read_reply(provider: Provider, request: ChatRequest, draft: Draft, reply: Reply) -> None:
@@ -40,7 +64,7 @@ async def read_reply(provider: Provider, request: ChatRequest, draft: Draft, rep
                 draft.add(event.text)
             elif event.type is EventType.RESTART:
                 reply.text = ""
-                draft.restart()
+                draft.restart(reply.broke_off)
             elif event.type is EventType.USAGE and event.usage is not None:
                 reply.usage = _add_usage(reply.usage, event.usage)
             elif event.type is EventType.ERROR:

@@ -88,6 +88,11 @@ class Turn:
         return self.messages[-1]
 
     @property
+    def answers(self) -> tuple[str, ...]:
+        """The ids of the messages, as their platform gave them."""
+        return tuple(message.message_id for message in self.messages)
+
+    @property
     def budget(self) -> Budget:
         """The tokens that the session may use and has used. Dollars are enforced by
         reservations, call by call."""

@@ -3,28 +3,29 @@
     listener ── take_message ──▶ receive          "user" event, in the same step as the message
     agent ── Draft ──▶ ChatStore.draft            "draft" event, replaced as the answer grows
     sender ── show_chunk ──▶ ChatStore.show       "reply" event, one for each chunk
+    routing, agent ── Show ──▶ the log            "dropped" and "refused", with the commit
 
-`LiveChannel` is what the channels of such chats have in common. A live chat's key and the shape of
-its events are defined here and nowhere else.
+A live chat's key and the shape of its events are defined here and nowhere else.
 """
 
 from __future__ import annotations
 
 import builtins
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypedDict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, Protocol, TypedDict
 
-from sigil.channels.base import Acceptance, Capabilities, Chunk, Receive
+from sigil.channels.base import Acceptance, Chunk, Receive
 from sigil.errors import SendFailed, StoreError
+from sigil.lanes.effects import Show
 
 if TYPE_CHECKING:
-    from sigil.config.schema import ChannelSettings
     from sigil.messages.exchange import InboundMessage
 
 DEFAULT_ACCOUNT = "default"
 MAX_TITLE_CHARS = 80
-EVENT_TYPES = frozenset({"user", "reply", "draft"})
+EVENT_TYPES = frozenset({"user", "reply", "draft", "dropped", "refused"})
 
 
 def live_chat_key(channel: str, account: str, chat_id: str) -> str:
@@ -48,29 +49,77 @@ class UserEvent(TypedDict):
     message_id: str
 
 
+class DetailFields(TypedDict):
+    """The fields of `AnswerDetails`; `broke_off` is a list."""
+
+    model: str
+    seconds: float
+    input_tokens: int
+    output_tokens: int
+    cost: int | None
+    broke_off: list[str]
+    cut_at: int | None
+    stopped: bool
+
+
+class ActionFields(TypedDict):
+    """The fields of `Action`."""
+
+    id: str
+    label: str
+
+
 class ReplyEvent(TypedDict):
-    """One chunk of a reply, counted from 0. A notice belongs to no turn."""
+    """One chunk of a reply, counted from 0.
+
+    `turn` is None for what belongs to no turn, a command's answer or a notice: it changes nothing
+    about the turn that runs. `answers` lists the ids of the messages that it answers. On the final
+    chunk `details` says how a model's answer came about, and `actions` what may be done next.
+    """
 
     type: Literal["reply"]
     text: str
     turn: str | None
     chunk: int
     final: bool
+    answers: NotRequired[list[str]]
+    details: NotRequired[DetailFields]
+    actions: NotRequired[list[ActionFields]]
 
 
 class DraftEvent(TypedDict):
     """All of the answer so far. A higher token (another worker's), or a higher revision under
-    the same token, replaces it."""
+    the same token, replaces it.
+
+    `answers` lists the ids of the messages that are being answered, `broke_off` the models whose
+    answers have broken off: an empty text then means that another one begins anew.
+    """
 
     type: Literal["draft"]
     turn: str
     token: int
     revision: int
     text: str
+    answers: NotRequired[list[str]]
+    broke_off: NotRequired[list[str]]
 
 
-LiveEvent = UserEvent | ReplyEvent | DraftEvent
-"""What a log holds, as stored in JSON. `event["type"]` tells which of the three it is."""
+class DroppedEvent(TypedDict):
+    """A message was stopped before there was any answer to it."""
+
+    type: Literal["dropped"]
+    message_id: str
+
+
+class RefusedEvent(TypedDict):
+    """A message was not taken, since too many were waiting."""
+
+    type: Literal["refused"]
+    message_id: str
+
+
+LiveEvent = UserEvent | ReplyEvent | DraftEvent | DroppedEvent | RefusedEvent
+"""What a log holds, as stored in JSON. `event["type"]` tells which of them it is."""
 
 
 def user_event(message: InboundMessage) -> UserEvent:
@@ -80,18 +129,47 @@ def user_event(message: InboundMessage) -> UserEvent:
 
 def reply_event(chunk: Chunk) -> ReplyEvent:
     """The event that shows a chunk of a reply."""
-    return {
+    message = chunk.message
+    event: ReplyEvent = {
         "type": "reply",
-        "text": chunk.message.content,
+        "text": message.content,
         "turn": chunk.turn_id or None,
         "chunk": chunk.index,
         "final": chunk.final,
     }
+    if message.answers:
+        event["answers"] = [*message.answers]
+    if message.details is not None:
+        event["details"] = asdict(message.details)  # type: ignore[typeddict-item]  # the same fields
+    if message.actions:
+        event["actions"] = [{"id": each.id, "label": each.label} for each in message.actions]
+    return event
 
 
-def draft_event(turn: str, token: int, revision: int, text: str) -> DraftEvent:
+def draft_event(update: DraftUpdate) -> DraftEvent:
     """The event that shows an unfinished answer."""
-    return {"type": "draft", "turn": turn, "token": token, "revision": revision, "text": text}
+    event: DraftEvent = {
+        "type": "draft",
+        "turn": update.turn,
+        "token": update.token,
+        "revision": update.revision,
+        "text": update.text,
+    }
+    if update.answers:
+        event["answers"] = [*update.answers]
+    if update.broke_off:
+        event["broke_off"] = [*update.broke_off]
+    return event
+
+
+def dropped_event(message_id: str) -> DroppedEvent:
+    """The event that marks a message as stopped before it was answered."""
+    return {"type": "dropped", "message_id": message_id}
+
+
+def refused_event(message_id: str) -> RefusedEvent:
+    """The event that marks a message as not taken."""
+    return {"type": "refused", "message_id": message_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +191,8 @@ class DraftUpdate(NamedTuple):
     token: int
     revision: int
     text: str
+    answers: tuple[str, ...] = ()
+    broke_off: tuple[str, ...] = ()
 
 
 class ChatStore(Protocol):
@@ -159,6 +239,12 @@ class ChannelStores(Protocol):
 # ---------------------------------------------------------------- writing to a live chat
 
 
+def show_event(message: InboundMessage, event_id: str, event: LiveEvent) -> Show:
+    """The effect that shows an event in the chat that a message came from, once per `event_id`."""
+    chat = live_chat_key(message.channel_type, message.account, message.channel_id)
+    return Show(chat, event_id, json.dumps(event, ensure_ascii=False))
+
+
 async def show_chunk(chats: ChatStore, channel: str, chunk: Chunk) -> str:
     """Appends a chunk of a reply to its chat's log, once however often it is sent.
 
@@ -195,40 +281,3 @@ def shorten_title(text: str) -> str:
     """A chat's title: the first line of its first message, at most `MAX_TITLE_CHARS` long."""
     line = " ".join(text.strip().partition("\n")[0].split())
     return line if len(line) <= MAX_TITLE_CHARS else line[: MAX_TITLE_CHARS - 1].rstrip() + "…"
-
-
-# ---------------------------------------------------------------- the channel
-
-
-def live_capabilities(*, hint: str, html: bool = False, own_sessions: bool = False) -> Capabilities:
-    """What a channel of live chats can do. The HTTP API has checked who writes, and the log shows
-    a chunk once however often it is sent."""
-    return Capabilities(
-        max_chars=32_000,
-        live=True,
-        html=html,
-        authenticated=True,
-        idempotent_send=True,
-        own_sessions=own_sessions,
-        hint=hint,
-    )
-
-
-class LiveChannel:
-    """A channel whose chats are event logs. A subclass says what its readers see."""
-
-    capabilities: Capabilities
-
-    def __init__(self, name: str, settings: ChannelSettings | None, stores: ChannelStores) -> None:
-        self.name = name
-        self._chats = stores.chats
-
-    async def send(self, chunk: Chunk) -> str | None:
-        """Shows the chunk in the chat's log. The platform's id is the chunk's own."""
-        return await show_chunk(self._chats, self.name, chunk)
-
-    async def listen(self, receive: Receive) -> None:
-        """Returns at once: the HTTP routes hand messages in."""
-
-    async def close(self) -> None:
-        """Does nothing: the stores belong to the gateway."""

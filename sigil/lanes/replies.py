@@ -5,11 +5,12 @@ reply ──▶ Push(lane of the destination, id, body) ──▶ applied in the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sigil.lanes.effects import Push
 from sigil.lanes.lane import LaneKind, Lanes
-from sigil.messages.exchange import InboundMessage, OutboundMessage
+from sigil.messages.exchange import Action, AnswerDetails, InboundMessage, OutboundMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +32,35 @@ class Replies:
             message.thread_id or "",
         )
         out_id = await self.lanes.item_id("out", cause, str(position))
-        return Push(lane, out_id, {"body": message.to_json(), "turn": turn})
+        return Push(lane, out_id, {**message.to_record(), "turn": turn})
 
     async def push_reply(self, inbound: InboundMessage, text: str, cause: str) -> Push:
-        """The effect that sends a text back to where `inbound` came from."""
+        """The effect that sends a turn's text back to where `inbound` came from; the turn is the
+        cause."""
         return await self.push_message(make_reply(inbound, text), cause, turn=cause)
 
+    async def push_notice(self, inbound: InboundMessage, text: str, cause: str) -> Push:
+        """The same for a text that belongs to no turn, as a command's answer."""
+        return await self.push_message(make_reply(inbound, text), cause)
 
-def make_reply(inbound: InboundMessage, text: str) -> OutboundMessage:
-    """A message to the chat (and thread) that `inbound` came from."""
+
+def make_reply(
+    inbound: InboundMessage,
+    text: str,
+    *,
+    answers: Sequence[str] | None = None,
+    details: AnswerDetails | None = None,
+    actions: Sequence[Action] = (),
+) -> OutboundMessage:
+    """A message to the chat (and thread) that `inbound` came from. It answers `inbound`, unless
+    `answers` names other messages, or none: then `inbound` is still to be answered."""
     return OutboundMessage(
         channel_type=inbound.channel_type,
         channel_id=inbound.channel_id,
         content=text,
         thread_id=inbound.thread_id,
         account=inbound.account,
+        details=details,
+        actions=tuple(actions),
+        answers=(inbound.message_id,) if answers is None else tuple(answers),
     )

@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Protocol, Self
 
 from sigil.errors import MessageInvalid
+from sigil.messages.answers import Action as Action
+from sigil.messages.answers import AnswerDetails as AnswerDetails
 
 MAX_ID_BYTES = 256
 MAX_NAME_BYTES = 256
@@ -87,10 +89,12 @@ class _Json:
 
     __slots__ = ()
     _list_field: ClassVar[str]
+    _extras: ClassVar[tuple[str, ...]] = ()  # fields that are written only when they are set
 
     def to_json(self) -> str:
         """One compact JSON object; the inverse of `from_json`."""
-        return _ENCODER.encode(_list_fields(self))
+        fields = _list_fields(self)
+        return _ENCODER.encode({k: v for k, v in fields.items() if v or k not in self._extras})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -134,6 +138,11 @@ def _revive(raw: dict[str, Any], list_field: str) -> dict[str, Any]:
         out[list_field] = tuple(Attachment(**item) for item in out[list_field])
     if "received_at" in out:
         out["received_at"] = datetime.fromisoformat(out["received_at"])
+    if "actions" in out:
+        out["actions"] = tuple(Action(item["id"], item["label"]) for item in out["actions"])
+    if "details" in out:
+        known = _name_fields(AnswerDetails)
+        out["details"] = AnswerDetails(**{k: v for k, v in out["details"].items() if k in known})
     return out
 
 
@@ -172,9 +181,14 @@ class InboundMessage(_Json):
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage(_Json):
-    """What Sigil sends to one chat; `content` is CommonMark, fitted by the channel."""
+    """What Sigil sends to one chat; `content` is CommonMark, fitted by the channel.
+
+    `answers` are the ids of the messages that it answers, as their platform gave them. A notice
+    answers none.
+    """
 
     _list_field: ClassVar[str] = "media"
+    _extras: ClassVar[tuple[str, ...]] = ("details", "actions", "answers")
 
     channel_type: str
     channel_id: str
@@ -183,6 +197,9 @@ class OutboundMessage(_Json):
     media: tuple[Attachment, ...] = ()
     account: str = "default"
     reply_to: str | None = None
+    details: AnswerDetails | None = None
+    actions: tuple[Action, ...] = ()
+    answers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("channel_type", "channel_id", "account"):
@@ -192,6 +209,31 @@ class OutboundMessage(_Json):
         object.__setattr__(self, "media", _check_attachments(self.media))
         # A reply is ours and may be long; it is split by the channel, not refused.
         _check_text("content", self.content, MAX_REPLY_BYTES, empty=bool(self.media))
+        object.__setattr__(self, "actions", tuple(self.actions))
+        object.__setattr__(self, "answers", tuple(self.answers))
+
+    def to_record(self) -> dict[str, str]:
+        """The fields of its record. What it carries beside its text has a field of its own: the
+        versions that know only `body` reject one with fields that they do not know."""
+        fields = _list_fields(self)
+        extras = {name: fields.pop(name) for name in self._extras}
+        record = {"body": _ENCODER.encode(fields)}
+        if any(extras.values()):
+            record["extras"] = _ENCODER.encode({k: v for k, v in extras.items() if v})
+        return record
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, str]) -> Self:
+        """The inverse of `to_record`. Raises `MessageInvalid` if the text cannot be read; extras
+        that cannot be read are left out, since the text is worth more."""
+        message = cls.from_json(record.get("body", ""))
+        if "extras" not in record:
+            return message
+        try:
+            extras = _revive(json.loads(record["extras"]), cls._list_field)
+            return replace(message, **{k: v for k, v in extras.items() if k in cls._extras})
+        except (MessageInvalid, TypeError, ValueError, KeyError, AttributeError):
+            return message
 
 
 def clean(text: str) -> str:

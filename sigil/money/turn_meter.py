@@ -87,11 +87,13 @@ class TurnMeter:
 
     async def settle(
         self, hold: Hold, model: str, usage: Usage | None, *, said: int, complete: bool
-    ) -> int:
+    ) -> int | None:
         """See `Meter`. An assumed cost never exceeds the hold. A cost that the vendor counted may
         exceed it, because that money is spent. Raises `StoreError` if the store stays away."""
         price = self._prices.find_price(model)
-        if not hold.id or price is None:
+        if price is None and (usage != Usage() or said):
+            return None
+        if price is None or not hold.id:
             return 0
         cost = _compute_charge(price, hold, usage, said=said, complete=complete)
         spent = min(cost, MOST_MICRO_USD)

@@ -156,7 +156,7 @@ class Delivery:
         return ChunkState("sent", sending.attempts, platform_id).write_receipt(item, chunk.index)
 
     def _fit_message(self, item: Item) -> tuple[Channel, list[Chunk]]:
-        message = OutboundMessage.from_json(item.fields.get("body", ""))
+        message = OutboundMessage.from_record(item.fields)
         channel = self._channels.get(message.channel_type)
         texts = split(message.content, channel.capabilities.max_chars) or [""]
         last = len(texts) - 1
@@ -173,10 +173,12 @@ class Delivery:
 
 
 def _take_part(message: OutboundMessage, text: str, *, is_last: bool) -> OutboundMessage:
-    """What one chunk carries of a message. Files go out once, with the last words."""
+    """What one chunk carries of a message. What is there once goes out with the last words."""
     if text == message.content:  # nearly always; a copy would be checked once more
         return message
-    return replace(message, content=text, media=message.media if is_last else ())
+    if is_last:
+        return replace(message, content=text)
+    return replace(message, content=text, media=(), details=None, actions=())
 
 
 def _read_state(held: Held, item: Item, chunk: Chunk, holds_unknown: bool) -> ChunkState:

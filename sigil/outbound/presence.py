@@ -80,13 +80,23 @@ class DraftWriter:
 
 
 class Draft:
-    """The draft of one turn in one live chat. Without a `writer` nobody is watching."""
+    """The draft of one turn in one live chat: it `answers` the messages with these ids. Without a
+    `writer` nobody is watching."""
 
-    def __init__(self, writer: DraftWriter | None, chat: str, turn: str, token: int) -> None:
+    def __init__(
+        self,
+        writer: DraftWriter | None,
+        chat: str,
+        turn: str,
+        token: int,
+        answers: tuple[str, ...] = (),
+    ) -> None:
         self._writer = writer
         self._chat = chat
         self._turn = turn
         self._token = token
+        self._answers = answers
+        self._broke_off: tuple[str, ...] = ()
         self._revision = 0
         self.text = ""
         self.due = 0.0  # not written before, by the loop's clock
@@ -97,17 +107,25 @@ class Draft:
             self.text += text
             self._writer.note(self)
 
-    def restart(self) -> None:
-        """Empties the draft: another model starts the answer over."""
+    def restart(self, broke_off: tuple[str, ...] = ()) -> None:
+        """Empties the draft: the answer starts over, since these models have broken off."""
         if self._writer is not None and self.text:
-            self.text = ""
+            self.text, self._broke_off = "", broke_off
             self._writer.note(self)
 
     def take_update(self) -> DraftUpdate:
         """The draft as it is now, under its next revision."""
         self._revision += 1
         self.due = asyncio.get_running_loop().time() + len(self.text) / BYTES_PER_SECOND
-        return DraftUpdate(self._chat, self._turn, self._token, self._revision, clean(self.text))
+        return DraftUpdate(
+            self._chat,
+            self._turn,
+            self._token,
+            self._revision,
+            clean(self.text),
+            self._answers,
+            self._broke_off,
+        )
 
     def close(self) -> None:
         """Ends the draft. One that is on its way to the store may still arrive there; it is

@@ -1,19 +1,24 @@
 """A live chat's key, its events, and who may write to it."""
 
+import json
+
 import pytest
 
 from sigil.channels.base import Acceptance, Chunk
 from sigil.channels.live import (
     EVENT_TYPES,
     MAX_TITLE_CHARS,
+    DraftUpdate,
     draft_event,
+    dropped_event,
     live_chat_key,
+    refused_event,
     reply_event,
     shorten_title,
     take_message,
     user_event,
 )
-from sigil.messages.exchange import InboundMessage, OutboundMessage
+from sigil.messages.exchange import Action, AnswerDetails, InboundMessage, OutboundMessage
 from sigil.stores import Stores
 
 
@@ -59,11 +64,43 @@ def test_the_events_are_what_readers_are_promised() -> None:
     notice = Chunk(id="c", message=out, turn_id="")
     reply = {"type": "reply", "text": "Hi", "turn": "t", "chunk": 2, "final": False}
     draft = {"type": "draft", "turn": "t", "token": 7, "revision": 3, "text": "so far"}
+    update = DraftUpdate("web:chat", "t", 7, 3, "so far")
     assert user_event(message("ann")) == {"type": "user", "text": "Hello", "message_id": "m1"}
     assert reply_event(chunk) == reply
     assert reply_event(notice) == reply | {"turn": None, "chunk": 0, "final": True}
-    assert draft_event("t", 7, 3, "so far") == draft
-    assert {"user", "reply", "draft"} == EVENT_TYPES
+    assert draft_event(update) == draft
+    more = {"answers": ["m1"], "broke_off": ["a/b"]}
+    assert draft_event(update._replace(answers=("m1",), broke_off=("a/b",))) == draft | more
+    assert dropped_event("m1") == {"type": "dropped", "message_id": "m1"}
+    assert refused_event("m1") == {"type": "refused", "message_id": "m1"}
+    assert {"user", "reply", "draft", "dropped", "refused"} == EVENT_TYPES
+
+
+def test_a_reply_says_what_it_answers_how_it_came_about_and_what_may_be_done_next() -> None:
+    details = AnswerDetails("a/b", 1.5, 10, 5, None, broke_off=("c/d",), cut_at=5)
+    out = OutboundMessage(
+        "web", "chat", "Hi", details=details, actions=(Action("Go on.", "More"),), answers=("m1",)
+    )
+    event = reply_event(Chunk(id="c", message=out, turn_id="t"))
+    assert json.loads(json.dumps(event)) == {
+        "type": "reply",
+        "text": "Hi",
+        "turn": "t",
+        "chunk": 0,
+        "final": True,
+        "answers": ["m1"],
+        "details": {
+            "model": "a/b",
+            "seconds": 1.5,
+            "input_tokens": 10,
+            "output_tokens": 5,
+            "cost": None,
+            "broke_off": ["c/d"],
+            "cut_at": 5,
+            "stopped": False,
+        },
+        "actions": [{"id": "Go on.", "label": "More"}],
+    }
 
 
 async def test_the_first_writer_owns_the_chat(stores: Stores) -> None:

@@ -14,18 +14,19 @@ INBOUND = InboundMessage(
 
 def test_a_reply_goes_to_where_the_message_came_from() -> None:
     assert make_reply(INBOUND, "hi") == OutboundMessage(
-        "telegram", "-100", "hi", thread_id="7", account="family"
+        "telegram", "-100", "hi", thread_id="7", account="family", answers=("m1",)
     )
+    assert make_reply(INBOUND, "hi", answers=()).answers == ()
 
 
 async def test_the_same_cause_makes_the_same_push(stores: Stores) -> None:
     replies = Replies(stores.lanes)
     first = await replies.push_reply(INBOUND, "hi", "a-turn")
-    again = await replies.push_reply(INBOUND, "hi again", "a-turn")
+    again = await replies.push_notice(INBOUND, "hi again", "a-turn")
     assert (again.id, again.lane) == (first.id, first.lane)
     assert lane_kind(first.lane) is LaneKind.DELIVERY
-    assert OutboundMessage.from_json(again.fields["body"]).content == "hi again"
-    assert first.fields["turn"] == "a-turn"
+    assert OutboundMessage.from_record(again.fields).content == "hi again"
+    assert (first.fields["turn"], again.fields["turn"]) == ("a-turn", "")
 
 
 async def test_another_cause_position_or_destination_is_another_push(stores: Stores) -> None:

@@ -16,6 +16,8 @@ from sigil.messages.exchange import (
     MAX_ATTACHMENTS,
     MAX_CONTENT_BYTES,
     MAX_REPLY_BYTES,
+    Action,
+    AnswerDetails,
     Attachment,
     InboundMessage,
     OutboundMessage,
@@ -146,6 +148,36 @@ def test_json_and_back_is_the_same(
     assert InboundMessage.from_json(message.to_json().encode()) == message
     out = OutboundMessage("c", "1", content, media=files, thread_id="t")
     assert OutboundMessage.from_json(out.to_json()) == out
+
+
+def test_what_a_reply_carries_beside_its_text_is_kept_apart_from_it() -> None:
+    """A worker of the version before knows only `body`, and rejects fields in it that it does not
+    know."""
+    plain = OutboundMessage("c", "1", "x")
+    details = AnswerDetails("a/b", 1.5, 10, 5, None, broke_off=("c/d",), cut_at=5, stopped=True)
+    full = replace(plain, details=details, actions=(Action("id", "label"),), answers=("m",))
+    assert OutboundMessage.from_json(full.to_json()) == full
+    assert OutboundMessage.from_record(full.to_record()) == full
+    assert full.to_record()["body"] == plain.to_json()
+    assert plain.to_record() == {"body": plain.to_json()}
+    assert not {"details", "actions", "answers"} & json.loads(plain.to_json()).keys()
+
+
+@pytest.mark.parametrize(
+    "extras", ["", "[]", "5", '{"details":{}}', '{"actions":[{}]}', '{"actions":5}']
+)
+def test_a_reply_is_sent_without_extras_that_cannot_be_read(extras: str) -> None:
+    plain = OutboundMessage("c", "1", "x")
+    assert OutboundMessage.from_record({**plain.to_record(), "extras": extras}) == plain
+
+
+def test_extras_of_a_later_version_are_read_as_far_as_they_are_known() -> None:
+    details = {"model": "a/b", "seconds": 1, "input_tokens": 1, "output_tokens": 1, "cost": 1}
+    extras = json.dumps({"details": {**details, "mood": "good"}, "colour": "red"})
+    message = OutboundMessage.from_record(
+        {**OutboundMessage("c", "1", "x").to_record(), "extras": extras}
+    )
+    assert message.details == AnswerDetails("a/b", 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize(

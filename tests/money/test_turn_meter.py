@@ -163,7 +163,8 @@ async def test_an_unknown_price_is_refused_only_where_dollars_are_limited():
         meter = free.open_meter(**TURN)
         hold = await meter.reserve("p/unheard-of", HELLO, INFO)
         assert hold == Hold("", 0, 1000)
-        assert await meter.settle(hold, "p/unheard-of", None, said=9, complete=False) == 0
+        assert await meter.settle(hold, "p/unheard-of", None, said=9, complete=False) is None
+        assert await meter.settle(hold, "p/unheard-of", Usage(), said=0, complete=False) == 0
 
 
 # ---------------------------------------------------------------- settling

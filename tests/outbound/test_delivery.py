@@ -13,7 +13,7 @@ from sigil.channels.memory import MemoryChannel
 from sigil.errors import SendFailed, SendRefused
 from sigil.lanes.effects import Receipt
 from sigil.lanes.lane import LaneKind, Refusal
-from sigil.messages.exchange import Attachment, OutboundMessage
+from sigil.messages.exchange import Action, Attachment, OutboundMessage
 from sigil.outbound import delivery
 from sigil.testing import expire_leases, make_due, settle
 from tests.talking import Talk, another_worker, talk
@@ -95,14 +95,19 @@ async def test_a_long_message_goes_out_in_chunks_with_a_receipt_each() -> None:
     assert kept[0]["platform_id"] == "1"
 
 
-async def test_files_go_out_once_with_the_last_words() -> None:
+async def test_files_and_buttons_go_out_once_with_the_last_words() -> None:
     t = small()
     media = (Attachment("https://example.org/a.png"),)
-    await t.gateway.notify(OutboundMessage("memory", "ann", LONG, media=media))
+    actions = (Action("Go on.", "More"),)
+    await t.gateway.notify(
+        OutboundMessage("memory", "ann", LONG, media=media, actions=actions, answers=("m1",))
+    )
     await t.gateway.notify(OutboundMessage("memory", "ann", "", media=media))
     await settle(t.gateway)
     with_files = [i for i, sent in enumerate(t.channel.sent) if sent.media]
     assert with_files == [len(t.texts) - 2, len(t.texts) - 1]
+    assert [i for i, sent in enumerate(t.channel.sent) if sent.actions] == [len(t.texts) - 2]
+    assert all(sent.answers for sent in t.channel.sent[:-1])
 
 
 async def test_replies_go_to_where_the_words_came_from() -> None:

@@ -37,7 +37,9 @@ async def test_people_see_their_words_and_the_answer_as_it_grows() -> None:
     session = await t.routed()
     turn = asyncio.create_task(t.gateway.turn(session))
     await wait_for_draft(t, "so far")
-    assert [event["type"] for event in await read_log(t.stores)] == ["user", "draft"]
+    user, draft = await read_log(t.stores)
+    assert (user["type"], draft["type"]) == ("user", "draft")
+    assert draft["answers"] == [user["message_id"]]
     slow.release.set()
     await turn
 
@@ -72,11 +74,13 @@ async def test_a_restart_replaces_the_draft(stores: Stores) -> None:
     draft = Draft(DraftWriter(stores.chats), "web:c", "t", 5)
     draft.add("half an answer")
     await wait_for_text(stores, "half an answer")
-    draft.restart()
+    draft.restart(("a/b",))
+    await wait_for_text(stores, "")
     draft.add("anew")
     await wait_for_text(stores, "anew")
     draft.close()
-    assert len(await read_log(stores, "web:c")) == 1
+    (event,) = await read_log(stores, "web:c")
+    assert event["broke_off"] == ["a/b"]
 
 
 async def wait_for_text(stores: Stores, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.channels.live import LiveChannel, live_capabilities
+from sigil.channels.live_channel import LiveChannel, live_capabilities
 
 
 class TerminalChannel(LiveChannel):

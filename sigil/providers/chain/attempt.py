@@ -101,7 +101,7 @@ class Attempt:
         record = call.make_record(cost=cost, key=self._key)
         return AttemptResult(call.answered, call.error, self._speaking, record)
 
-    async def _settle(self, hold: Hold) -> int:
+    async def _settle(self, hold: Hold) -> int | None:
         call = self._call
         if self._may_have_written_more():
             hold = replace(hold, unseen=True)

@@ -52,6 +52,8 @@ class ModelCall:
         self.answered = False
         self.error: ProviderError | None = None
         self.said = 0
+        self._max_tokens = 0
+        self._cut_at: int | None = None
 
     def find_usage(self) -> Usage | None:
         """The tokens to pay for: what the vendor counted, zero if it certainly did no work, and
@@ -64,7 +66,7 @@ class ModelCall:
             return Usage()
         return None
 
-    def make_record(self, *, cost: int, key: str) -> AttemptRecord:
+    def make_record(self, *, cost: int | None, key: str) -> AttemptRecord:
         """Makes the record of the call so far."""
         usage = self.find_usage()
         return AttemptRecord(
@@ -77,6 +79,7 @@ class ModelCall:
             key=key,
             said=self.said,
             counted=usage is not None and (usage != Usage() or not self.said),
+            cut_at=self._cut_at,
         )
 
     async def events(
@@ -86,6 +89,7 @@ class ModelCall:
         those of the answer that there is money for."""
         self._loop = asyncio.get_running_loop()
         self._deadline = self._loop.time() + self._model_call
+        self._max_tokens = max_tokens
         if not request.stream:
             # The answer comes in one piece, so until then there is nothing but silence.
             self._idle_stream = self._model_call
@@ -122,6 +126,8 @@ class ModelCall:
             if event.tool_call is not None:
                 self.said += len(repr(event.tool_call).encode("utf-8", "surrogatepass"))
             self.answered = event.type is EventType.DONE
+            if event.stop_reason == "length":
+                self._cut_at = self._max_tokens
 
     def _restart_silence(self) -> None:
         """Gives the model another `idle_stream` seconds, within the deadline of the call."""

@@ -41,8 +41,9 @@ class Meter(Protocol):
 
     async def settle(
         self, hold: Hold, model: str, usage: Usage | None, *, said: int, complete: bool
-    ) -> int:
-        """Replaces the hold by what the call cost, and returns that, in micro-dollars.
+    ) -> int | None:
+        """Replaces the hold by what the call cost, and returns that, in micro-dollars; None if the
+        price is unknown.
 
         `usage` is what the vendor counted: None if it did not say, zero if the call was never
         billed. `said` counts the bytes of the answer that arrived. If the answer is not

@@ -12,10 +12,11 @@ from sigil.messages.conversation import Usage
 class AttemptRecord:
     """What is kept of an attempt: one call of `model` (a full name) with one key.
 
-    `seconds` is how long it took, `cost` is in micro-dollars, `key` is a fingerprint, and `said`
-    counts the bytes of the answer that arrived. An attempt that was neither answered nor has an
-    error was cancelled. If `counted` is false, the vendor did not report its usage, and `usage`
-    misses what was used.
+    `seconds` is how long it took, `cost` is in micro-dollars (None if the price is unknown), `key`
+    is a fingerprint, and `said` counts the bytes of the answer that arrived. An attempt that was
+    neither answered nor has an error was cancelled. If `counted` is false, the vendor did not
+    report its usage, and `usage` misses what was used. `cut_at` is the limit in output tokens at
+    which the answer was cut off, if it was.
     """
 
     model: str
@@ -23,7 +24,13 @@ class AttemptRecord:
     seconds: float
     usage: Usage
     error: ProviderError | None = None
-    cost: int = 0
+    cost: int | None = 0
     key: str = ""
     said: int = 0
     counted: bool = True
+    cut_at: int | None = None
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether it failed in mid-answer: people may have seen words that are void."""
+        return self.error is not None and self.said > 0

@@ -4,6 +4,7 @@
 --   lane:<kind>          the lane of that kind that the item was pushed to
 --   day                  when it was accepted, or pushed if it is a reply: the day it counts on
 --   body, route          its content, until it ends
+--   extras               what a reply carries beside its text, until it ends
 --   chunk:<n>, turn      the receipts of a reply, and the turn that made it
 --   outcome, delivery    how a message and how a reply has ended
 --   dead_stage, dead_reason
@@ -44,9 +45,9 @@ local function keep_proof(key, day, outcome)
   rewrite_record(key, fields)
 end
 
--- Of a reply stays all but its text: its receipts are wanted for a day.
+-- Of a reply stays all but its content: its receipts are wanted for a day.
 local function keep_receipts(key, day, delivery)
-  redis.call('HDEL', key, 'body')
+  redis.call('HDEL', key, 'body', 'extras')
   local fields = redis.call('HGETALL', key)
   -- A reply of very many chunks stays as it is: it has more fields than `unpack` takes.
   if #fields > MOST_UNPACKED then

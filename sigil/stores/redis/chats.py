@@ -39,9 +39,9 @@ class RedisChats:
 
     async def draft(self, drafts: Sequence[DraftUpdate]) -> builtins.list[bool]:
         args: builtins.list[Any] = [CHAT_TTL]
-        for chat, turn, token, revision, text in drafts:
-            entry = _encode(draft_event(turn, token, revision, text))
-            args += (self._keys.chat(chat), self._keys.draft(chat, turn), token, revision, entry)
+        for each in drafts:
+            stream, draft = self._keys.chat(each.chat), self._keys.draft(each.chat, each.turn)
+            args += (stream, draft, each.token, each.revision, _encode(draft_event(each)))
         return [bool(answer) for answer in await self._client.run_script("draft", args=args)]
 
     async def read(
