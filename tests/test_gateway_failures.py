@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,7 @@ from sigil.testing import (
     fake_stores,
     settle,
 )
+from sigil.web.ops.metrics import Metrics
 from tests.talking import SlowProvider, another_worker, talk
 
 ANN_BOTH = {"ann": {"identities": ["memory:ann", "other:ann"]}}
@@ -295,8 +297,15 @@ async def test_that_no_model_answers_is_said_in_a_short_honest_sentence() -> Non
     (text,) = await t.say("hello")
     assert "could not reach a model" in text
     assert len(text) < 120
-    assert (await t.counts())["answered"] == 1
+    assert await t.counts() == {"accepted": 1, "failed": 1, "sent": 1}
     assert not await t.stores.messages.dead()
+    (entry,) = map(json.loads, await t.stores.audit.recent())
+    assert (entry["what"], entry["why"]) == ("failed", "provider.all_unavailable")
+    assert "fake is down" in entry["detail"]
+    assert "0 answers" in (await t.say("/usage"))[0]
+    metrics, _ = await Metrics(t.stores, t.woken).render()
+    assert b'sigil_messages_total{outcome="failed"} 1.0' in metrics
+    assert b"sigil_messages_waiting 0.0" in metrics
 
 
 async def test_the_next_model_answers_from_the_start() -> None:

@@ -2,7 +2,7 @@
 
 the model answered        ANSWERED   its words           history, usage, audit
 the person said stop      STOPPED    its words so far    the same
-no model answered         ANSWERED   one honest sentence the same, without an answer
+no model answered         FAILED     one honest sentence the same, without an answer
 the budget is used up     REFUSED    which, and until when
 not a member any more     REFUSED    the account's refusal
 begun too often           DEAD       an apology          the message, for replay
@@ -10,7 +10,7 @@ begun too often           DEAD       an apology          the message, for replay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,20 +56,24 @@ def end_turn(turn: Turn, question: Message, reply: Reply) -> Ending:
     if isinstance(reply.error, BudgetExceeded):
         return _end_over_budget(turn, reply, reply.error)
     if reply.error is not None:
-        # That all models failed is an answer too: short, honest, and the owner sees why.
         log.warning("no model answered", reason=str(reply.error))
-        text = wording.explain_failure(reply.error)
-        return Ending(Outcome.ANSWERED, text, _keep_turn(turn, [question], reply))
+        told = wording.explain_failure(reply.error)
+        why = {"why": reply.error.code, "detail": str(reply.error)}
+        return _end_failed(turn, question, reply, told, why)
     text = fit_reply(reply.text).strip()
+    if reply.is_late and not text:
+        why = {"why": "turn.timeout", "detail": wording.TOO_LONG}
+        return _end_failed(turn, question, reply, wording.TOO_LONG, why)
     if reply.is_stopped:
         outcome, note = Outcome.STOPPED, wording.STOPPED if text else ""
+    elif reply.is_late:
+        outcome, note = Outcome.ANSWERED, wording.TOO_LONG
     else:
         outcome, note = Outcome.ANSWERED, "" if text else wording.EMPTY
-    if reply.is_late:
-        note = wording.TOO_LONG
     messages = [question, Message(role="assistant", content=text)] if text else [question]
     shown = "\n\n".join(part for part in (text, note) if part)
-    return Ending(outcome, shown, _keep_turn(turn, messages, reply))
+    entry = audit_turn("turn", turn, reply.attempts)
+    return Ending(outcome, shown, (*_write_session(turn, messages, reply, turns=1), entry))
 
 
 def end_command(result: CommandResult) -> Ending:
@@ -113,10 +117,13 @@ def _end_over_budget(turn: Turn, reply: Reply, error: BudgetExceeded) -> Ending:
     return Ending(Outcome.REFUSED, text, (*_write_session(turn, [], reply, turns=0), why))
 
 
-def _keep_turn(turn: Turn, messages: Sequence[Message], reply: Reply) -> tuple[Effect, ...]:
-    """What is kept of a turn: history, usage, and the record."""
-    entry = audit_turn("turn", turn, reply.attempts)
-    return (*_write_session(turn, messages, reply, turns=1), entry)
+def _end_failed(
+    turn: Turn, question: Message, reply: Reply, told: str, why: Mapping[str, str]
+) -> Ending:
+    """No model answered. The person is `told` in a short honest sentence; `why` is the owner's to
+    read."""
+    entry = audit_turn("failed", turn, reply.attempts, **why)
+    return Ending(Outcome.FAILED, told, (*_write_session(turn, [question], reply, turns=0), entry))
 
 
 def _write_session(

@@ -29,7 +29,7 @@ TABLE = {
     "status": "Show per day what was accepted and how it ended.",
     "doctor": "Find what is wrong with this installation.",
     "models": "Show the models, what they can do and what they cost.",
-    "turns": "Show the model calls of the last turns and their cost.",
+    "turns": "Show the last turns: their model calls, how they went, and their cost.",
     "budget": "Show what may be spent, what was spent and what is left.",
     "version": "Print the version.",
     "config": "Check, show or create a configuration.",

@@ -28,9 +28,13 @@ class Stage(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How an accepted message ended. Each has exactly one, or is waiting or running."""
+    """How an accepted message ended. Each has exactly one, or is waiting or running.
+
+    `FAILED`: no model answered, and the person was told so.
+    """
 
     ANSWERED = "answered"
+    FAILED = "failed"
     REFUSED = "refused"
     STOPPED = "stopped"
     DEAD = "dead"

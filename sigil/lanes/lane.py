@@ -220,8 +220,8 @@ class Lanes(Protocol):
     async def status(self, lane: str) -> LaneStatus: ...
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
-        """Per day (YYYY-MM-DD, UTC): accepted, duplicate, answered, refused, stopped, dead; and of
-        replies: replies (pushed), sent, undelivered."""
+        """Per day (YYYY-MM-DD, UTC): accepted, duplicate, answered, failed, refused, stopped, dead;
+        and of replies: replies (pushed), sent, undelivered."""
         ...
 
     async def verify(self, *, deep: bool = False) -> Mapping[str, Any]:

@@ -66,3 +66,9 @@ async def test_a_turn_that_takes_too_long_keeps_what_it_has() -> None:
     t = talk(provider=SlowProvider(), timeouts={"turn": 0.05})
     assert await t.say("hello") == [f"so far\n\n{wording.TOO_LONG}"]
     assert (await t.counts())["answered"] == 1
+
+
+async def test_a_turn_that_takes_too_long_without_a_word_has_failed() -> None:
+    t = talk(provider=SlowProvider(words=""), timeouts={"turn": 0.05})
+    assert await t.say("hello") == [wording.TOO_LONG]
+    assert await t.counts() == {"accepted": 1, "failed": 1, "sent": 1}

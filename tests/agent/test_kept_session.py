@@ -126,7 +126,7 @@ def test_what_is_kept_is_what_is_stored(steps: list[str], most_tokens: int | Non
             await settle(t.gateway)
         assert [kept for kept, _ in pairs] == [stored for _, stored in pairs]
         counts = await t.counts()
-        ends = [counts.get(end, 0) for end in ("answered", "stopped", "refused")]
+        ends = [counts.get(end, 0) for end in ("answered", "failed", "stopped", "refused")]
         assert counts["accepted"] == sum(ends)
 
     asyncio.run(run())

@@ -37,7 +37,15 @@ class FakeLanes:
         self.balanced = balanced
 
     async def counts(self):
-        day = {"accepted": 10, "duplicate": 1, "answered": 5, "refused": 2, "stopped": 1, "dead": 0}
+        day = {
+            "accepted": 10,
+            "duplicate": 1,
+            "answered": 4,
+            "failed": 1,
+            "refused": 2,
+            "stopped": 1,
+            "dead": 0,
+        }
         return {"2026-11-21": {"accepted": 1, "answered": 1}, "2026-11-22": day}
 
     async def verify(self, *, deep):

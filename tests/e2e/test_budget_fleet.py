@@ -22,7 +22,7 @@ import pytest
 from sigil.bootstrap import build
 from sigil.config import load_settings
 from sigil.gateway import Gateway
-from sigil.lanes.effects import Stage
+from sigil.lanes.effects import Outcome, Stage
 from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.messages.exchange import InboundMessage
 from sigil.money.limits import find_limit
@@ -156,10 +156,7 @@ class Fleet:
 
     async def count_outcomes(self) -> dict[str, int]:
         days = await self.stores.lanes.counts()
-        return {
-            outcome: sum(day.get(outcome, 0) for day in days.values())
-            for outcome in ("answered", "refused", "stopped", "dead")
-        }
+        return {outcome: sum(day.get(outcome, 0) for day in days.values()) for outcome in Outcome}
 
     async def money(self) -> tuple[int, int]:
         """Spent and reserved of all together, today."""

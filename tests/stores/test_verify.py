@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sigil.lanes.effects import Accept, Push
+from sigil.lanes.effects import Accept, Outcome, Push
 from sigil.stores import Stores
 from sigil.stores.redis import build_stores
 from sigil.stores.redis.client import Client
@@ -45,7 +45,7 @@ async def test_the_books_balance_at_every_step_of_a_conversation(stores: Stores)
     await t.counts()
     await settle(t.gateway)
     counts = await t.counts()
-    ends = sum(counts.get(name, 0) for name in ("answered", "refused", "stopped", "dead"))
+    ends = sum(counts.get(name, 0) for name in Outcome)
     assert counts["accepted"] == ends == 5
     await t.gateway.close()
 

@@ -1,6 +1,6 @@
 """Compares the books with what is there.
 
-    accepted = answered + refused + stopped + dead + waiting or running
+    accepted = answered + failed + refused + stopped + dead + waiting or running
 
 The ledger counts messages as they come and end. Those that have not ended lie in a lane, each in
 one, and every lane that has work is in the index of due lanes. So for each day the ledger must

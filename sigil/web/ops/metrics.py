@@ -15,6 +15,7 @@ from prometheus_client.core import (
 )
 
 from sigil.config.schema import WORKER_ROLES, ProcessRole
+from sigil.lanes.effects import Outcome
 from sigil.lanes.fleet import read_backlogs
 from sigil.metrics import BUCKETS_S, STAGES
 from sigil.money.store import Limit
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from sigil.providers.chain.health_store import Cooldown
     from sigil.stores.base import Stores
 
-OUTCOMES = ("accepted", "duplicate", "answered", "refused", "stopped", "dead")
-_ENDS = ("answered", "refused", "stopped", "dead")
 # People can choose models by name, so the number of models here has to be limited.
 _MAX_RESTING_MODELS = 100
 
@@ -76,14 +75,14 @@ def _count_messages(days: Mapping[str, Mapping[str, int]]) -> Metric:
     # Only the newest day: a sum over all stored days would fall when the oldest expires, and
     # Prometheus would take that for a restart. A count that starts at zero it understands.
     newest = days[max(days)] if days else {}
-    for outcome in OUTCOMES:
+    for outcome in ("accepted", "duplicate", *Outcome):
         family.add_metric([outcome], newest.get(outcome, 0))
     return family
 
 
 def _count_open_messages(days: Mapping[str, Mapping[str, int]]) -> Metric:
     open_ = sum(
-        day.get("accepted", 0) - sum(day.get(end, 0) for end in _ENDS) for day in days.values()
+        day.get("accepted", 0) - sum(day.get(end, 0) for end in Outcome) for day in days.values()
     )
     family = GaugeMetricFamily("sigil_messages_waiting", "Accepted messages without an outcome yet")
     family.add_metric([], max(0, open_))

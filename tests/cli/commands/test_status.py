@@ -12,9 +12,19 @@ def test_status_shows_the_days_newest_first(call, fake_redis):
     rows = [line.split("\t") for line in out.splitlines()]
     assert code == 0
     assert rows[:3] == [
-        ["day", "accepted", "answered", "refused", "stopped", "dead", "open", "duplicate"],
-        ["2026-11-22", "10", "5", "2", "1", "0", "2", "1"],
-        ["2026-11-21", "1", "1", "0", "0", "0", "0", "0"],
+        [
+            "day",
+            "accepted",
+            "answered",
+            "failed",
+            "refused",
+            "stopped",
+            "dead",
+            "open",
+            "duplicate",
+        ],
+        ["2026-11-22", "10", "4", "1", "2", "1", "0", "2", "1"],
+        ["2026-11-21", "1", "1", "0", "0", "0", "0", "0", "0"],
     ]
 
 

@@ -81,8 +81,26 @@ def test_failed_ones_alone_and_as_json(call_after):
 
 def test_nothing_yet_is_said(call, monkeypatch):
     monkeypatch.setattr(turns, "open_stores", lambda settings: Opened([]))
-    assert "No turn" in call("turns")[1]
-    assert "No call has failed" in call("turns", "--failed")[1]
+    assert "no turn yet" in call("turns")[1]
+    assert "No turn and no call has failed" in call("turns", "--failed")[1]
+
+
+def test_a_turn_without_a_call_says_why(call, monkeypatch):
+    turn = {"at": "2026-11-23T10:00:00", "user": "u", "workspace": "w", "attempts": []}
+    entries = [
+        json.dumps({**turn, "what": "refused", "why": "workspace.not_a_member"}),
+        json.dumps({**turn, "what": "failed", "why": "provider.failed", "detail": "it rests"}),
+        json.dumps({"what": "refused", "message": "m", "why": "pairing.not_admitted"}),
+    ]
+    monkeypatch.setattr(turns, "open_stores", lambda settings: Opened(entries))
+    _, *rows = [line.split("\t") for line in call("turns")[1].splitlines()]
+    shown = [dict(zip(turns.COLUMNS, row, strict=True)) for row in rows]
+    assert [(row["result"], row["why"]) for row in shown] == [
+        ("refused", "workspace.not_a_member"),
+        ("failed", "it rests"),
+    ]
+    (failed,) = json.loads(call("turns", "--failed", "--json")[1])["turns"]
+    assert failed["what"] == "failed"
 
 
 def test_a_call_that_was_stopped_was_not_answered(call, monkeypatch):
