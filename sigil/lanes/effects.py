@@ -119,6 +119,24 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """Gives `lane` a rest of so many `seconds`, because its head waits for a model; for the commit
+    that gives the lane back. There is no rest if the wait was ended, or a stop was asked for, while
+    the lane was in hand."""
+
+    lane: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EndWait:
+    """Makes `lane` due at once if its head waits for a model. If it is in hand, it does not rest
+    when this holder lets it wait. Other rests stay."""
+
+    lane: str
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """Appends one JSON entry to the journal of the turn that holds `lane`."""
 
@@ -188,6 +206,8 @@ Effect = (
     | DeadLetter
     | Notice
     | Stop
+    | Wait
+    | EndWait
     | Journal
     | Receipt
     | WriteSession

@@ -125,10 +125,14 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """How a lane looks from outside. `waiting` counts the items in it, those in hand included."""
+    """How a lane looks from outside. `waiting` counts the items in it, those in hand included.
+    `waits` counts how often its head has waited for a model; if it waits for one now, it is tried
+    again in `rest` seconds."""
 
     waiting: int
     leased: bool
+    waits: int = 0
+    rest: float | None = None
 
 
 class Wakeups(Protocol):
@@ -218,6 +222,11 @@ class Lanes(Protocol):
         ...
 
     async def status(self, lane: str) -> LaneStatus: ...
+
+    async def list_waits(self) -> Sequence[float]:
+        """For each conversation that waits for a model, in how many seconds it is tried again; the
+        soonest first, 10,000 at most."""
+        ...
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Per day (YYYY-MM-DD, UTC): accepted, duplicate, answered, failed, refused, stopped, dead;

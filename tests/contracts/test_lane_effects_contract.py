@@ -19,6 +19,7 @@ from sigil.lanes.effects import (
     DeadLetter,
     Delivered,
     Effect,
+    EndWait,
     Finish,
     Journal,
     Notice,
@@ -28,6 +29,7 @@ from sigil.lanes.effects import (
     Show,
     Stage,
     Stop,
+    Wait,
     WriteSession,
 )
 from sigil.stores import Stores
@@ -64,6 +66,12 @@ BROKEN: dict[str, tuple[str, Effect]] = {
     "dead letter, the record": ("item:9", DeadLetter("9", Stage.TURN, "why")),
     "notice": (f"lane:{TARGET}", Notice(TARGET)),
     "stop": (f"lane:{TARGET}", Stop(TARGET)),
+    "stop, the waits": ("lanes:waiting", Stop(TARGET)),
+    "wait": (f"lane:{TARGET}", Wait(TARGET, 1)),
+    "wait, its list": (f"lane:{TARGET}:ids", Wait(TARGET, 1)),
+    "wait, all waits": ("lanes:waiting", Wait(TARGET, 1)),
+    "end of a wait": (f"lane:{TARGET}", EndWait(TARGET)),
+    "end of a wait, all waits": ("lanes:waiting", EndWait(TARGET)),
     "journal": (f"lane:{TARGET}:journal", Journal(TARGET, "{}")),
     "receipt": ("item:9", Receipt("9", 0, "{}")),
     "session": ("session:s", WriteSession("s", "s#0", 0)),

@@ -24,6 +24,10 @@ local function check_item_and_ledger(id)
   return reason or check_type(ledger_key(day or today()), 'hash')
 end
 
+-- The lanes whose heads wait for a model, by the time when they are tried again. One whose time has
+-- passed counts no more.
+local WAITING, WAITING_TTL = P .. 'lanes:waiting', 2 * 86400
+
 local effects = {}
 
 -- lane, id, cap, quiet ms, longest quiet ms, then field, value, …
@@ -84,6 +88,7 @@ effects.notice = {
 effects.stop = {
   check = function(args)
     return check_type(ids_key(args[1]), 'list') or check_type(lane_key(args[1]), 'hash')
+      or check_type(WAITING, 'zset')
   end,
   apply = function(args, wakes)
     local waiting = redis.call('LLEN', ids_key(args[1]))
@@ -93,7 +98,54 @@ effects.stop = {
     redis.call('PUBLISH', P .. 'stops', args[1])
     if redis.call('HGET', key, 'held') == '1' then return end
     redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from')
+    redis.call('ZREM', WAITING, args[1])
     if schedule(args[1]) then add_wake(wakes, args[1]) end
+  end,
+}
+
+local function check_wait(args)
+  return check_type(ids_key(args[1]), 'list') or check_type(lane_key(args[1]), 'hash')
+    or check_type(WAITING, 'zset')
+end
+
+-- lane, rest ms
+-- The head waits for a model, and the commit that says so gives the lane back. If a stop or an end of
+-- the wait came while the lane was in hand, it does not rest.
+effects.wait = {
+  check = function(args) return check_ints(args, 2, 1, 2) or check_wait(args) end,
+  apply = function(args)
+    local lane, key = args[1], lane_key(args[1])
+    local head = redis.call('LINDEX', ids_key(lane), 0)
+    if not head then return end
+    local state = redis.call('HMGET', key, 'waits', 'stop', 'token', 'wait_ended')
+    local of, times = string.match(state[1] or '', '^(%S+) (%d+) ')
+    times = of == head and tonumber(times) + 1 or 1
+    local rest = tonumber(args[2])
+    if tonumber(state[2] or '0') > 0 or state[4] and state[4] == state[3] then rest = 0 end
+    local rests_until = format_int(NOW + rest)
+    redis.call('HSET', key, 'waits', head .. ' ' .. times .. ' ' .. rests_until, 'begun', '',
+      'parked_until', rests_until, 'parked_at', format_int(NOW))
+    redis.call('ZREMRANGEBYSCORE', WAITING, '-inf', format_int(NOW))
+    redis.call('ZADD', WAITING, rests_until, lane)
+    redis.call('EXPIRE', WAITING, WAITING_TTL)
+  end,
+}
+
+-- lane
+-- Other rests stay: a lane waits for a model only while it rests until what its `waits` says.
+effects.end_wait = {
+  check = check_wait,
+  apply = function(args, wakes)
+    local lane, key = args[1], lane_key(args[1])
+    local state = redis.call('HMGET', key, 'held', 'token', 'waits', 'parked_until')
+    if state[1] == '1' then
+      redis.call('HSET', key, 'wait_ended', state[2])
+      return
+    end
+    if not state[4] or string.match(state[3] or '', '(%d+)$') ~= state[4] then return end
+    redis.call('HDEL', key, 'parked_until')
+    redis.call('ZREM', WAITING, lane)
+    if schedule(lane) then add_wake(wakes, lane) end
   end,
 }
 

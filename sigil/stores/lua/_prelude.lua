@@ -17,7 +17,10 @@
 --                        quiet_from, put_off, strikes, stop, noticed, commit, answer, parked_by,
 --                        begun (the id of the head while somebody has it in hand, and after that
 --                        unless it was finished or given back untouched),
---                        again ('1' if the holder was told that the head had been begun before)
+--                        again ('1' if the holder was told that the head had been begun before),
+--                        waits ('head times until': how often that head has waited for a model, and
+--                        until when the last time), wait_ended (the token under which the lane was
+--                        in hand when the wait was to end)
 --   lane:<lane>:ids      a list: the ids of its items, the head first
 --   lane:<lane>:journal  a list: what the turn that handles the head has got so far
 -- and a member of `lanes:due` while it has items or is held; the score is when to look at it next.

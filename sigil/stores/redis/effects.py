@@ -21,6 +21,7 @@ from sigil.lanes.effects import (
     DeadLetter,
     Delivered,
     Effect,
+    EndWait,
     Finish,
     Journal,
     Notice,
@@ -28,6 +29,7 @@ from sigil.lanes.effects import (
     Receipt,
     Show,
     Stop,
+    Wait,
     WriteSession,
 )
 from sigil.stores.redis.bounds import (
@@ -140,6 +142,8 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
     DeadLetter: _encode_dead_letter,
     Notice: lambda _, notice: [("notice", (notice.lane,))],
     Stop: lambda _, stop: [("stop", (stop.lane,))],
+    Wait: lambda _, wait: [("wait", (wait.lane, round(wait.seconds * 1000)))],
+    EndWait: lambda _, end: [("end_wait", (end.lane,))],
     Journal: lambda _, journal: [("journal", (journal.lane, journal.entry))],
     Receipt: lambda _, receipt: [("receipt", (receipt.id, receipt.index, receipt.state))],
     WriteSession: _encode_session,

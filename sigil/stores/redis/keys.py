@@ -47,6 +47,11 @@ class Keys:
         """All lanes with work, by the time when each is to be looked at."""
         return f"{self.prefix}lanes:due"
 
+    def waiting(self) -> str:
+        """Lanes whose heads wait for a model, by the time when each is tried again. Twin in
+        `lua/_effects.lua`."""
+        return f"{self.prefix}lanes:waiting"
+
     def ledger(self, day: str) -> str:
         """How many messages were accepted on a day, and how they ended."""
         return f"{self.prefix}ledger:{day}"

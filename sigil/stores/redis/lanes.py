@@ -25,6 +25,8 @@ from sigil.stores.redis.names import make_hash
 from sigil.stores.redis.snapshot import read_ledgers
 from sigil.stores.redis.verify import verify
 
+_MOST_WAITS = 10_000
+
 
 class RedisLanes:
     """The `Lanes` of one server."""
@@ -115,9 +117,24 @@ class RedisLanes:
         with self._client.guard():
             async with self._client.redis.pipeline(transaction=False) as pipe:
                 pipe.llen(keys.lane_ids(lane))
-                pipe.hget(keys.lane(lane), "held")
-                waiting, held = await pipe.execute()
-        return LaneStatus(waiting=waiting, leased=held == b"1")
+                pipe.lindex(keys.lane_ids(lane), 0)
+                pipe.hmget(keys.lane(lane), "held", "parked_until", "waits")
+                pipe.time()
+                waiting, head, (held, parked_until, waits), now = await pipe.execute()
+        times, until = _read_waits(head, waits)
+        rest = None
+        if until and until == parked_until:
+            rest = max(0.0, int(until) / 1000 - _to_seconds(now))
+        return LaneStatus(waiting, held == b"1", times, rest)
+
+    async def list_waits(self) -> Sequence[float]:
+        redis, waiting = self._client.redis, self._client.keys.waiting()
+        with self._client.guard():
+            now = _to_seconds(await redis.time())
+            waits = await redis.zrangebyscore(
+                waiting, now * 1000, "+inf", start=0, num=_MOST_WAITS, withscores=True
+            )
+        return [max(0.0, until / 1000 - now) for _, until in waits]
 
     async def counts(self) -> Mapping[str, Mapping[str, int]]:
         return await read_ledgers(self._client)
@@ -148,6 +165,18 @@ def _raise_unless_applied(lane: str, status: str) -> None:
 
 def _describe_loss(lane: str) -> LeaseLost:
     return LeaseLost(f"the lease of lane {lane} is held by another worker.")
+
+
+def _read_waits(head: bytes | None, waits: bytes | None) -> tuple[int, bytes]:
+    """How often the head has waited for a model, and until when the last time (ms)."""
+    of, times, until = waits.split(b" ") if waits else (b"", b"0", b"")
+    return (int(times), until) if of == head else (0, b"")
+
+
+def _to_seconds(time: tuple[int, int]) -> float:
+    """The answer to TIME, in seconds since 1970."""
+    seconds, micros = time
+    return seconds + micros / 1_000_000
 
 
 def _to_ms(seconds: float) -> int:
