@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
-from sigil.errors import StoreError
+from sigil.errors import LaneFull, SessionStale, StoreError
 
 T = TypeVar("T")
 
@@ -36,8 +36,9 @@ async def insist(call: Callable[[], Awaitable[T]], within: float) -> T:
         try:
             return await call()
         except StoreError as error:
-            away = error.transient and error.code == StoreError.code
-            if not away or time.monotonic() + pause > deadline:
+            # These two are answers: the same call would be given them again.
+            is_answer = isinstance(error, LaneFull | SessionStale)
+            if is_answer or not error.transient or time.monotonic() + pause > deadline:
                 raise
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LAST_RETRY)

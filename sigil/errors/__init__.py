@@ -4,6 +4,10 @@
     ├── ConfigError                    config.invalid
     ├── MessageInvalid                 message.invalid
     ├── StoreError                     store.unavailable            (transient)
+    │   ├── StoreFull                  store.full                   (transient)
+    │   ├── StoreReadOnly              store.read_only              (transient)
+    │   ├── StoreDenied                store.denied                 (transient)
+    │   ├── CommandRefused             store.command_refused
     │   ├── EffectRejected             store.effect_rejected
     │   ├── LeaseLost                  lane.lease_lost
     │   ├── LaneFull                   lane.full                    (transient)
@@ -37,6 +41,7 @@ __all__ = [
     "BudgetExceeded",
     "ChannelError",
     "ChannelNotFound",
+    "CommandRefused",
     "ConfigError",
     "EffectRejected",
     "ErrorKind",
@@ -51,7 +56,10 @@ __all__ = [
     "SendFailed",
     "SendRefused",
     "SigilError",
+    "StoreDenied",
     "StoreError",
+    "StoreFull",
+    "StoreReadOnly",
     "UserNotFound",
     "WorkspaceNotFound",
 ]
@@ -96,6 +104,34 @@ class StoreError(SigilError):
 
     code = "store.unavailable"
     transient = True
+
+
+class StoreFull(StoreError):
+    """The store's memory is full, or so nearly that it takes no new messages; nothing was stored.
+    What was accepted before is still answered."""
+
+    code = "store.full"
+
+
+class StoreReadOnly(StoreError):
+    """The store takes no writes: its disk failed, or it is a replica."""
+
+    code = "store.read_only"
+
+
+class StoreDenied(StoreError):
+    """The store does not accept our login, or forbids its user a command. That is no fault of a
+    message, so messages wait until somebody has corrected it."""
+
+    code = "store.denied"
+
+
+class CommandRefused(StoreError):
+    """A command or a key is wrong: a key of another type, a value that is no number. The same
+    command will be refused again."""
+
+    code = "store.command_refused"
+    transient = False
 
 
 class EffectRejected(StoreError):

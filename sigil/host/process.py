@@ -49,11 +49,13 @@ class Process:
     async def run(self, *chores: Chore, store_within: float) -> AsyncIterator[None]:
         """Reaches the store, runs the chores during the body, and closes the gateway.
 
-        Raises `StoreError` if the store does not answer within `store_within` seconds.
+        Raises `StoreError` if the store does not answer within `store_within` seconds, and
+        `ConfigError` if no process may work on it.
         """
         failure: Exception | None = None
         try:
             await self.reach_store(store_within)
+            await self.gateway.stores.backend.check_start()
             async with asyncio.TaskGroup() as group:
                 running = [group.create_task(chore()) for chore in (self.flush_times, *chores)]
                 try:
@@ -79,6 +81,8 @@ class Process:
                 return
             except (StoreError, TimeoutError) as error:
                 if loop.time() + REACH_AGAIN_S > deadline:
+                    if error.__class__ not in {StoreError, TimeoutError}:  # it says what is wrong
+                        raise
                     raise _describe_store_away(self._settings) from error
             await asyncio.sleep(REACH_AGAIN_S)
 

@@ -48,6 +48,16 @@ class Stores:
     backend: Backend
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the server uses, and the most that it may use (0: no limit is set), in bytes. Beyond
+    nine tenths of that it `takes_messages` no more; what was accepted is still answered."""
+
+    used: int
+    limit: int
+    takes_messages: bool
+
+
 class Backend(Protocol):
     """The connection behind the stores."""
 
@@ -55,8 +65,22 @@ class Backend(Protocol):
         """Raises `StoreError` if the backend does not answer."""
         ...
 
+    async def check_start(self) -> None:
+        """Raises `ConfigError` if no process may begin to work on this server: it is one of a
+        cluster, or the installation's key is lost. Raises `StoreError` if it does not answer."""
+        ...
+
+    async def check_room(self) -> None:
+        """Raises the `StoreError` with which a new message would be refused now, such as
+        `StoreFull` or `StoreReadOnly`."""
+        ...
+
+    async def read_memory(self) -> Memory:
+        """How full the server is. Raises `StoreError`."""
+        ...
+
     async def list_warnings(self) -> list[str]:
-        """Settings of the server that may lose or evict data, as sentences."""
+        """What about the server may lose or evict data, or end it, as sentences."""
         ...
 
     async def close(self) -> None:

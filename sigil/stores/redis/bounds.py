@@ -17,6 +17,9 @@ CHAT_TTL = 90 * DAY
 MEMORY_TTL = 365 * DAY
 AUDIT_TTL = 365 * DAY
 
+# The counts of a day are kept so long: LEDGER_TTL of the scripts.
+LEDGER_DAYS = 40
+
 MOST_DEAD_LETTERS = 10_000
 MOST_AUDIT_ENTRIES = 10_000
 MOST_MEMORIES = 1_000

@@ -11,7 +11,8 @@ from typing import Any
 
 from sigil.channels.live import ChatEventRecord, DraftUpdate, LiveEvent, draft_event
 from sigil.stores.redis.bounds import CHAT_TTL, MOST_CHAT_EVENTS, MOST_CHATS
-from sigil.stores.redis.client import Client
+from sigil.stores.redis.client import ANSWER_WITHIN_S, Client
+from sigil.stores.redis.server import make_full_error
 
 _READ_AT_ONCE = 200
 # `json.dumps` would make an encoder for each draft, which costs as much as the encoding.
@@ -58,32 +59,26 @@ class RedisChats:
 
     async def _read_now(self, chat: str, after: str, wait: float) -> builtins.list[ChatEventRecord]:
         redis = self._client.blocking if wait > 0 else self._client.redis
+        # A dead link gives no error, so an answer that is overdue ends the wait.
         with self._client.guard():
-            answer = await redis.xread(
-                {self._keys.chat(chat): after},
-                count=_READ_AT_ONCE,
-                block=max(1, round(wait * 1000)) if wait > 0 else None,
-            )
+            async with asyncio.timeout(wait + ANSWER_WITHIN_S if wait > 0 else None):
+                answer = await redis.xread(
+                    {self._keys.chat(chat): after},
+                    count=_READ_AT_ONCE,
+                    block=max(1, round(wait * 1000)) if wait > 0 else None,
+                )
         return [
             ChatEventRecord(entry_id.decode(), json.loads(fields[b"data"]))
             for entry_id, fields in _unpack_entries(answer)
         ]
 
     async def touch(self, user_id: str, channel: str, chat_id: str, title: str) -> None:
+        owner = self._keys.chat_owner(channel, chat_id)
         index = self._keys.chats(user_id, channel)
         titles = self._keys.chat_titles(user_id, channel)
-        with self._client.guard():
-            async with self._client.redis.pipeline(transaction=True) as pipe:
-                pipe.set(self._keys.chat_owner(channel, chat_id), user_id, nx=True, ex=CHAT_TTL)
-                pipe.expire(self._keys.chat_owner(channel, chat_id), CHAT_TTL)
-                pipe.zadd(index, {chat_id: time.time()})
-                pipe.hsetnx(titles, chat_id, title)
-                # What is about to be trimmed, so that its titles go as well.
-                pipe.zrange(index, 0, -1 - MOST_CHATS)
-                pipe.zremrangebyrank(index, 0, -1 - MOST_CHATS)
-                dropped = (await pipe.execute())[4]
-            if dropped:
-                await self._client.redis.hdel(titles, *dropped)
+        args = (user_id, chat_id, title, CHAT_TTL, MOST_CHATS)
+        if await self._client.run_script("touch", (owner, index, titles), args) == b"no_room":
+            raise make_full_error()
 
     async def list(self, user_id: str, channel: str) -> builtins.list[Mapping[str, Any]]:
         with self._client.guard():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from typing import Any
@@ -14,21 +13,27 @@ import redis.asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
 from sigil.config.redis_urls import SCHEME
-from sigil.errors import ConfigError, StoreError
-from sigil.stores.redis import sentinel
+from sigil.errors import ConfigError
+from sigil.stores.base import Memory
+from sigil.stores.redis import sentinel, server
 from sigil.stores.redis.batch import Batcher
 from sigil.stores.redis.keys import Keys
+from sigil.stores.redis.refusals import translate
 
 # The shared parts that some scripts need beyond the prelude.
 _SHARED = {
-    **dict.fromkeys(("push", "commit", "show"), ("_people", "_records", "_pushes", "_effects")),
+    "push": ("_room", "_people", "_records", "_pushes", "_effects"),
+    **dict.fromkeys(("commit", "show"), ("_people", "_records", "_pushes", "_effects")),
+    **dict.fromkeys(("room", "touch"), ("_room",)),
     **dict.fromkeys(("add_user", "pair"), ("_people",)),
     **dict.fromkeys(("reserve", "settle", "expire", "spending", "subjects"), ("_budgets",)),
 }
 _BLOCKING_CONNECTIONS = 512
+# After so many seconds without an answer a link is taken for dead.
+ANSWER_WITHIN_S = 5.0
 
 
 @functools.cache
@@ -42,7 +47,8 @@ def script_text(name: str) -> str:
 class Client:
     """One server. Opens its connections on first use, inside the running loop.
 
-    `blocking` makes a second client for reads that wait; its connections have no socket timeout.
+    `blocking` makes a second client for reads that wait. Its connections have no socket timeout, so
+    each read has one of its own: what it waits for, and `ANSWER_WITHIN_S`.
     """
 
     def __init__(
@@ -74,16 +80,8 @@ class Client:
         """Translates what redis-py raises inside the block to `StoreError`, with its cause."""
         try:
             yield
-        except ResponseError as error:
-            translated = StoreError(f"Redis refused a command ({type(error).__name__}).")
-            # Redis starts an error with its kind; redis-py takes most kinds off the text. These two
-            # mean that the command or script is wrong, and repeating it will not help. All others
-            # (out of memory, read-only, failing over) will pass.
-            is_wrong = error.status_code == "ERR" or str(error).startswith("WRONGTYPE")
-            translated.transient = not is_wrong
-            raise translated from error
         except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-            raise StoreError(f"Redis did not answer ({type(error).__name__}).") from error
+            raise translate(error) from error
 
     async def run_script(
         self, name: str, keys: Sequence[Any] = (), args: Sequence[Any] = ()
@@ -113,36 +111,27 @@ class Client:
             return await self._batcher.call(*command)
 
     async def read_secret(self) -> bytes:
-        """The key of this installation's opaque names. It is made once and kept in the store."""
+        """The key of this installation's opaque names. It is made once and kept in the store.
+        Raises `ConfigError` if it was lost."""
         if self._secret is None:
-            with self.guard():
-                await self.redis.set(self.keys.secret(), secrets.token_hex(32), nx=True)
-                self._secret = await self.redis.get(self.keys.secret())
-        if self._secret is None:
-            raise StoreError("the installation's key vanished from the store.")
+            self._secret = await server.read_secret(self)
         return self._secret
 
     async def ping(self) -> None:
         with self.guard():
             await self.redis.ping()
 
+    async def check_start(self) -> None:
+        await server.check_start(self)
+
+    async def check_room(self) -> None:
+        await server.check_room(self)
+
+    async def read_memory(self) -> Memory:
+        return await server.read_memory(self)
+
     async def list_warnings(self) -> list[str]:
-        """Settings of the server that may lose or evict data, as sentences."""
-        with self.guard():
-            memory = await self.redis.info("memory")
-            persistence = await self.redis.info("persistence")
-        warnings = []
-        if memory.get("maxmemory_policy", "noeviction") != "noeviction":
-            warnings.append(
-                f"maxmemory-policy is {memory['maxmemory_policy']}: keys may be evicted. "
-                "Set it to noeviction."
-            )
-        if not persistence.get("aof_enabled", 0):
-            warnings.append(
-                "appendonly is off: a crash of the server loses messages. "
-                "Set appendonly yes and appendfsync always."
-            )
-        return warnings
+        return await server.list_warnings(self)
 
     async def close(self) -> None:
         for client in (self.redis, self._blocking):
@@ -158,7 +147,7 @@ def build_client(url: str, keys: Keys, *, max_connections: int = 64) -> Client:
     a bounded number of sockets. Raises `ConfigError` for a URL that cannot be read.
     """
     try:
-        pool = _build_pool(url, max_connections=max_connections, socket_timeout=5)
+        pool = _build_pool(url, max_connections=max_connections, socket_timeout=ANSWER_WITHIN_S)
         pool.connection_class(**pool.connection_kwargs)  # checks all options; does not connect
     except (ValueError, TypeError):
         # The URL may hold a password, and the error quotes parts of the URL: neither is shown.

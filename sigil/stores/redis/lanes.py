@@ -22,6 +22,7 @@ from sigil.stores.redis.bounds import DAY, LEAST_PROOF_TTL
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import Encoder
 from sigil.stores.redis.names import make_hash
+from sigil.stores.redis.server import make_full_error
 from sigil.stores.redis.snapshot import read_ledgers
 from sigil.stores.redis.verify import verify
 
@@ -152,6 +153,8 @@ def _raise_unless_applied(lane: str, status: str) -> None:
     """Turns a script's refusal into its error. Every other status means that it applied."""
     if status == "lost":
         raise _describe_loss(lane)
+    if status == "no_room":
+        raise make_full_error()
     if status == "taken":
         raise IdentityTaken("somebody was given the identity since it was looked up.")
     if status.startswith("full "):

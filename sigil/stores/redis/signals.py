@@ -3,9 +3,14 @@ of the stop with its next `renew`."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
-from sigil.stores.redis.client import Client
+from sigil.stores.redis.client import ANSWER_WITHIN_S, Client
+
+# Of a link that is dead no error may ever come. So after this long without news the server is asked
+# for a sign of life.
+QUIET_S = 10.0
 
 
 class RedisSignals:
@@ -16,7 +21,16 @@ class RedisSignals:
 
     async def stops(self) -> AsyncIterator[str]:
         with self._client.guard():
-            async with self._client.blocking.pubsub(ignore_subscribe_messages=True) as pubsub:
-                await pubsub.subscribe(self._client.keys.stops())
-                async for message in pubsub.listen():
-                    yield message["data"].decode()
+            async with self._client.blocking.pubsub() as pubsub:
+                async with asyncio.timeout(ANSWER_WITHIN_S):
+                    await pubsub.subscribe(self._client.keys.stops())
+                while True:
+                    message = await pubsub.get_message(timeout=QUIET_S)
+                    if message is None:
+                        async with asyncio.timeout(ANSWER_WITHIN_S):
+                            await pubsub.ping()
+                        message = await pubsub.get_message(timeout=ANSWER_WITHIN_S)
+                    if message is None:
+                        raise TimeoutError
+                    if message["type"] == "message":
+                        yield message["data"].decode()
