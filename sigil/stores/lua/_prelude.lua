@@ -13,8 +13,9 @@
 -- exponent, so they are formatted by `format_int`.
 --
 -- A lane is
---   lane:<lane>          a hash: held, token, nonce, lease_until, parked_until, quiet_until,
---                        quiet_from, put_off, strikes, stop, noticed, commit, answer, parked_by,
+--   lane:<lane>          a hash: held, token, nonce, lease_until, leased_at, parked_until,
+--                        parked_at, quiet_until, quiet_from, put_off, strikes, stop, noticed,
+--                        commit, answer, parked_by,
 --                        begun (the id of the head while somebody has it in hand, and after that
 --                        unless it was finished or given back untouched),
 --                        again ('1' if the holder was told that the head had been begun before),
@@ -32,6 +33,9 @@ local FIRST_PUT_OFF, LAST_PUT_OFF = 1500, 8000
 -- An empty lane is remembered for longer than a holder repeats its last commit, which is the time of
 -- a lease. A token that was forgotten does not come again, since it is a time.
 local IDLE_LANE_TTL = 600
+-- By how much the clock may step back unnoticed. Those of a primary and of the replica that takes over
+-- differ a little.
+local CLOCK_SLACK = 1000
 local LEDGER_TTL = 40 * 86400
 -- Lua's `unpack` fails at about 8,000 values.
 local MOST_UNPACKED = 1000
@@ -66,6 +70,25 @@ local function try_read(command, key, ...)
     return nil, 'rejected ' .. key .. ' is of another type'
   end
   return answer
+end
+
+-- Whether a time that a script once wrote as NOW lies ahead: the clock has stepped back since.
+local function lies_ahead(written_at) return tonumber(written_at or '0') > NOW + CLOCK_SLACK end
+
+-- Reads until when a lane rests or is leased; `set_at` says when that was written. After the clock
+-- stepped back, it would last for as long as the clock has stepped, so it is over. Answers 0 then.
+local function read_due(due, set_at)
+  return lies_ahead(set_at) and 0 or tonumber(due or '0')
+end
+
+-- The first write of a script that finishes what was accepted. When its memory is full, Redis refuses
+-- a script's first write if that may need memory, but none that follows a write that needs none, such
+-- as the removal of a field that is not there.
+local function write_first(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) ~= 'table' or not answer.err then return answer end
+  redis.call('HDEL', key, '')
+  return redis.call(command, key, ...)
 end
 
 -- Lets a key that lives on with each use live for at least `ttl` s from now. It gets 2 % more, so
@@ -124,8 +147,10 @@ local function schedule(lane)
     redis.call('EXPIRE', key, IDLE_LANE_TTL)
     return false
   end
-  local state = redis.call('HMGET', key, 'parked_until', 'quiet_until', 'put_off')
-  return schedule_work(lane, math.max(tonumber(state[1] or '0'), tonumber(state[2] or '0')), state[3])
+  local state = redis.call('HMGET', key, 'put_off', 'parked_until', 'parked_at', 'quiet_until',
+    'quiet_from')
+  local rests_until = math.max(read_due(state[2], state[3]), read_due(state[4], state[5]))
+  return schedule_work(lane, rests_until, state[1])
 end
 
 -- Appends the texts from position `first` on to a list that keeps its last `most`.

@@ -21,17 +21,17 @@ local function append_item(lane, id, quiet, quiet_max, wakes)
   -- Only an empty lane was about to be forgotten.
   if waiting == 1 then redis.call('PERSIST', key) end
   local state = redis.call('HMGET', key, 'held', 'noticed', 'quiet_from', 'quiet_until',
-    'parked_until', 'put_off')
+    'parked_until', 'put_off', 'parked_at')
   if state[2] then redis.call('HDEL', key, 'noticed') end
-  local quiet_until = tonumber(state[4] or '0')
+  local quiet_until = read_due(state[4], state[3])
   if quiet > 0 then
-    local from = tonumber(state[3] or NOW)
+    local from = quiet_until > 0 and tonumber(state[3]) or NOW
     quiet_until = extend_quiet(quiet, quiet_max, from, quiet_until)
     redis.call('HSET', key, 'quiet_from', format_int(from), 'quiet_until', format_int(quiet_until))
   end
   -- A holder's commit wakes the lane if there is more. An item behind others has had its wake-up.
   if state[1] == '1' or (waiting > 1 and quiet <= 0) then return end
-  local rests_until = math.max(quiet_until, tonumber(state[5] or '0'))
+  local rests_until = math.max(quiet_until, read_due(state[5], state[7]))
   if schedule_work(lane, rests_until, state[6]) then add_wake(wakes, lane) end
 end
 

@@ -17,10 +17,11 @@ if not was_begun then
 end
 -- An empty lane has no head to keep, and must not rest: the next push wakes it at once.
 if delay > 0 and redis.call('LLEN', ids_key(lane)) > 0 then
-  changes[#changes + 1] = 'parked_until'
-  changes[#changes + 1] = format_int(NOW + delay)
+  for _, text in ipairs({ 'parked_until', format_int(NOW + delay), 'parked_at', format_int(NOW) }) do
+    changes[#changes + 1] = text
+  end
 end
-redis.call('HSET', key, unpack(changes))
+write_first('HSET', key, unpack(changes))
 if adds_strike then redis.call('HINCRBY', key, 'strikes', 1) end
 if schedule(lane) then return { 'ok', lane } end
 return { 'ok' }

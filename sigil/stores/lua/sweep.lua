@@ -11,13 +11,30 @@
 -- kinds. The more are due, the longer they are set aside, up to 8 s: each of them waits for those
 -- before it anyway.
 --
+-- If the clock stepped back, lanes stand in the index as far ahead as it stepped. So those that stand
+-- furthest ahead are looked at too, a few at a time: what was said of them shows which are due.
+--
 -- Repeating it is safe: if the answer is lost, the lanes are found again when they are due.
 local MOST_SET_ASIDE = 1000
+local FAR_AHEAD, MOST_FAR_AHEAD = 30000, 100
 local most = tonumber(ARGV[2])
 local room = {}
 for i = 3, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local due =
   redis.call('ZRANGEBYSCORE', DUE, '-inf', format_int(NOW), 'LIMIT', 0, most + MOST_SET_ASIDE)
+local far_ahead = redis.call('ZREVRANGEBYSCORE', DUE, '+inf', format_int(NOW + FAR_AHEAD), 'LIMIT',
+  0, MOST_FAR_AHEAD)
+for _, lane in ipairs(far_ahead) do
+  local state = redis.call('HMGET', lane_key(lane), 'held', 'lease_until', 'leased_at',
+    'parked_until', 'parked_at', 'quiet_until', 'quiet_from')
+  if state[1] ~= '1' then
+    local rests_until = math.max(read_due(state[4], state[5]), read_due(state[6], state[7]))
+    if rests_until <= NOW then due[#due + 1] = lane end
+  elseif lies_ahead(state[3]) then
+    -- A holder that lives renews the lease within its time.
+    redis.call('ZADD', DUE, format_int(NOW + tonumber(state[2]) - tonumber(state[3])), lane)
+  end
+end
 local answer, without_room = { '-1' }, {}
 for _, lane in ipairs(due) do
   local kind = kind_of(lane)

@@ -9,9 +9,9 @@
 local lane, nonce, ttl, limit = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = lane_key(lane)
 local state = redis.call('HMGET', key, 'held', 'token', 'nonce', 'lease_until', 'parked_until',
-  'quiet_until', 'quiet_from', 'put_off', 'strikes', 'stop', 'begun', 'again')
+  'quiet_until', 'quiet_from', 'put_off', 'strikes', 'stop', 'begun', 'again', 'leased_at', 'parked_at')
 local is_held = state[1] == '1'
-local is_live = is_held and tonumber(state[4]) > NOW
+local is_live = is_held and read_due(state[4], state[13]) > NOW
 local is_repeat = is_live and state[3] == nonce
 if is_live and not is_repeat then return { 'busy' } end
 -- This attempt has had its lease and has given it back: it was sent twice, and nobody waits any more.
@@ -24,8 +24,8 @@ if not is_repeat then
     schedule(lane)
     return { 'empty' }
   end
-  if not is_held and tonumber(state[5] or '0') > NOW then return { 'parked' } end
-  if not is_held and tonumber(state[6] or '0') > NOW then return { 'quiet' } end
+  if not is_held and read_due(state[5], state[14]) > NOW then return { 'parked' } end
+  if not is_held and read_due(state[6], state[7]) > NOW then return { 'quiet' } end
 end
 
 local token, strikes, again = state[2], tonumber(state[9] or '0'), state[12]
@@ -38,8 +38,8 @@ if not is_repeat then
   -- Was the head in somebody's hands, who neither finished it nor gave it back untouched?
   again = state[11] == ids[1] and '1' or '0'
 end
-redis.call('HSET', key, 'held', '1', 'token', token, 'nonce', nonce,
-  'lease_until', format_int(NOW + ttl), 'strikes', strikes, 'begun', ids[1] or '', 'again', again)
+write_first('HSET', key, 'held', '1', 'token', token, 'nonce', nonce,
+  'lease_until', format_int(NOW + ttl), 'leased_at', format_int(NOW), 'strikes', strikes, 'begun', ids[1] or '', 'again', again)
 -- What was said of the lane's rest is over.
 if state[5] or state[6] or state[7] or state[8] then
   redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from', 'put_off')
