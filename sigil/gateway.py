@@ -18,7 +18,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 ERROR_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+FORGOTTEN_EVERY_S = 10.0
 
 
 class Step(Protocol):
@@ -88,6 +91,8 @@ class Gateway:
         self._delivery = delivery
         self._close = close
         self._replies = Replies(stores.lanes)
+        self._look_for_forgotten_at = 0.0  # by the monotonic clock
+        self._failing: set[str] = set()  # parts of the recovery
 
     # ------------------------------------------------------------ the verbs
 
@@ -131,12 +136,32 @@ class Gateway:
     async def recover(self) -> float | None:
         """Wakes the lanes whose time has come, and settles what workers that died had reserved;
         returns the seconds until the next lane falls due, or None if none will. No more lanes are
-        woken than there is room for wake-ups before the workers of their kind."""
-        await self.stores.budgets.expire_holds()
+        woken than there is room for wake-ups before the workers of their kind. Raises `StoreError`
+        if the lanes could not be swept; whatever else fails does not keep it from the lanes."""
         rooms = await asyncio.gather(*map(self._find_room, LaneKind))
         swept = await self.stores.lanes.sweep(room=dict(zip(LaneKind, rooms, strict=True)))
         self.wakeups.wake_again(swept.wake, together=self.wakeups.lanes_per_wakeup)
+        for lane, why in swept.quarantined.items():
+            log.error("lane put into quarantine", lane=lane, reason=why)
+        await self._try(self.stores.budgets.expire_holds)
+        if time.monotonic() >= self._look_for_forgotten_at:
+            self._look_for_forgotten_at = time.monotonic() + FORGOTTEN_EVERY_S
+            for forgotten in await self._try(self.stores.lanes.find_forgotten) or ():
+                log.warning("lane put back into the index of due lanes", lane=forgotten)
         return swept.next_due
+
+    async def _try(self, part: Callable[[], Awaitable[T]]) -> T | None:
+        """Runs a part of the recovery. A failure is logged once, and then again after a success."""
+        name = part.__name__
+        try:
+            answer = await part()
+        except StoreError as error:
+            if name not in self._failing:
+                log.error("a part of the recovery failed", part=name, reason=str(error))
+                self._failing.add(name)
+            return None
+        self._failing.discard(name)
+        return answer
 
     async def _find_room(self, kind: LaneKind) -> int:
         """How many lanes can be woken before the workers of this kind are behind."""

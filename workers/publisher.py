@@ -89,7 +89,11 @@ class Publisher:
                 self._add(lane, until, together)
 
     def _add(self, lane: str, until: float, together: int) -> None:
-        stage = lane_kind(lane).stage
+        try:
+            stage = lane_kind(lane).stage
+        except ValueError:  # of a newer version, whose processes wake it
+            self.dropped += 1
+            return
         waiting = self._waiting[stage]
         if self._closing or len(waiting) >= self._limit:
             self.dropped += 1

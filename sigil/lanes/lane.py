@@ -21,7 +21,7 @@ Keys are opaque and read `<kind>:<channel>:<keyed hash>`. All durations are seco
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -60,7 +60,8 @@ def lane_id(lane: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """`duplicate`: the id was pushed before, and nothing was applied."""
+    """`duplicate`: the id was pushed before, and nothing was applied. `wake` names the lanes to wake,
+    also for a duplicate that still waits: the wake-up of the first push may have been lost."""
 
     duplicate: bool
     wake: tuple[str, ...] = ()
@@ -117,10 +118,14 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """Lanes to wake now, and in how many seconds the next one falls due (None: none is)."""
+    """Lanes to wake now, and in how many seconds the next one falls due (None: none is).
+
+    `quarantined` lanes cannot be worked on, since a key of theirs is of another type; it says which.
+    Each is named once."""
 
     wake: tuple[str, ...]
     next_due: float | None
+    quarantined: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +173,9 @@ class Lanes(Protocol):
         ...
 
     async def push(self, push: Push, effects: Sequence[Effect] = ()) -> Pushed:
-        """Appends the item and applies `effects`, unless the id was pushed before. Raises
-        `LaneFull`; then nothing was applied."""
+        """Appends the item and applies `effects`, unless the id was pushed before. A push whose answer
+        was lost may be sent twice, and is no duplicate of itself. Raises `LaneFull`; then nothing
+        was applied."""
         ...
 
     async def take(self, lane: str, nonce: str, *, ttl: float, limit: int) -> Lease | Refusal:
@@ -218,7 +224,13 @@ class Lanes(Protocol):
         """Finds lanes whose time has come and that nobody holds, at most `limit`, and no more of a
         kind than there is room for. Each is put off for a while, so that the next sweep leaves it
         alone while its wake-up is under way. Lanes without room are set aside, so that they do not
-        hide the others."""
+        hide the others. A kind that `room` does not name has any room; lanes of unknown kinds are
+        left to newer processes."""
+        ...
+
+    async def find_forgotten(self) -> Sequence[str]:
+        """Looks for lanes that have work and that no sweep would ever find, and puts them back into
+        the index. Each call looks at a part of all lanes."""
         ...
 
     async def status(self, lane: str) -> LaneStatus: ...

@@ -9,19 +9,11 @@
 --   apply(args, wakes)   writes, and adds the lanes that have work now to `wakes`.
 -- All effects are checked before the first one is applied.
 
--- Checks every `step`th argument from `first` to `last`. Fifteen digits stay far below 2^63, the largest
--- number that Redis can hold: adding to a counter cannot overflow it, which would be an error.
+-- Checks every `step`th argument from `first` to `last`.
 local function check_ints(args, first, step, last)
   for i = first, last, step do
-    if #args[i] > 15 or not string.match(args[i], '^%-?%d+$') then
-      return 'rejected not an integer: ' .. string.sub(args[i], 1, 40)
-    end
+    if not is_whole(args[i]) then return 'rejected not an integer: ' .. string.sub(args[i], 1, 40) end
   end
-end
-
-local function check_item_and_ledger(id)
-  local day, reason = try_read('HGET', item_key(id), 'day')
-  return reason or check_type(ledger_key(day or today()), 'hash')
 end
 
 -- The lanes whose heads wait for a model, by the time when they are tried again. One whose time has
@@ -35,9 +27,13 @@ effects.push = { check = check_push, apply = push_item }
 
 -- id
 effects.accept = {
-  check = function(args) return check_item_and_ledger(args[1]) end,
+  check = function(args)
+    local _, reason = read_record(args[1])
+    return reason or check_ledger(today(), 'accepted')
+  end,
   apply = function(args)
     redis.call('HSET', item_key(args[1]), 'day', today())
+    note_day(args[1])
     count_in_ledger(today(), 'accepted')
   end,
 }
@@ -51,13 +47,13 @@ effects.admit = {
 
 -- id, outcome, keep the body, ttl s
 effects.finish = {
-  check = function(args) return check_item_and_ledger(args[1]) end,
+  check = function(args) return check_end(args[1], args[2]) end,
   apply = function(args) end_item(args[1], 'outcome', args[2], args[3] == '1', args[4]) end,
 }
 
 -- id, sent or undelivered, keep the body, ttl s
 effects.delivered = {
-  check = function(args) return check_item_and_ledger(args[1]) end,
+  check = function(args) return check_end(args[1], args[2], 'replies') end,
   apply = function(args) end_item(args[1], 'delivery', args[2], args[3] == '1', args[4]) end,
 }
 
@@ -81,6 +77,9 @@ effects.notice = {
   apply = function(args) redis.call('HSET', lane_key(args[1]), 'noticed', '1') end,
 }
 
+-- Lanes that this commit stops: lane -> how many of its items.
+local stopped = {}
+
 -- lane
 -- A stop is a count: as many items as are in the lane now are to be stopped. Commits count it down,
 -- so it never stops what is written afterwards. A holder learns of it by the message at once, or
@@ -95,6 +94,7 @@ effects.stop = {
     if waiting == 0 then return end
     local key = lane_key(args[1])
     redis.call('HSET', key, 'stop', waiting)
+    stopped[args[1]] = waiting
     redis.call('PUBLISH', P .. 'stops', args[1])
     if redis.call('HGET', key, 'held') == '1' then return end
     redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from')
@@ -223,13 +223,14 @@ effects.session = {
   end,
 }
 
--- hash key, ttl s, counter, amount, …
+-- hash key without the day at its end, ttl s, counter, amount, …
 -- The hash is of one day, so its TTL begins with a counter's first count and is not renewed.
 effects.count = {
-  check = function(args) return check_counters(args[1], args, 3, #args) end,
+  check = function(args) return check_counters(args[1] .. today(), args, 3, #args) end,
   apply = function(args)
-    local added = redis.call('HSET', args[1], unpack(add_amounts(args[1], args, 3, #args)))
-    if added > 0 then redis.call('EXPIRE', args[1], args[2]) end
+    local key = args[1] .. today()
+    local added = redis.call('HSET', key, unpack(add_amounts(key, args, 3, #args)))
+    if added > 0 then redis.call('EXPIRE', key, args[2]) end
   end,
 }
 

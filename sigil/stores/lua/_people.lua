@@ -12,13 +12,20 @@ end
 -- Adds or replaces a user. `held` is `identities` as JSON.
 local function save_user(user, all_users, id, data, identities, held)
   -- The identities that the user has had until now are free, unless they are set again below.
-  local old = redis.call('HGET', user, 'held')
-  if old then
-    for _, key in ipairs(cjson.decode(old)) do redis.call('DEL', key) end
+  local is_readable, old = pcall(cjson.decode, redis.call('HGET', user, 'held') or '[]')
+  if is_readable and type(old) == 'table' then
+    for _, key in ipairs(old) do redis.call('DEL', key) end
   end
   for _, key in ipairs(identities) do redis.call('SET', key, user) end
   redis.call('HSET', user, 'data', data, 'held', held)
   redis.call('SADD', all_users, id)
+end
+
+-- Whether a pairing can be moved: nil, or the reason why not.
+local function check_pairing(pairing, paired)
+  local previous, reason = try_read('HGET', pairing, 'paired')
+  if reason then return reason end
+  return previous and check_type(previous, 'set') or paired and check_type(paired, 'set') or nil
 end
 
 -- Moves a pairing to a user, or removes it if no set of the user's pairings is given.
@@ -37,7 +44,7 @@ end
 -- `data` is ''.
 local function check_admission(user, all_users, identity, pairing, paired, id, data)
   local reason = check_type(user, 'hash') or check_type(all_users, 'set')
-    or check_type(identity, 'string') or check_type(pairing, 'hash') or check_type(paired, 'set')
+    or check_type(identity, 'string') or check_pairing(pairing, paired)
   if reason then return reason end
   if data ~= '' and is_held_by_another(identity, user) then return 'taken' end
 end

@@ -28,6 +28,8 @@
 
 local P = ARGV[1]
 local DUE = P .. 'lanes:due'
+-- Lanes that have a key of another type, with the reason. They are not in the index.
+local QUARANTINE = P .. 'lanes:quarantine'
 -- How long the sweep leaves a lane to the wake-up that was sent for it; see sweep.lua.
 local FIRST_PUT_OFF, LAST_PUT_OFF = 1500, 8000
 -- An empty lane is remembered for longer than a holder repeats its last commit, which is the time of
@@ -72,22 +74,29 @@ local function try_read(command, key, ...)
   return answer
 end
 
+-- Reads a time or a count, which somebody may have overwritten with something else.
+local function read_int(text) return tonumber(text or '0') or 0 end
+
 -- Whether a time that a script once wrote as NOW lies ahead: the clock has stepped back since.
-local function lies_ahead(written_at) return tonumber(written_at or '0') > NOW + CLOCK_SLACK end
+local function lies_ahead(written_at) return read_int(written_at) > NOW + CLOCK_SLACK end
 
 -- Reads until when a lane rests or is leased; `set_at` says when that was written. After the clock
 -- stepped back, it would last for as long as the clock has stepped, so it is over. Answers 0 then.
 local function read_due(due, set_at)
-  return lies_ahead(set_at) and 0 or tonumber(due or '0')
+  return lies_ahead(set_at) and 0 or read_int(due)
 end
+
+-- Whether a text is a whole number that can be added to. Sixteen digits stay far below 2^63, the largest
+-- number that Redis can hold: adding to a counter cannot overflow it, which would be an error.
+local function is_whole(text) return #text <= 16 and string.match(text, '^%-?%d+$') ~= nil end
 
 -- The first write of a script that finishes what was accepted. When its memory is full, Redis refuses
 -- a script's first write if that may need memory, but none that follows a write that needs none, such
--- as the removal of a field that is not there.
+-- as the removal of a key that is not there.
 local function write_first(command, key, ...)
   local answer = redis.pcall(command, key, ...)
   if type(answer) ~= 'table' or not answer.err then return answer end
-  redis.call('HDEL', key, '')
+  redis.call('DEL', P .. 'nothing')
   return redis.call(command, key, ...)
 end
 

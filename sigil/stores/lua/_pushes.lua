@@ -2,10 +2,18 @@
 
 -- An item is pushed to each kind of lane once, ever. Its record remembers that as long as it lives,
 -- also after the item is finished. This is what makes pushes idempotent: a message that a platform
--- delivers twice, and a commit that is repeated.
+-- delivers twice, and a commit that is repeated. The question is asked once for each id and kind of
+-- lane, and `push_item` notes its answer anew.
+local pushed = {}
+
 local function was_pushed(id, lane)
-  local found, reason = try_read('HEXISTS', item_key(id), 'lane:' .. kind_of(lane))
-  return found == 1, reason
+  local name = kind_of(lane) .. ' ' .. id
+  if pushed[name] == nil then
+    local found, reason = try_read('HEXISTS', item_key(id), 'lane:' .. kind_of(lane))
+    if reason then return false, reason end
+    pushed[name] = found == 1
+  end
+  return pushed[name]
 end
 
 -- Until when a lane rests after a push at NOW, so that messages sent in quick succession are
@@ -40,15 +48,13 @@ end
 local function check_push(args, adding)
   local lane, id, cap = args[1], args[2], tonumber(args[3])
   if #args % 2 == 0 then return 'rejected a push wants pairs of field and value' end
-  local pushed, reason = was_pushed(id, lane)
-  if pushed or reason then return reason end
+  local is_known, reason = was_pushed(id, lane)
+  if is_known or reason then return reason end
   local waiting, noticed
   waiting, reason = try_read('LLEN', ids_key(lane))
   if reason then return reason end
   noticed, reason = try_read('HGET', lane_key(lane), 'noticed')
-  if not reason and kind_of(lane) == 'delivery' then
-    reason = check_type(ledger_key(today()), 'hash')
-  end
+  if not reason and kind_of(lane) == 'delivery' then reason = check_ledger(today(), 'replies') end
   if reason then return reason end
   adding[lane] = (adding[lane] or 0) + 1
   if cap > 0 and waiting + adding[lane] > cap then
@@ -56,11 +62,19 @@ local function check_push(args, adding)
   end
 end
 
+-- The id first: if anything failed after that, the item would be in its lane.
 local function push_item(args, wakes)
   local lane, id = args[1], args[2]
   if was_pushed(id, lane) then return end
-  redis.call('HSET', item_key(id), 'lane:' .. kind_of(lane), lane, unpack(args, 6))
-  redis.call('PERSIST', item_key(id))
-  if kind_of(lane) == 'delivery' then count_reply(id) end
+  local kind = kind_of(lane)
   append_item(lane, id, tonumber(args[4]), tonumber(args[5]), wakes)
+  -- A reply is counted when it is pushed and when it ends, both on the day of its push.
+  if kind == 'delivery' then
+    args[#args + 1], args[#args + 2] = 'day', today()
+    note_day(id)
+    count_in_ledger(today(), 'replies')
+  end
+  redis.call('HSET', item_key(id), 'lane:' .. kind, lane, unpack(args, 6))
+  redis.call('PERSIST', item_key(id))
+  pushed[kind .. ' ' .. id] = true
 end

@@ -5,9 +5,33 @@
 --   day                  when it was accepted, or pushed if it is a reply: the day it counts on
 --   body, route          its content, until it ends
 --   extras               what a reply carries beside its text, until it ends
+--   attempt              the nonce of the push that brought it, until it ends
 --   chunk:<n>, turn      the receipts of a reply, and the turn that made it
 --   outcome, delivery    how a message and how a reply has ended
 --   dead_stage, dead_reason
+
+-- What the checks have read: id -> its day, outcome and delivery. What is written is noted here too.
+local records = {}
+
+local function read_record(id)
+  if records[id] then return records[id] end
+  local values, reason = try_read('HMGET', item_key(id), 'day', 'outcome', 'delivery')
+  if reason then return nil, reason end
+  records[id] = { day = values[1], outcome = values[2], delivery = values[3] }
+  return records[id]
+end
+
+local checked = {} -- counters of ledgers
+
+-- Whether a ledger can count: nil, or the reason why not.
+local function check_ledger(day, counter)
+  local key = ledger_key(day)
+  if checked[key .. counter] then return end
+  local count, reason = try_read('HGET', key, counter)
+  if reason then return reason end
+  if count and not is_whole(count) then return 'rejected ' .. key .. ' has no number of ' .. counter end
+  checked[key .. counter] = true
+end
 
 -- The first count of each counter sets the time to live, so a ledger outlives its day by LEDGER_TTL.
 local function count_in_ledger(day, counter)
@@ -16,20 +40,16 @@ local function count_in_ledger(day, counter)
   end
 end
 
--- A message counts on the day on which it was accepted, also if it ends on another day.
-local function day_of_item(id) return redis.call('HGET', item_key(id), 'day') or today() end
-
--- A reply is counted when it is pushed and when it ends, both on the day of its push.
-local function count_reply(id)
-  redis.call('HSET', item_key(id), 'day', today())
-  count_in_ledger(today(), 'replies')
+local function note_day(id)
+  if records[id] then records[id].day = today() end
 end
 
 -- A hash that has held a long value takes several times the memory that its fields need, also after
 -- the value is gone (Redis keeps it as a table). So a record that ends is written anew.
 local function rewrite_record(key, fields)
-  redis.call('DEL', key)
-  redis.call('HSET', key, unpack(fields))
+  local new = key .. ':new'
+  redis.call('HSET', new, unpack(fields))
+  redis.call('RENAME', new, key)
 end
 
 -- Of a message that came in stay its day, its outcome and the proof that it was pushed: the names of
@@ -47,7 +67,7 @@ end
 
 -- Of a reply stays all but its content: its receipts are wanted for a day.
 local function keep_receipts(key, day, delivery)
-  redis.call('HDEL', key, 'body', 'extras')
+  redis.call('HDEL', key, 'body', 'extras', 'attempt')
   local fields = redis.call('HGETALL', key)
   -- A reply of very many chunks stays as it is: it has more fields than `unpack` takes.
   if #fields > MOST_UNPACKED then
@@ -60,20 +80,30 @@ end
 
 local keep_rest = { outcome = keep_proof, delivery = keep_receipts }
 
+-- Whether an item can end: nil, or the reason why not. `begun` counts replies that nobody has counted
+-- yet; see `end_item`.
+local function check_end(id, counter, begun)
+  local record, reason = read_record(id)
+  if reason then return reason end
+  local day = record.day or today()
+  return check_ledger(day, counter) or not record.day and begun and check_ledger(day, begun) or nil
+end
+
 -- Ends an item: the first end counts, and later ones change nothing. `field` is outcome for a message
--- that came in, delivery for a reply; `value` says how it ended.
+-- that came in, delivery for a reply; `value` says how it ended. It counts on the day on which it was
+-- accepted or pushed, also if it ends on another day.
 local function end_item(id, field, value, keeps_body, ttl)
-  local key = item_key(id)
-  local known = redis.call('HMGET', key, field, 'day')
-  if known[1] then return end
-  local day = known[2] or today()
+  local key, record = item_key(id), read_record(id)
+  if record[field] then return end
+  local day = record.day or today()
   -- A process of an older version pushed this reply and did not count it.
-  if field == 'delivery' and not known[2] then count_in_ledger(day, 'replies') end
+  if field == 'delivery' and not record.day then count_in_ledger(day, 'replies') end
+  count_in_ledger(day, value)
   if keeps_body then
     redis.call('HSET', key, 'day', day, field, value)
   else
     keep_rest[field](key, day, value)
   end
   redis.call('EXPIRE', key, ttl)
-  count_in_ledger(day, value)
+  record.day, record[field] = day, value
 end

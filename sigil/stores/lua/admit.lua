@@ -19,7 +19,7 @@ local token, lease, keep = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local keys = {}
 for at = 5, #ARGV do keys[#keys + 1] = ARGV[at] end
 local states = redis.call('HMGET', KEYS[1], unpack(keys))
-local session_key = KEYS[3] and redis.call('GETEX', KEYS[3], 'EX', keep)
+local session_key = KEYS[3] and try_read('GETEX', KEYS[3], 'EX', keep)
 
 local soonest, soonest_ends
 local function try_key(at)
@@ -29,7 +29,7 @@ local function try_key(at)
   local is_over = tonumber(ends) <= NOW
   if is_over and (probe == token or tonumber(leased_until) <= NOW) then
     local new_state = table.concat({ ends, format_int(NOW + lease), token, rest }, ' ')
-    redis.call('HSET', KEYS[1], key, new_state)
+    write_first('HSET', KEYS[1], key, new_state)
     return { 1, key, '1' }
   end
   if not soonest or tonumber(ends) < soonest_ends then
@@ -44,8 +44,9 @@ for at, key in ipairs(keys) do
 end
 local turn = 0
 if #keys > 1 then
-  turn = redis.call('INCR', KEYS[2])
-  redis.call('EXPIRE', KEYS[2], keep)
+  -- Whatever else is stored there is overwritten.
+  turn = (tonumber(try_read('GET', KEYS[2]) or '') or 0) + 1
+  write_first('SET', KEYS[2], format_int(turn), 'EX', keep)
 end
 for step = 1, #keys do
   local answer = try_key((turn + step - 2) % #keys + 1)

@@ -32,26 +32,28 @@ local list = read_effects(7 + done)
 local reason = check_effects(list)
 if reason then return { reason } end
 
--- From here on it writes, and nothing can fail any more. What changes in the lane itself is
--- gathered and written at the end; only `stop` comes first, since an effect may set it anew.
-local changes = { 'commit', token .. ':' .. number }
+-- From here on it writes, and nothing can fail any more. If something did, the handled ids would still
+-- be in the lane: they go last, with what changes in the lane itself.
+-- The first write removes nothing. It fails if the index is of another type, and it is allowed when
+-- Redis is full, as are all that follow it.
+redis.call('ZREM', DUE, '')
+local wakes, changes = {}, { 'commit', token .. ':' .. number }
+apply_effects(list, wakes)
 local function change(field, value)
   changes[#changes + 1] = field
   changes[#changes + 1] = value
 end
 if done > 0 then
-  redis.call('LTRIM', ids_key(lane), done, -1)
-  local stop = tonumber(state[5] or '0')
-  if stop > 0 then redis.call('HSET', key, 'stop', math.max(0, stop - done)) end
   -- The journal and the strikes belong to the head, which has moved. The next head is in hand now
   -- if the lease is kept.
   if kind_of(lane) == 'session' then redis.call('DEL', journal_key(lane)) end
+  local stop = stopped[lane] or tonumber(state[5] or '0') or 0
+  if stop > 0 then change('stop', math.max(0, stop - done)) end
   change('strikes', '0')
   change('begun', keeps and head[done + 1] or '')
   change('again', '0')
+  redis.call('LTRIM', ids_key(lane), done, -1)
 end
-local wakes = {}
-apply_effects(list, wakes)
 if not keeps then
   change('held', '0')
   if schedule(lane) then add_wake(wakes, lane) end

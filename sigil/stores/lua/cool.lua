@@ -9,6 +9,8 @@
 local key, token, reason, steps = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local instead, remember = ARGV[6], tonumber(ARGV[7])
 local failures = 1
+local name = string.sub(KEYS[1], #P + 1)
+local forgotten_at = tonumber(redis.call('ZSCORE', KEYS[2], name) or '0')
 local state = redis.call('HGET', KEYS[1], key)
 if state then
   local probe, count, last_steps = string.match(state, '^%d+ %d+ (%S+) (%d+) %S+ (%S+)$')
@@ -30,11 +32,10 @@ if not rest then
 end
 local ends = NOW + rest
 state = table.concat({ format_int(ends), '0', '-', failures, reason, steps }, ' ')
-redis.call('HSET', KEYS[1], key, state)
+write_first('HSET', KEYS[1], key, state)
 
 -- The hash holds the states of several keys, and lives as long as the one that is needed longest.
-local name = string.sub(KEYS[1], #P + 1)
-local forget = math.max(ends + remember, tonumber(redis.call('ZSCORE', KEYS[2], name) or '0'))
+local forget = math.max(ends + remember, forgotten_at)
 redis.call('PEXPIREAT', KEYS[1], format_int(forget))
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', format_int(NOW))
 redis.call('ZADD', KEYS[2], format_int(forget), name)

@@ -6,15 +6,15 @@
 local answer = {}
 for at = 2, #ARGV, 2 do
   local id, seen = ARGV[at], ARGV[at + 1]
-  local record = redis.call('HMGET', item_key(id), 'day', 'outcome', 'delivery',
-    'lane:delivery', 'lane:session', 'lane:inbound')
+  local record = try_read('HMGET', item_key(id), 'day', 'outcome', 'delivery',
+    'lane:delivery', 'lane:session', 'lane:inbound') or {}
   local lanes, last = {}, ''
   for _, lane in ipairs({ record[6] or '', record[5] or '', record[4] or '', seen }) do
     if lane ~= '' then lanes[lane] = true end
   end
   local places = 0
   for lane in pairs(lanes) do
-    places = places + #redis.call('LPOS', ids_key(lane), id, 'COUNT', 0)
+    places = places + #(try_read('LPOS', ids_key(lane), id, 'COUNT', 0) or {})
   end
   for place = 4, 6 do
     if last == '' then last = record[place] or '' end

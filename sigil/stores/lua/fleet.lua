@@ -6,7 +6,7 @@
 -- writes also removes these.
 local remember, id, record = tonumber(ARGV[2]), ARGV[3], ARGV[4]
 if id then
-  redis.call('HSET', KEYS[1], id, format_int(NOW) .. ' ' .. record)
+  write_first('HSET', KEYS[1], id, format_int(NOW) .. ' ' .. record)
   redis.call('PEXPIRE', KEYS[1], format_int(remember))
 end
 local answer, forgotten = { format_int(NOW) }, {}

@@ -1,17 +1,31 @@
 -- Appends one item to a lane, once ever, and applies further effects in the same step.
--- ARGV: prefix, then the push itself as the first effect, then the other effects.
--- Answers {'pushed', lanes to wake…}; or {'duplicate'}, {'full <noticed> <lane>'} or
+-- ARGV: prefix, nonce, then the push itself as the first effect, then the other effects.
+-- Answers {'pushed', lanes to wake…}; or {'duplicate', lanes to wake…}, {'full <noticed> <lane>'},
 -- {'rejected <why>'} or {'no_room'}, and then nothing was applied. Only the count of duplicates rises.
--- Repeating it is safe: the id is known by then, so the repeat is a duplicate.
-local list = read_effects(2)
-local lane, id = list[1].args[1], list[1].args[2]
+-- Repeating it is safe: the nonce names this attempt to push. Whoever repeats it, since the first
+-- answer was lost, hears that the item was pushed, until the item ends.
+local nonce, list = ARGV[2], read_effects(3)
+local args = list[1].args
+local lane, id = args[1], args[2]
 if was_pushed(id, lane) then -- check: duplicate
-  count_in_ledger(today(), 'duplicate')
-  return { 'duplicate' }
+  local answer = { 'pushed' }
+  if redis.call('HGET', item_key(id), 'attempt') ~= nonce then
+    answer[1] = 'duplicate'
+    if not check_ledger(today(), 'duplicate') then
+      redis.call('ZREM', DUE, '') -- so that it is counted also when Redis is full
+      count_in_ledger(today(), 'duplicate')
+    end
+  end
+  -- The wake-up may be lost as well.
+  local is_held = redis.call('HGET', lane_key(lane), 'held') == '1'
+  if not is_held and redis.call('LPOS', ids_key(lane), id, 'MAXLEN', 1000) then answer[2] = lane end
+  return answer
 end
 local _, _, is_full = measure_room()
 if is_full then return { 'no_room' } end
-local reason = check_effects(list)
+args[#args + 1], args[#args + 2] = 'attempt', nonce
+local _, reason = try_read('ZCARD', DUE)
+reason = reason or check_effects(list)
 if reason then return { reason } end
 local answer = { 'pushed' }
 apply_effects(list, answer)

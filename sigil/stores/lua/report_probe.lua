@@ -13,4 +13,4 @@ if outcome == 'answered' then return redis.call('HDEL', KEYS[1], key) end
 local lease = tonumber(outcome)
 local new_state = { ends, '0', '-', rest }
 if lease > 0 then new_state = { ends, format_int(NOW + lease), token, rest } end
-return redis.call('HSET', KEYS[1], key, table.concat(new_state, ' '))
+return write_first('HSET', KEYS[1], key, table.concat(new_state, ' '))

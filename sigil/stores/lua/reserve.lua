@@ -4,7 +4,8 @@
 -- Answers {'held', amount}; or {'refused', number of the scope, window, limit, left, ms until it
 -- resets, spent}, and then no hold was made. If several windows lack room, the answer names the one
 -- that has room again last: a window whose limit is too small for this call in any case, before one
--- that needs its reset, before one that only needs other calls to settle.
+-- that needs its reset, before one that only needs other calls to settle. Answers {'rejected', why}
+-- if a window cannot count, and then nothing was written.
 -- Repeating it is safe: a hold that exists is granted again, whatever has happened to it since.
 local hold, want, least, ttl = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local MOST_TO_EXPIRE = 20
@@ -13,13 +14,13 @@ local amount_before = redis.call('HGET', hold, 'amount')
 if amount_before then return { 'held', amount_before } end
 
 -- First only read. A key of another type is an error of the first command that touches it, and each
--- key is touched here, before the first write. (`expire_holds` begins by reading its index.)
+-- key is touched here, before the first write that changes anything.
 local room, refusal, longest_wait, windows, indexes = want, nil, -1, {}, {}
 for at = 6, #ARGV, 5 do
   for w, window in ipairs(WINDOWS) do
     local key, limit = ARGV[at] .. window.suffix, tonumber(ARGV[at + w])
-    local state = redis.call('HMGET', key, 'spent', 'reserved')
-    local spent, reserved = tonumber(state[1] or '0'), tonumber(state[2] or '0')
+    local spent, reserved = read_window(key)
+    if not spent then return { 'rejected', key .. ' does not hold the numbers of a budget' } end
     local left = (limit or math.huge) - spent - reserved
     if left < least then
       local wait = 0 -- until other calls settle, which may be soon
@@ -45,6 +46,8 @@ for at = 6, #ARGV, 5 do
   end
 end
 
+-- The first write removes nothing, so it is allowed when Redis is full, as are all that follow it.
+redis.call('ZREM', HOLDS, '')
 expire_holds(MOST_TO_EXPIRE)
 if refusal then return refusal end
 
@@ -59,6 +62,6 @@ for _, index in ipairs(indexes) do
   redis.call('ZREMRANGEBYRANK', index.key, 0, -1 - MOST_SUBJECTS)
   redis.call('EXPIRE', index.key, DAY.ttl)
 end
-redis.call('HSET', hold, 'amount', amount, 'windows', table.concat(window_keys, ' '))
+redis.call('HSET', hold, 'amount', amount, 'ttl', ARGV[5], 'windows', table.concat(window_keys, ' '))
 redis.call('ZADD', HOLDS, format_int(NOW + ttl), hold)
 return { 'held', amount }

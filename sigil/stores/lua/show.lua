@@ -5,10 +5,12 @@
 -- Repeating it is safe: ids that were shown are remembered.
 local stream, shown, event_id, draft = ARGV[2], ARGV[3], ARGV[4], ARGV[8]
 if redis.call('ZSCORE', shown, event_id) then return 0 end
+local entry = draft ~= '' and redis.call('HGET', draft, 'entry')
+-- Written first, this needs no memory, so that what follows is allowed when Redis is full. It fails if
+-- the log is a key of another type.
+redis.call('XDEL', stream, entry or '0-1')
 append_event({ stream, shown, event_id, ARGV[5], ARGV[6], ARGV[7] })
 if draft ~= '' then
-  local entry = redis.call('HGET', draft, 'entry')
-  if entry then redis.call('XDEL', stream, entry) end
   -- A late draft of this turn must not come back; see draft.lua.
   redis.call('HSET', draft, 'done', '1')
   redis.call('EXPIRE', draft, 3600)

@@ -6,7 +6,7 @@
 local scanned = redis.call('SCAN', ARGV[3], 'MATCH', ARGV[2], 'COUNT', ARGV[4])
 local open, ended = {}, {}
 for _, key in ipairs(scanned[2]) do
-  local record = redis.call('HMGET', key, 'day', 'outcome', 'lane:delivery', 'delivery')
+  local record = try_read('HMGET', key, 'day', 'outcome', 'lane:delivery', 'delivery') or {}
   if record[3] then
     if not record[4] then open[#open + 1] = string.sub(key, #item_key('') + 1) end
   elseif record[1] and record[2] then

@@ -41,6 +41,8 @@ class RedisBudgets:
         answer = await self._client.run_script("reserve", args=args)
         if answer[0] == b"held":
             return int(answer[1])
+        if answer[0] == b"rejected":
+            raise EffectRejected(f"{answer[1].decode()}.")
         number, window, amount, left, resets, spent = answer[1:]
         limit = limits[int(number) - 1]
         return NoRoom(

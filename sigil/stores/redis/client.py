@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
@@ -109,6 +110,11 @@ class Client:
         with others."""
         with self.guard():
             return await self._batcher.call(*command)
+
+    async def read_time(self) -> datetime:
+        """The time of the server, the only clock that all processes share."""
+        seconds, micros = await self.call("TIME")
+        return datetime.fromtimestamp(int(seconds) + int(micros) / 1e6, UTC)
 
     async def read_secret(self) -> bytes:
         """The key of this installation's opaque names. It is made once and kept in the store.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sigil.lanes.effects import (
@@ -115,9 +114,8 @@ def _encode_session(encoder: Encoder, write: WriteSession) -> Commands:
 
 def _encode_usage(encoder: Encoder, usage: CountUsage) -> Commands:
     keys, amounts = encoder.keys, _flatten(usage.amounts)
-    day = datetime.now(UTC).date().isoformat()
-    yield "count", (keys.usage("user", usage.user_id, day), USAGE_TTL, *amounts)
-    yield "count", (keys.usage("workspace", usage.workspace_id, day), USAGE_TTL, *amounts)
+    yield "count", (keys.usage("user", usage.user_id, ""), USAGE_TTL, *amounts)
+    yield "count", (keys.usage("workspace", usage.workspace_id, ""), USAGE_TTL, *amounts)
 
 
 def _encode_audit(encoder: Encoder, audit: Audit) -> Commands:

@@ -123,8 +123,7 @@ class RedisHealth:
 
     async def _read_time(self) -> int:
         """The time of the server, in milliseconds."""
-        seconds, micros = await self._client.call("TIME")
-        return int(seconds) * 1000 + int(micros) // 1000
+        return int((await self._client.read_time()).timestamp() * 1000)
 
 
 def _ms(seconds: float) -> str:

@@ -52,6 +52,10 @@ class Keys:
         `lua/_effects.lua`."""
         return f"{self.prefix}lanes:waiting"
 
+    def quarantine(self) -> str:
+        """Lanes that cannot be worked on, and why. Twin in `lua/_prelude.lua`."""
+        return f"{self.prefix}lanes:quarantine"
+
     def ledger(self, day: str) -> str:
         """How many messages were accepted on a day, and how they ended."""
         return f"{self.prefix}ledger:{day}"
@@ -117,6 +121,10 @@ class Keys:
 
     def budget_hold(self, id: str) -> str:
         return self._key("budget-hold", id)
+
+    def budget_holds(self) -> str:
+        """Open holds, by the time when each expires."""
+        return self._key("budget-holds")
 
     def budget_subjects(self, scope: str) -> str:
         """`lua/_budgets.lua` adds the day."""

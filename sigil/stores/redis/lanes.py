@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -23,10 +24,13 @@ from sigil.stores.redis.client import Client
 from sigil.stores.redis.effects import Encoder
 from sigil.stores.redis.names import make_hash
 from sigil.stores.redis.server import make_full_error
-from sigil.stores.redis.snapshot import read_ledgers
+from sigil.stores.redis.snapshot import read_forgotten, read_ledgers
 from sigil.stores.redis.verify import verify
 
 _MOST_WAITS = 10_000
+
+
+_ANY_NUMBER = 10**9
 
 
 class RedisLanes:
@@ -37,6 +41,7 @@ class RedisLanes:
         self._encoder = Encoder(client.keys, proof_ttl=max(LEAST_PROOF_TTL, retention_days * DAY))
         self._retention_days = retention_days
         self._hash_parts: Callable[[tuple[str, ...]], str] | None = None
+        self._cursor = b"0"  # of the walk over all lanes
 
     async def key(self, kind: LaneKind, channel: str, *parts: str) -> str:
         return f"{kind.value}:{channel}:{await self._hash(kind.value, channel, *parts)}"
@@ -45,7 +50,7 @@ class RedisLanes:
         return await self._hash("item", *parts)
 
     async def push(self, push: Push, effects: Sequence[Effect] = ()) -> Pushed:
-        args = self._encoder.encode((push, *effects))
+        args = (secrets.token_hex(8), *self._encoder.encode((push, *effects)))
         status, *wake = _decode_all(await self._client.run_script("push", args=args))
         _raise_unless_applied(push.lane, status)
         return Pushed(duplicate=status == "duplicate", wake=tuple(wake))
@@ -109,9 +114,16 @@ class RedisLanes:
         return tuple(wake)
 
     async def sweep(self, limit: int = 100, *, room: Mapping[LaneKind, int] | None = None) -> Swept:
-        rooms = [part for kind, most in (room or {}).items() for part in (kind.value, most)]
-        due, *wake = _decode_all(await self._client.run_script("sweep", args=(limit, *rooms)))
-        return Swept(tuple(wake), None if due == "-1" else int(due) / 1000)
+        room = dict.fromkeys(LaneKind, _ANY_NUMBER) | dict(room or {})
+        rooms = [part for kind, most in room.items() for part in (kind.value, most)]
+        due, wake, broken = await self._client.run_script("sweep", args=(limit, *rooms))
+        next_due = None if due == b"-1" else int(due) / 1000
+        return Swept(_decode_all(wake), next_due, _read_fields(broken))
+
+    async def find_forgotten(self) -> Sequence[str]:
+        part = await read_forgotten(self._client, self._cursor, put_back=True)
+        self._cursor, found = part
+        return list(found)
 
     async def status(self, lane: str) -> LaneStatus:
         keys = self._client.keys

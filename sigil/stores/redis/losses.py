@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sigil.lanes.effects import Outcome
 from sigil.lanes.lane import LaneKind
 from sigil.stores.redis.client import Client
-from sigil.stores.redis.snapshot import Snapshot, read_ledgers, read_records, take_snapshot
+from sigil.stores.redis.snapshot import (
+    Snapshot,
+    escape_pattern,
+    read_ledgers,
+    read_records,
+    take_snapshot,
+)
 
 # A server answers nobody else while a script runs. These take it about a millisecond.
 _KEYS_AT_ONCE = 500
@@ -50,7 +56,8 @@ async def find_losses(client: Client, retention_days: int) -> tuple[list[Loss], 
     suspects = (open_ids - snapshot.places.keys()) | await _find_misplaced(client, snapshot)
     losses = await _look_again(client, sorted(suspects), snapshot)
     # Days whose records have begun to expire are left out.
-    oldest = (datetime.now(UTC) - timedelta(days=retention_days - 1)).strftime("%Y-%m-%d")
+    now = await client.read_time()
+    oldest = (now - timedelta(days=retention_days - 1)).date().isoformat()
     missing = [
         f"{day}: {name} is {count} in the ledger, {ended[day, name]} in records"
         for day, ledger in sorted(ledgers.items())
@@ -63,7 +70,7 @@ async def find_losses(client: Client, retention_days: int) -> tuple[list[Loss], 
 
 async def _walk_records(client: Client) -> tuple[set[str], Counter[tuple[str, str]]]:
     """The ids of all items that have not ended, and how many messages have, by day and outcome."""
-    pattern = _escape_pattern(client.keys.item("")) + "*"
+    pattern = escape_pattern(client.keys.item("")) + "*"
     open_ids: set[str] = set()
     ended: Counter[tuple[str, str]] = Counter()
     cursor = b"0"
@@ -114,7 +121,3 @@ def _judge(day: str, ending: str, lane: str, places: int) -> str | None:
     # A message that was never accepted has no day, and replies of older versions have none.
     was_counted = bool(day) or lane.startswith(f"{LaneKind.DELIVERY}:")
     return "is in no lane" if places == 0 and was_counted else None
-
-
-def _escape_pattern(text: str) -> str:
-    return "".join(f"\\{char}" if char in "*?[]\\^-" else char for char in text)

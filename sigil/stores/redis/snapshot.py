@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sigil.stores.redis.client import Client
 
 Ledgers = Mapping[str, Mapping[str, int]]
 
-# A day's ledger is kept for 40 days after its first counts.
-_LEDGER_DAYS = 41
+# A day's ledger is kept for 40 days after its first counts. A clock that stepped back leaves ledgers of
+# days to come.
+_LEDGER_DAYS = range(-2, 41)
 # A server answers nobody else while a script runs. These take it about a millisecond.
 _LANES_AT_ONCE = 500
+_KEYS_AT_ONCE = 1_000
 _RECORDS_AT_ONCE = 1_000
 
 
@@ -40,7 +42,7 @@ class Snapshot:
 
 async def take_snapshot(client: Client) -> Snapshot:
     """Reads all lanes that have work, about 500 at a time."""
-    days = _list_days()
+    days = await _list_days(client)
     cursor, work, flat = await _list_work(client, b"0", days)
     before = _read_flat_ledgers(days, flat)
     snapshot = Snapshot(before, before)
@@ -62,17 +64,33 @@ async def take_snapshot(client: Client) -> Snapshot:
 
 async def read_ledgers(client: Client) -> Ledgers:
     """The counters of each day, newest first; days without any are left out."""
-    days = _list_days()
-    with client.guard():
-        async with client.redis.pipeline(transaction=False) as pipe:
-            for day in days:
-                pipe.hgetall(client.keys.ledger(day))
-            ledgers = await pipe.execute()
-    return {
-        day: {name.decode(): int(count) for name, count in ledger.items()}
-        for day, ledger in zip(days, ledgers, strict=True)
-        if ledger
-    }
+    ledgers = await _read_raw_ledgers(client)
+    return {day: _read_counts(ledger.items()) for day, ledger in ledgers.items() if ledger}
+
+
+async def find_wrong_ledgers(client: Client) -> list[str]:
+    """A sentence for each ledger that cannot count any more."""
+    wrong = []
+    for day, ledger in (await _read_raw_ledgers(client)).items():
+        key = client.keys.ledger(day)
+        if ledger is None:
+            wrong.append(f"{key} is of another type: no message of that day can end; rename it")
+        else:
+            names = [name.decode() for name, count in ledger.items() if not count.isdigit()]
+            wrong += [f"{key} has no number of {name}: correct it with HSET" for name in names]
+    return wrong
+
+
+async def read_forgotten(
+    client: Client, cursor: bytes, *, put_back: bool
+) -> tuple[bytes, dict[str, int]]:
+    """The next part of a walk over all lanes, which begins and ends with the cursor `0`: lanes that
+    have work and are missing from the index, and how many items each has."""
+    pattern = escape_pattern(client.keys.lane("")) + "*:ids"
+    args = (pattern, cursor, _KEYS_AT_ONCE, int(put_back))
+    cursor, flat = await client.run_script("find_forgotten", args=args)
+    lanes = zip(flat[::2], flat[1::2], strict=True)
+    return cursor, {lane.decode(): waiting for lane, waiting in lanes}
 
 
 async def read_records(
@@ -106,12 +124,39 @@ def _add_work(snapshot: Snapshot, work: Sequence[Any]) -> None:
 
 def _read_flat_ledgers(days: Sequence[str], ledgers: Sequence[Sequence[bytes]]) -> Ledgers:
     return {
-        day: {name.decode(): int(count) for name, count in zip(flat[::2], flat[1::2], strict=True)}
+        day: _read_counts(zip(flat[::2], flat[1::2], strict=True))
         for day, flat in zip(days, ledgers, strict=True)
         if flat
     }
 
 
-def _list_days() -> list[str]:
-    now = datetime.now(UTC)
-    return [(now - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in range(_LEDGER_DAYS)]
+async def _read_raw_ledgers(client: Client) -> dict[str, Mapping[bytes, bytes] | None]:
+    """The ledger of each day as it is stored; None if it is a key of another type."""
+    days = await _list_days(client)
+    with client.guard():
+        async with client.redis.pipeline(transaction=False) as pipe:
+            for day in days:
+                pipe.hgetall(client.keys.ledger(day))
+            ledgers = await pipe.execute(raise_on_error=False)
+        for ledger in ledgers:
+            if isinstance(ledger, Exception) and not str(ledger).startswith("WRONGTYPE"):
+                raise ledger
+    return {
+        day: None if isinstance(ledger, Exception) else ledger
+        for day, ledger in zip(days, ledgers, strict=True)
+    }
+
+
+def _read_counts(counts: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
+    return {name.decode(): int(count) for name, count in counts if count.isdigit()}
+
+
+async def _list_days(client: Client) -> list[str]:
+    """By the clock of the server, which dates the ledgers."""
+    today = (await client.read_time()).date()
+    return [(today - timedelta(days=ago)).isoformat() for ago in _LEDGER_DAYS]
+
+
+def escape_pattern(text: str) -> str:
+    """For `SCAN`: the pattern that matches just this text."""
+    return "".join(f"\\{char}" if char in "*?[]\\^-" else char for char in text)

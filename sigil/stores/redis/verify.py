@@ -18,7 +18,14 @@ from sigil.lanes.effects import Outcome
 from sigil.lanes.lane import LaneKind
 from sigil.stores.redis.client import Client
 from sigil.stores.redis.losses import find_losses
-from sigil.stores.redis.snapshot import Ledgers, Snapshot, read_records, take_snapshot
+from sigil.stores.redis.snapshot import (
+    Ledgers,
+    Snapshot,
+    find_wrong_ledgers,
+    read_forgotten,
+    read_records,
+    take_snapshot,
+)
 
 # Many lanes are read in parts, and messages move meanwhile. Only what is wrong every time is a
 # problem.
@@ -34,13 +41,52 @@ async def verify(client: Client, retention_days: int, *, deep: bool) -> Mapping[
     `deep` walks over all keys, which takes about four seconds for each million, and adds `lost`:
     for each item that is not where it should be its `id`, `day`, `lane` and `what` is wrong.
     """
-    days, problems = await _compare_repeatedly(client)
+    problems = await _find_wrong_keys(client)
+    days, differences = await _compare_repeatedly(client)
+    problems += differences
+    if problems or deep:
+        problems += await _find_forgotten(client)
     report: dict[str, Any] = {"days": days}
     if deep:
         lost, missing = await find_losses(client, retention_days)
         report["lost"] = [loss.describe() for loss in lost]
         problems += [str(loss) for loss in lost] + missing
     return {"balanced": not problems, "problems": problems} | report
+
+
+async def _find_wrong_keys(client: Client) -> list[str]:
+    """A sentence for each key of another type, or without its number, that stops work: what is wrong,
+    and what to do."""
+    keys, problems = client.keys, []
+    wanted = dict.fromkeys((keys.due(), keys.budget_holds(), keys.dead_letters()), "zset")
+    for key, kind in (wanted | {keys.quarantine(): "hash"}).items():
+        found = (await client.call("TYPE", key)).decode()
+        if found not in {"none", kind}:
+            problems.append(f"{key} is a {found}: rename it, and it is made anew")
+        elif kind == "hash":
+            with client.guard():
+                quarantined: Any = await client.redis.hgetall(key)
+            problems += [
+                f"lane {lane.decode()} is in quarantine: {why.decode()}; rename that key, "
+                "and the lane goes on within seconds"
+                for lane, why in quarantined.items()
+            ]
+    return problems + await find_wrong_ledgers(client)
+
+
+async def _find_forgotten(client: Client) -> list[str]:
+    """A sentence for each lane that has work and is missing from the index of due lanes."""
+    problems = []
+    cursor = b"0"
+    while True:
+        cursor, found = await read_forgotten(client, cursor, put_back=False)
+        for lane, waiting in found.items():
+            problems.append(
+                f"lane {lane} has {waiting} items and is missing from the index of due lanes: "
+                "a running worker puts it back within minutes"
+            )
+        if cursor == b"0":
+            return problems
 
 
 async def _compare_repeatedly(client: Client) -> tuple[dict[str, Any], list[str]]:
