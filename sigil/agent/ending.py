@@ -137,7 +137,7 @@ def audit_turn(what: str, turn: Turn, attempts: Sequence[AttemptRecord] = (), **
         user=turn.route.user_id,
         workspace=turn.route.workspace_id,
         at=turn.last.received_at.isoformat(),
-        attempts=[_describe_attempt(attempt) for attempt in attempts],
+        attempts=[attempt.describe() for attempt in attempts],
         **more,
     )
     return Audit(entry)
@@ -182,20 +182,3 @@ def _write_session(
         amounts=amounts if session.id == turn.session_id else {},
     )
     return write, CountUsage(turn.route.user_id, turn.route.scope, amounts)
-
-
-def _describe_attempt(attempt: AttemptRecord) -> dict[str, Any]:
-    """Money in micro-dollars."""
-    error = attempt.error
-    record: dict[str, Any] = {
-        "model": attempt.model,
-        "answered": attempt.answered,
-        "error": None if error is None else error.kind.value,
-        "seconds": round(attempt.seconds, 3),
-        "input_tokens": attempt.usage.input_tokens,
-        "output_tokens": attempt.usage.output_tokens,
-        "cost": attempt.cost or 0,
-    }
-    if error is not None:
-        record |= {"why": str(error), "status": error.status, "request_id": error.request_id}
-    return record

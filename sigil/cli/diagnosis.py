@@ -11,6 +11,7 @@ from sigil import bootstrap
 from sigil.cli import probes
 from sigil.cli.finding import Finding
 from sigil.cli.fleet_checks import check_fleet
+from sigil.cli.provider_checks import check_providers
 from sigil.cli.versions import list_versions
 from sigil.config import Settings, find_source, load_settings
 from sigil.config.addresses import is_loopback
@@ -18,15 +19,16 @@ from sigil.config.masking import find_secrets
 from sigil.errors import ConfigError, SigilError
 
 MIN_TOKEN_CHARS = 16
-VENDORS = frozenset({"anthropic", "google", "openai"})
 # A shorter secret, such as a PIN, also stands in a file by chance.
 _MIN_SECRET_CHARS = 4
 _READABLE_BY_OTHERS = 0o044
 
 
-def examine_installation(path: Path | None, role: str | None = None) -> Iterator[Finding]:
+def examine_installation(
+    path: Path | None, role: str | None = None, *, live: bool = False
+) -> Iterator[Finding]:
     """Runs all checks that concern a role (None: all roles) on this machine. If the settings
-    cannot be loaded, the checks that need them are left out."""
+    cannot be loaded, the checks that need them are left out. `live` also calls a model."""
     versions = ", ".join(f"{name} {number}" for name, number in list_versions().items())
     yield Finding("versions", "ok", versions)
     try:
@@ -41,7 +43,7 @@ def examine_installation(path: Path | None, role: str | None = None) -> Iterator
     if role in {None, "gateway"}:
         yield _check_port(settings)
     if role in {None, "agent"}:
-        yield from _check_providers(settings)
+        yield from check_providers(settings, live=live)
 
 
 def _check_configuration(settings: Settings, file: Path | None) -> Iterator[Finding]:
@@ -138,31 +140,3 @@ def _check_port(settings: Settings) -> Finding:
     if probes.is_sigil(host, port):
         return Finding("port", "ok", f"{where} is served by a running Sigil")
     return Finding("port", "fail", f"{where}: {problem}", "Set gateway.host or gateway.port.")
-
-
-def _check_providers(settings: Settings) -> Iterator[Finding]:
-    keyless = list(_find_missing_keys(settings))
-    yield from keyless
-    model = settings.models.default
-    try:
-        bootstrap.check_models(settings)
-    except ConfigError as error:
-        if not keyless:  # otherwise the reason is the missing key
-            advice = error.hint or "Correct providers or models."
-            yield Finding("providers", "fail", error.message, advice)
-        return
-    if model.startswith("echo/"):
-        advice = "Set providers.openai.api_key and models.default; see `sigil config init`."
-        yield Finding("providers", "warn", "echo answers; no model is chosen", advice)
-    else:
-        yield Finding("providers", "ok", f"{model} answers first")
-
-
-def _find_missing_keys(settings: Settings) -> Iterator[Finding]:
-    for name, provider in settings.providers.items():
-        if (provider.type or name) not in VENDORS:
-            continue
-        given = provider.api_key or provider.api_keys or provider.base_url
-        if not given and "server" not in provider.options:
-            advice = f"Set providers.{name}.api_key, e.g. to ${{{name.upper()}_API_KEY}}."
-            yield Finding("providers", "fail", f"{name} has no api_key", advice)

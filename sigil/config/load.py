@@ -76,11 +76,12 @@ def load_settings(
     if role is not None and role not in _ROLES:
         raise ConfigError(f"there is no role '{role}'; the roles are {', '.join(_ROLES)}.")
     source = find_source(path, environ)
-    document = _read_file(source) if source is not None else Document()
+    document = read_file(source) if source is not None else Document()
     return _Loading(source, document, role, environ).load()
 
 
-def _read_file(path: Path) -> Document:
+def read_file(path: Path) -> Document:
+    """The configuration file as plain data. Raises `ConfigError`."""
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

@@ -75,7 +75,7 @@ def check_prices(settings: Settings, prices: PriceBook) -> None:
         return
     unpriced = [
         f"{path} ({model})"
-        for path, model in _list_models(settings)
+        for path, model in list_models(settings)
         if prices.find_price(model) is None
     ]
     if unpriced:
@@ -85,7 +85,7 @@ def check_prices(settings: Settings, prices: PriceBook) -> None:
         )
 
 
-def _list_models(settings: Settings) -> Iterator[tuple[str, str]]:
+def list_models(settings: Settings) -> Iterator[tuple[str, str]]:
     """Where each model is configured, and its name."""
     yield "models.default", settings.models.default
     for model in settings.models.failover:

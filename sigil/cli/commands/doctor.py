@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -14,16 +15,30 @@ app = make_app()
 
 
 @app.command()
-def doctor(ctx: typer.Context, role: SeenAs = None, as_json: Json = False) -> None:
-    """Find what is wrong with this installation and say what to do."""
-    raise typer.Exit(run(ctx.obj.config, role, as_json=as_json))
+def doctor(
+    ctx: typer.Context,
+    role: SeenAs = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live", help="Also call the first model, for at most 16 tokens on your account."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find what is wrong with this installation and say what to do.
+
+    Each model vendor is asked for its list of models, which shows whether its key is accepted
+    and costs nothing.
+    """
+    raise typer.Exit(run(ctx.obj.config, role, live=live, as_json=as_json))
 
 
-def run(path: Path | None, role: str | None, *, as_json: bool) -> int:
+def run(path: Path | None, role: str | None, *, live: bool, as_json: bool) -> int:
     """Prints every finding. Returns 1 if a check failed."""
     from sigil.cli.diagnosis import examine_installation
 
-    findings = list(examine_installation(path, role))
+    findings = list(examine_installation(path, role, live=live))
     if as_json:
         print_json({"findings": [asdict(each) for each in findings]})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sigil.errors import ProviderError
 from sigil.messages.conversation import Usage
@@ -34,3 +35,19 @@ class AttemptRecord:
     def broke_off(self) -> bool:
         """Whether it failed in mid-answer: people may have seen words that are void."""
         return self.error is not None and self.said > 0
+
+    def describe(self) -> dict[str, Any]:
+        """The record as JSON values, for the audit log; money in micro-dollars."""
+        record: dict[str, Any] = {
+            "model": self.model,
+            "answered": self.answered,
+            "error": None if self.error is None else self.error.kind.value,
+            "seconds": round(self.seconds, 3),
+            "input_tokens": self.usage.input_tokens,
+            "output_tokens": self.usage.output_tokens,
+            "cost": self.cost or 0,
+        }
+        if self.error is not None:
+            error = self.error
+            record |= {"why": str(error), "status": error.status, "request_id": error.request_id}
+        return record
