@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import sigil
+from sigil import records
 from sigil.config.digest import digest_settings
 from sigil.errors import StoreError
 from sigil.lanes.fleet import REPORT_EVERY_S, FleetStore, ProcessRecord, choose_lanes_per_wakeup
-from sigil.records import VERSION
 
 if TYPE_CHECKING:
     from sigil.config import Settings
@@ -79,7 +79,7 @@ class RecordKeeper:
             slots=slots,
             slots_in_use=in_use,
             wakeup_lanes=self._wakeup_lanes,
-            records=VERSION,
+            records=records.VERSION,
             left_lanes=left_lanes,
             uptime=time.monotonic() - self._began,
         )
