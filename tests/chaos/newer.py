@@ -20,13 +20,13 @@ MESSAGES, CHATS = re.compile(r"s00\d \d*3( |$)"), re.compile(r"s000 ")
 
 def apply() -> None:
     records.VERSION = VERSION
-    write_fields, write_receipt = Record.to_fields, ChunkState.write_receipt
+    write_record, write_receipt = Record.to_record, ChunkState.write_receipt
     encode_message = ending.encode_message
 
-    def write_newer_fields(self: Any, name: str) -> dict[str, str]:
-        fields = write_fields(self, name)
+    def write_newer_record(self: Any) -> dict[str, str]:
         is_newer = MESSAGES.match(getattr(self, "content", "")) is not None
-        return {**fields, name: _add(fields[name], is_newer=is_newer)}
+        first, *extras = write_record(self).items()
+        return dict([(first[0], _add(first[1], is_newer=is_newer)), *extras])
 
     def write_newer_receipt(self: Any, item: Any, index: int) -> Any:
         receipt = write_receipt(self, item, index)
@@ -36,7 +36,7 @@ def apply() -> None:
         text = message.content.rpartition("\n")[2]
         return _add(encode_message(message), is_newer=CHATS.match(text) is not None)
 
-    Record.to_fields = write_newer_fields  # type: ignore[method-assign]
+    Record.to_record = write_newer_record  # type: ignore[method-assign]
     ChunkState.write_receipt = write_newer_receipt  # type: ignore[method-assign]
     ending.encode_message = encode_newer_message
 
