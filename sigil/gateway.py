@@ -4,10 +4,10 @@
                (one per chat)            (one per session)        (one per destination)
 
 This is the one place that takes lanes, and it owns the policy for errors, the same for all lanes:
-what is transient is left to the lane, which keeps its head and falls due again; what is broken
-counts a strike; after enough strikes the head is given up, so that it cannot hold up the rest;
-what is to be stopped is ended. What is done with a lane in hand is a step's: routing's, the
-agent's, delivery's.
+what is transient is left to the lane, which keeps its head and falls due again; what a newer
+process wrote for newer ones is left to one of them; what is broken counts a strike; after enough
+strikes the head is given up, so that it cannot hold up the rest; what is to be stopped is ended.
+What is done with a lane in hand is a step's: routing's, the agent's, delivery's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,9 +25,9 @@ import structlog
 
 from sigil.channels.base import Acceptance
 from sigil.channels.live import live_chat_key, user_event
-from sigil.errors import LeaseLost, StoreError
+from sigil.errors import LeaseLost, RecordTooNew, StoreError
 from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
-from sigil.lanes.fleet import MOST_WAKEUPS_WAITING
+from sigil.lanes.fleet import LIVE_S, MOST_WAKEUPS_WAITING
 from sigil.lanes.held import Held
 from sigil.lanes.lane import Item, LaneKind, Refusal, Wakeups
 from sigil.lanes.leases import LeaseKeeper
@@ -49,6 +50,8 @@ T = TypeVar("T")
 
 ERROR_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 FORGOTTEN_EVERY_S = 10.0
+TOO_NEW_PAUSE_S = 2.0  # and up to a second more, so that many lanes do not come back at once
+MOST_LEFT_LANES = 10_000
 
 
 class Step(Protocol):
@@ -93,6 +96,7 @@ class Gateway:
         self._replies = Replies(stores.lanes)
         self._look_for_forgotten_at = 0.0  # by the monotonic clock
         self._failing: set[str] = set()  # parts of the recovery
+        self._left: dict[str, float] = {}  # lanes left to a newer process: when last (monotonic)
 
     # ------------------------------------------------------------ the verbs
 
@@ -111,9 +115,7 @@ class Gateway:
         if capabilities.live:
             event = json.dumps(user_event(message), ensure_ascii=False)
             effects.append(Show(live_chat_key(*chat), item_id, event))
-        pushed = await self.stores.lanes.push(
-            Push(lane, item_id, {"body": message.to_json()}), effects
-        )
+        pushed = await self.stores.lanes.push(Push(lane, item_id, message.to_record()), effects)
         for woken in pushed.wake:
             self.wakeups.wake(woken)
         self.times.observe(Stage.RECEIVE, time.monotonic() - started)
@@ -193,7 +195,7 @@ class Gateway:
             async with self.keeper.hold(lane) as held:
                 if isinstance(held, Refusal):
                     return
-                async with _give_back(held):
+                async with self._give_back(held):
                     await self._handle(held, step)
             self.times.observe(stage, time.monotonic() - started)
         except LeaseLost:
@@ -214,6 +216,48 @@ class Gateway:
             else:
                 await step.handle(held, directory)
 
+    @contextlib.asynccontextmanager
+    async def _give_back(self, held: Held) -> AsyncIterator[None]:
+        """However the work ends, the lane is not kept longer than needed."""
+        try:
+            yield
+        except LeaseLost:
+            raise
+        except asyncio.CancelledError:
+            if not held.given_back and not held.is_lost:
+                with contextlib.suppress(StoreError):
+                    await held.park()
+            raise
+        except Retry as retry:
+            await held.park(retry.delay)
+        except RecordTooNew as error:
+            await self._leave(held, error)
+        except (Exception, SystemExit) as error:  # a plug-in's exit would end the process
+            if isinstance(error, StoreError) and error.transient:
+                log.warning("the store failed, the lane rests", reason=str(error))
+                await held.park(ERROR_PAUSE_S)
+            else:
+                log.exception("work on the lane failed")
+                pause = min(LONGEST_PAUSE_S, ERROR_PAUSE_S * 2**held.strikes)
+                await held.park(pause, strike=True)
+        else:
+            if not held.given_back:
+                await held.park()
+
+    async def _leave(self, held: Held, error: RecordTooNew) -> None:
+        """Leaves a lane to a newer process, which takes it at one of its next due times."""
+        if self._left.pop(held.lane, None) is None:  # once for each lane
+            log.warning("lane left to a newer process", reason=str(error))
+        if len(self._left) == MOST_LEFT_LANES:
+            del self._left[next(iter(self._left))]  # the one that was left longest ago
+        self._left[held.lane] = time.monotonic()
+        await held.park(TOO_NEW_PAUSE_S + random.random())  # noqa: S311  # no secret
+
+    def count_left_lanes(self) -> int:
+        """How many lanes this process has left to a newer one in the last `LIVE_S` seconds."""
+        since = time.monotonic() - LIVE_S
+        return sum(left_at > since for left_at in self._left.values())
+
     # ------------------------------------------------------------ what turns need
 
     def load_agent(self) -> Agent:
@@ -233,30 +277,3 @@ class Gateway:
         for name in self.channels.names:
             await self.channels.get(name).close()
         await self._close()
-
-
-@contextlib.asynccontextmanager
-async def _give_back(held: Held) -> AsyncIterator[None]:
-    """However the work ends, the lane is not kept longer than needed."""
-    try:
-        yield
-    except LeaseLost:
-        raise
-    except asyncio.CancelledError:
-        if not held.given_back and not held.is_lost:
-            with contextlib.suppress(StoreError):
-                await held.park()
-        raise
-    except Retry as retry:
-        await held.park(retry.delay)
-    except (Exception, SystemExit) as error:  # an exit is a plug-in's, and would end the process
-        if isinstance(error, StoreError) and error.transient:
-            log.warning("the store failed, the lane rests", reason=str(error))
-            await held.park(ERROR_PAUSE_S)
-        else:
-            log.exception("work on the lane failed")
-            pause = min(LONGEST_PAUSE_S, ERROR_PAUSE_S * 2**held.strikes)
-            await held.park(pause, strike=True)
-    else:
-        if not held.given_back:
-            await held.park()

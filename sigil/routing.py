@@ -19,7 +19,14 @@ import structlog
 
 from sigil.commands.base import CommandContext, Place
 from sigil.commands.table import COMMANDS, parse_command
-from sigil.errors import ChannelNotFound, IdentityTaken, LaneFull, MessageInvalid, NotAMember
+from sigil.errors import (
+    ChannelNotFound,
+    IdentityTaken,
+    LaneFull,
+    MessageInvalid,
+    NotAMember,
+    RecordTooNew,
+)
 from sigil.identity.pairing import Admission, admit
 from sigil.identity.users import ConfiguredUsers, Identity
 from sigil.lanes.effects import (
@@ -79,7 +86,8 @@ class Routing:
 
     async def handle(self, held: Held, directory: Directory) -> None:
         """Routes the items in hand, together in one commit. After a failure it routes one by one,
-        so that only the message that fails is given up."""
+        so that only the message that fails is given up. Raises `MessageInvalid` or `RecordTooNew`
+        if the head cannot be read."""
         try:
             await self._route(held, directory)
         except IdentityTaken:
@@ -88,17 +96,22 @@ class Routing:
             log.info("sender became known meanwhile, routed anew")
 
     async def _route(self, held: Held, directory: Directory) -> None:
-        items = held.items[:1] if held.strikes else held.items
         effects: list[Effect] = []
         by_item: list[tuple[Item, list[Effect]]] = []
         senders: Senders = {}
-        for item in items:
-            own = await self._decide_item(item, directory, effects, senders)
+        for item in held.items[:1] if held.strikes else held.items:
+            try:
+                message = InboundMessage.from_record(item.fields)
+                own = await self.decide(item.id, message, directory, effects, senders)
+            except (MessageInvalid, RecordTooNew):
+                if not by_item:
+                    raise
+                break  # no fault of those before it, which are routed
             by_item.append((item, own))
             # A new person who writes several messages at once is let in once.
             effects += [each for each in own if type(each) is not Admit or each not in effects]
         try:
-            await held.finish(items, effects)
+            await held.finish([item for item, _ in by_item], effects)
         except LaneFull:
             # Nothing was applied. One by one, those that still fit are routed.
             for item, own in by_item:
@@ -174,15 +187,6 @@ class Routing:
         reply = await self._replies.push_notice(message, result.text, item_id)
         return [*result.effects, reply, Finish(item_id, Outcome.ANSWERED)]
 
-    async def _decide_item(
-        self, item: Item, directory: Directory, before: Sequence[Effect], senders: Senders
-    ) -> list[Effect]:
-        try:
-            message = InboundMessage.from_json(item.fields.get("body", ""))
-        except MessageInvalid:
-            return _bury_item(item)
-        return await self.decide(item.id, message, directory, before, senders)
-
     async def _route_alone(
         self, held: Held, item: Item, effects: list[Effect], directory: Directory
     ) -> None:
@@ -195,7 +199,7 @@ class Routing:
 
     async def _refuse_full(self, item: Item, full: LaneFull, directory: Directory) -> list[Effect]:
         """The session takes no more. Its person is told once per episode."""
-        message = InboundMessage.from_json(item.fields["body"])
+        message = InboundMessage.from_record(item.fields)
         text = None if full.noticed else LANE_FULL_TEXT.format(cap=directory.lanes.cap)
         return [*await self._refuse(item.id, message, full.code, text), Notice(full.lane)]
 
@@ -217,7 +221,7 @@ class Routing:
         return Push(
             lane,
             item_id,
-            {"route": route.to_json()},
+            route.to_record(),
             cap=lanes.cap,
             quiet=lanes.coalesce_quiet if waits else 0.0,
             quiet_max=lanes.coalesce_max if waits else 0.0,

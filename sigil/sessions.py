@@ -10,14 +10,14 @@ A session key names a conversation. It begins with the workspace's scope; the re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol
 from urllib.parse import quote
 
 from sigil.identity.scope import PERSONAL, workspace_scope
 from sigil.messages.exchange import InboundMessage
+from sigil.records import Record
 
 if TYPE_CHECKING:
     from sigil.channels.base import Capabilities
@@ -53,8 +53,10 @@ def _join_key(scope: str, *parts: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Route(Record):
     """Where a message belongs; travels with it on the session's lane."""
+
+    _field: ClassVar[str] = "route"
 
     workspace_id: str
     user_id: str
@@ -65,26 +67,12 @@ class Route:
         """The name under which the workspace's data is kept."""
         return workspace_scope(self.workspace_id, self.user_id)
 
-    def to_json(self) -> str:
-        """One JSON object; the inverse of `from_json`."""
-        fields = {
-            "workspace_id": self.workspace_id,
-            "user_id": self.user_id,
-            "session_key": self.session_key,
-        }
-        return json.dumps(fields, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Reads what `to_json` wrote."""
-        return cls(**json.loads(text))
-
 
 def decode_item(fields: Mapping[str, str]) -> tuple[InboundMessage, Route]:
     """The message that an item on a session's lane carries, and where it belongs.
 
-    Raises `MessageInvalid` for a message that cannot be read."""
-    return InboundMessage.from_json(fields["body"]), Route.from_json(fields["route"])
+    Raises `MessageInvalid` for what is malformed, and `RecordTooNew`."""
+    return InboundMessage.from_record(fields), Route.from_record(fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,8 +151,13 @@ class Runtime:
         async def keep_record() -> None:
             if self._record is not None:
                 await self._consuming.wait()
-                stores, wakeups = process.gateway.stores, process.gateway.wakeups
-                await self._record.keep(stores.fleet, wakeups, self._count_slots)
+                gateway = process.gateway
+                await self._record.keep(
+                    gateway.stores.fleet,
+                    gateway.wakeups,
+                    self._count_slots,
+                    gateway.count_left_lanes,
+                )
 
         chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat)
         async with process.run(*chores, prepare, keep_record, store_within=STORE_WITHIN_S):

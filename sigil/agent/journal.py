@@ -10,13 +10,15 @@ tool; workers before that began it with each turn, and may run beside this one.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
+
+from sigil.records import read_record
 
 if TYPE_CHECKING:
     from sigil.lanes.held import Held
 
 
 def count_begun_items(held: Held) -> int:
-    """How many items the turn that was begun answers; 0 if it has no journal."""
-    return len(json.loads(held.journal[0])["items"]) if held.journal else 0
+    """How many items the turn that was begun answers; 0 if it has no journal. Raises
+    `RecordTooNew`."""
+    return len(read_record(held.journal[0])["items"]) if held.journal else 0

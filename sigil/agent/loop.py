@@ -104,7 +104,7 @@ class Agent:
         ending = bury_item(item)
         effects: list[Effect] = [Finish(item.id, ending.outcome, keep_body=True), *ending.effects]
         with contextlib.suppress(MessageInvalid):
-            message = InboundMessage.from_json(item.fields.get("body", ""))
+            message = InboundMessage.from_record(item.fields)
             turn_id = await name_turn(self._stores, item)
             effects.append(await self._replies.push_reply(message, ending.text or "", turn_id))
         return [item], effects

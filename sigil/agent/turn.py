@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from sigil.agent.journal import count_begun_items
 from sigil.commands.table import parse_command
+from sigil.errors import MessageInvalid, RecordTooNew
 from sigil.providers.model_request import Budget
 from sigil.sessions import decode_item
 
@@ -39,7 +40,7 @@ class WaitingMessage:
 
     @classmethod
     def read(cls, item: Item) -> Self:
-        """Raises `MessageInvalid` if the record cannot be read."""
+        """Raises `MessageInvalid` if the record is malformed, and `RecordTooNew`."""
         message, route = decode_item(item.fields)
         return cls(item, message, route, parse_command(message.content))
 
@@ -109,8 +110,9 @@ class Turn:
 
 def read_group(held: Held, directory: Directory, channels: ChannelRouter) -> list[WaitingMessage]:
     """The messages at the head of a lane in hand that the next turn answers. Raises
-    `MessageInvalid`."""
-    waiting = map(WaitingMessage.read, held.items)
+    `MessageInvalid` or `RecordTooNew` if the head cannot be read. A later item that cannot be read
+    ends the group: it is no fault of those before it."""
+    waiting = _read_waiting(held.items)
     begun = count_begun_items(held)
     if begun:
         # Another worker grouped them before; the grouping of now might be another one.
@@ -121,6 +123,16 @@ def read_group(held: Held, directory: Directory, channels: ChannelRouter) -> lis
         # others that ends its workers.
         return [next(waiting)]
     return group_messages(waiting, directory, channels)
+
+
+def _read_waiting(items: Sequence[Item]) -> Iterator[WaitingMessage]:
+    for item in items:
+        try:
+            yield WaitingMessage.read(item)
+        except (MessageInvalid, RecordTooNew):
+            if item is items[0]:
+                raise
+            return
 
 
 def make_turn(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sigil.cli.finding import Finding
 from sigil.lanes.fleet import (
     MOST_WAKEUPS_WAITING,
+    describe_left_lanes,
     describe_missing,
     describe_silence,
     find_missing_roles,
@@ -30,6 +31,10 @@ def check_fleet(
             advice = "If it still runs, look at its log, then end it and start it again."
             yield Finding("processes", "warn", describe_silence(process), advice)
     yield from _compare_versions(live)
+    for process in live:
+        if process.left_lanes:
+            advice = "Finish the upgrade: start newer processes of its roles, and end this one."
+            yield Finding("processes", "warn", describe_left_lanes(process), advice)
     for stage, waiting in backlogs.items():
         if waiting > MOST_WAKEUPS_WAITING:
             detail = f"{waiting} wait for the stage '{stage}': its workers are behind"
@@ -53,9 +58,12 @@ def _compare_versions(live: Sequence[ProcessRecord]) -> Iterator[Finding]:
     """Configurations are compared within a version: another one may read the same file
     differently."""
     versions = _group(live, lambda process: process.version)
+    records = _group(live, lambda process: str(process.records))
+    advice = "Finish the upgrade: restart the older ones."
     if len(versions) > 1:
-        advice = "Finish the upgrade: restart the older ones."
         yield _describe_sides("versions", versions, advice)
+    elif len(records) > 1:  # unreleased versions of one name
+        yield _describe_sides("versions of records", records, advice)
     for same_version in versions.values():
         configurations = _group(same_version, lambda process: process.configuration)
         if len(configurations) > 1:

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sigil.cli.output import print_line, print_table
-from sigil.lanes.fleet import describe_silence
+from sigil.lanes.fleet import describe_left_lanes, describe_silence
 
 if TYPE_CHECKING:
     from sigil.lanes.fleet import ProcessRecord
 
 
 def print_processes(processes: Sequence[ProcessRecord]) -> None:
-    """Prints the processes that live, then a line for each that is silent."""
+    """Prints the processes that live, then a line for each that is silent, and for each that is too
+    old for what lies in its lanes."""
     columns = ("role", "process", "version", "configuration", "slots", "in use", "running for")
     live = [each for each in processes if each.is_live]
     if live:
@@ -23,6 +24,9 @@ def print_processes(processes: Sequence[ProcessRecord]) -> None:
     for each in processes:
         if not each.is_live:
             print_line(f"{describe_silence(each)}.")
+    for each in live:
+        if each.left_lanes:
+            print_line(f"{describe_left_lanes(each)}.")
 
 
 def _make_row(process: ProcessRecord) -> tuple[object, ...]:

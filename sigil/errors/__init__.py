@@ -3,6 +3,7 @@
     SigilError
     ├── ConfigError                    config.invalid
     ├── MessageInvalid                 message.invalid
+    ├── RecordTooNew                   record.too_new               (transient)
     ├── StoreError                     store.unavailable            (transient)
     │   ├── StoreFull                  store.full                   (transient)
     │   ├── StoreReadOnly              store.read_only              (transient)
@@ -53,6 +54,7 @@ __all__ = [
     "PriceUnknown",
     "ProviderError",
     "ProviderNotFound",
+    "RecordTooNew",
     "SendFailed",
     "SendRefused",
     "SigilError",
@@ -94,9 +96,18 @@ class ConfigError(SigilError):
 
 
 class MessageInvalid(SigilError):
-    """A message from outside is over a bound or malformed; nothing was stored."""
+    """A message from outside is over a bound or malformed, and nothing was stored; or a stored
+    record is malformed."""
 
     code = "message.invalid"
+
+
+class RecordTooNew(SigilError):
+    """A stored record was written by a newer version, for newer ones only. What it belongs to is
+    left to a newer process."""
+
+    code = "record.too_new"
+    transient = True
 
 
 class StoreError(SigilError):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import sigil
+from sigil import records
 from sigil.config.digest import digest_settings
 from sigil.errors import StoreError
 from sigil.lanes.fleet import REPORT_EVERY_S, FleetStore, ProcessRecord, choose_lanes_per_wakeup
@@ -47,14 +48,19 @@ class RecordKeeper:
         self._began = time.monotonic()
 
     async def keep(
-        self, fleet: FleetStore, wakeups: Wakeups, count_slots: CountSlots = lambda: (0, 0)
+        self,
+        fleet: FleetStore,
+        wakeups: Wakeups,
+        count_slots: CountSlots = lambda: (0, 0),
+        count_left_lanes: Callable[[], int] = lambda: 0,
     ) -> None:
         """A chore of the process."""
         try:
             while True:
                 # If the store is away, so is everything that reads the record.
                 with contextlib.suppress(StoreError):
-                    known = await fleet.report(self._describe_process(*count_slots()))
+                    process = self._describe_process(*count_slots(), count_left_lanes())
+                    known = await fleet.report(process)
                     wakeups.lanes_per_wakeup = choose_lanes_per_wakeup(known)
                 await asyncio.sleep(REPORT_EVERY_S)
         finally:
@@ -62,7 +68,7 @@ class RecordKeeper:
                 async with asyncio.timeout(REMOVE_WITHIN_S):
                     await fleet.remove(self._id)
 
-    def _describe_process(self, slots: int, in_use: int) -> ProcessRecord:
+    def _describe_process(self, slots: int, in_use: int, left_lanes: int) -> ProcessRecord:
         return ProcessRecord(
             self._id,
             self._roles,
@@ -73,5 +79,7 @@ class RecordKeeper:
             slots=slots,
             slots_in_use=in_use,
             wakeup_lanes=self._wakeup_lanes,
+            records=records.VERSION,
+            left_lanes=left_lanes,
             uptime=time.monotonic() - self._began,
         )

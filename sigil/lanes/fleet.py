@@ -36,7 +36,9 @@ class ProcessRecord:
 
     `id` is made anew for each process: in containers, several may have one host name and one pid.
     `roles` are several in a worker that serves several queues. `configuration` is a digest. The
-    gateway has no slots. A wake-up may name `wakeup_lanes` lanes for this process.
+    gateway has no slots. A wake-up may name `wakeup_lanes` lanes for this process. It reads stored
+    records up to version `records` (see `sigil.records`), and has left `left_lanes` lanes to a
+    newer process lately.
 
     Times are seconds: `uptime` at its last word, which was `silence` ago. `started_at` is a Unix
     time. The store sets the last two, by its own clock.
@@ -51,6 +53,8 @@ class ProcessRecord:
     slots: int = 0
     slots_in_use: int = 0
     wakeup_lanes: int = 1
+    records: int = 1
+    left_lanes: int = 0
     uptime: float = 0.0
     silence: float = 0.0
     started_at: float = 0.0
@@ -122,6 +126,12 @@ def describe_silence(record: ProcessRecord, *, with_place: bool = True) -> str:
     """Likewise."""
     who = str(record) if with_place else record.kind
     return f"{who} has been silent for {record.silence:.0f} s: it hangs or was killed"
+
+
+def describe_left_lanes(record: ProcessRecord) -> str:
+    """Likewise."""
+    lanes = "1 lane" if record.left_lanes == 1 else f"{record.left_lanes} lanes"
+    return f"{record} leaves {lanes} to a newer process: its version cannot read what lies there"
 
 
 async def read_backlogs(wakeups: Wakeups) -> dict[Stage, int]:

@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import Any, Literal
 
 from sigil.errors import MessageInvalid
+from sigil.records import keep_known, read_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +161,20 @@ def encode_message(message: Message) -> str:
 
 
 def decode_message(text: str) -> Message:
-    """The inverse of `encode_message`. Raises `MessageInvalid`."""
+    """The inverse of `encode_message`. Unknown fields are ignored. Raises `MessageInvalid`, and
+    `RecordTooNew`."""
     try:
-        fields: dict[str, Any] = json.loads(text)
+        fields = read_record(text)
         if "tool_calls" in fields:
-            fields["tool_calls"] = tuple(ToolCall(**call) for call in fields["tool_calls"])
+            calls = fields["tool_calls"]
+            fields["tool_calls"] = tuple(ToolCall(**keep_known(ToolCall, call)) for call in calls)
         if "images" in fields:
-            fields["images"] = tuple(Image(**image) for image in fields["images"])
+            images = fields["images"]
+            fields["images"] = tuple(Image(**keep_known(Image, image)) for image in images)
         if "native" in fields:
-            fields["native"] = Native(**fields["native"])
-        message = Message(**fields)
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            fields["native"] = Native(**keep_known(Native, fields["native"]))
+        message = Message(**keep_known(Message, fields))
+    except (ValueError, TypeError, AttributeError) as error:
         raise MessageInvalid("a message of the history cannot be read.") from error
     if message.role not in _ROLES or not isinstance(message.content, str):
         raise MessageInvalid("a message of the history has no role or text.")

@@ -1,4 +1,4 @@
-"""The messages that travel through Sigil: frozen, bounded, to and from JSON.
+"""The messages that travel through Sigil: frozen, bounded, kept as records.
 
 Everything in an `InboundMessage` comes from outside and is hostile until its constructor
 has bounded it: a value over its bound raises `MessageInvalid` and nothing is stored.
@@ -6,16 +6,15 @@ has bounded it: a value over its bound raises `MessageInvalid` and nothing is st
 
 from __future__ import annotations
 
-import functools
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol
 
 from sigil.errors import MessageInvalid
 from sigil.messages.answers import Action as Action
 from sigil.messages.answers import AnswerDetails as AnswerDetails
+from sigil.records import Record, keep_known
 
 MAX_ID_BYTES = 256
 MAX_NAME_BYTES = 256
@@ -84,74 +83,14 @@ class Attachment:
         _check_size(self.size)
 
 
-class _Json:
-    """To and from JSON by field name; unknown names are an error, not dropped."""
-
-    __slots__ = ()
-    _list_field: ClassVar[str]
-    _extras: ClassVar[tuple[str, ...]] = ()  # fields that are written only when they are set
-
-    def to_json(self) -> str:
-        """One compact JSON object; the inverse of `from_json`."""
-        fields = _list_fields(self)
-        return _ENCODER.encode({k: v for k, v in fields.items() if v or k not in self._extras})
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Raises `MessageInvalid` for anything that `to_json` would not have written."""
-        try:
-            raw = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise MessageInvalid("the message is not JSON.") from error
-        if not isinstance(raw, dict):
-            raise MessageInvalid("the message is not a JSON object.")
-        unknown = raw.keys() - _name_fields(cls).keys()  # type: ignore[arg-type]  # a class is hashable
-        if unknown:
-            raise MessageInvalid(f"unknown field {min(unknown)!r}.")
-        try:
-            return cls(**_revive(raw, cls._list_field))
-        except (TypeError, ValueError) as error:
-            raise MessageInvalid(f"the message is malformed: {error}") from error
-
-
-@functools.cache
-def _name_fields(cls: type[Any]) -> dict[str, None]:
-    return dict.fromkeys(each.name for each in fields(cls))
-
-
-def _list_fields(value: object) -> dict[str, Any]:
-    # `dataclasses.asdict` copies every value deeply, which costs more than all the JSON.
-    names = _name_fields(type(value))  # type: ignore[arg-type]  # a class is hashable
-    return {name: getattr(value, name) for name in names}
-
-
-def _write_value(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else _list_fields(value)
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_write_value)
-
-
-def _revive(raw: dict[str, Any], list_field: str) -> dict[str, Any]:
-    out = dict(raw)
-    if list_field in out:
-        out[list_field] = tuple(Attachment(**item) for item in out[list_field])
-    if "received_at" in out:
-        out["received_at"] = datetime.fromisoformat(out["received_at"])
-    if "actions" in out:
-        out["actions"] = tuple(Action(item["id"], item["label"]) for item in out["actions"])
-    if "details" in out:
-        known = _name_fields(AnswerDetails)
-        out["details"] = AnswerDetails(**{k: v for k, v in out["details"].items() if k in known})
-    return out
+def _read_attachments(found: Sequence[Mapping[str, Any]]) -> tuple[Attachment, ...]:
+    return tuple(Attachment(**keep_known(Attachment, each)) for each in found)
 
 
 @dataclass(frozen=True, slots=True)
-class InboundMessage(_Json):
+class InboundMessage(Record):
     """What a person wrote. `channel_id` is the chat; `message_id` and `sender_id` are the
     platform's own ids, compared exactly. `received_at` carries a timezone."""
-
-    _list_field: ClassVar[str] = "attachments"
 
     channel_type: str
     channel_id: str
@@ -178,16 +117,23 @@ class InboundMessage(_Json):
             raise MessageInvalid("is_direct must be true or false.")
         _check_time(self.received_at)
 
+    @classmethod
+    def _revive(cls, found: dict[str, Any]) -> dict[str, Any]:
+        if found.get("attachments"):
+            found["attachments"] = _read_attachments(found["attachments"])
+        if "received_at" in found:
+            found["received_at"] = datetime.fromisoformat(found["received_at"])
+        return found
+
 
 @dataclass(frozen=True, slots=True)
-class OutboundMessage(_Json):
+class OutboundMessage(Record):
     """What Sigil sends to one chat; `content` is CommonMark, fitted by the channel.
 
     `answers` are the ids of the messages that it answers, as their platform gave them. A notice
     answers none.
     """
 
-    _list_field: ClassVar[str] = "media"
     _extras: ClassVar[tuple[str, ...]] = ("details", "actions", "answers")
 
     channel_type: str
@@ -212,28 +158,15 @@ class OutboundMessage(_Json):
         object.__setattr__(self, "actions", tuple(self.actions))
         object.__setattr__(self, "answers", tuple(self.answers))
 
-    def to_record(self) -> dict[str, str]:
-        """The fields of its record. What it carries beside its text has a field of its own: the
-        versions that know only `body` reject one with fields that they do not know."""
-        fields = _list_fields(self)
-        extras = {name: fields.pop(name) for name in self._extras}
-        record = {"body": _ENCODER.encode(fields)}
-        if any(extras.values()):
-            record["extras"] = _ENCODER.encode({k: v for k, v in extras.items() if v})
-        return record
-
     @classmethod
-    def from_record(cls, record: Mapping[str, str]) -> Self:
-        """The inverse of `to_record`. Raises `MessageInvalid` if the text cannot be read; extras
-        that cannot be read are left out, since the text is worth more."""
-        message = cls.from_json(record.get("body", ""))
-        if "extras" not in record:
-            return message
-        try:
-            extras = _revive(json.loads(record["extras"]), cls._list_field)
-            return replace(message, **{k: v for k, v in extras.items() if k in cls._extras})
-        except (MessageInvalid, TypeError, ValueError, KeyError, AttributeError):
-            return message
+    def _revive(cls, found: dict[str, Any]) -> dict[str, Any]:
+        if found.get("media"):
+            found["media"] = _read_attachments(found["media"])
+        if "actions" in found:
+            found["actions"] = tuple(Action(**keep_known(Action, a)) for a in found["actions"])
+        if "details" in found:
+            found["details"] = AnswerDetails(**keep_known(AnswerDetails, found["details"]))
+        return found
 
 
 def clean(text: str) -> str:

@@ -28,10 +28,11 @@ import structlog
 
 from sigil.channels.base import Channel, Chunk
 from sigil.channels.fit import split
-from sigil.errors import ChannelNotFound, MessageInvalid, SendFailed, SendRefused
+from sigil.errors import ChannelNotFound, SendFailed, SendRefused
 from sigil.lanes.effects import DeadLetter, Delivered, Effect, Receipt, Stage
 from sigil.lanes.lane import Item
 from sigil.messages.exchange import OutboundMessage
+from sigil.records import read_record
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
@@ -58,11 +59,11 @@ class ChunkState:
 
     @classmethod
     def read(cls, item: Item, index: int) -> ChunkState:
-        """The state that the item's record holds of chunk `index`."""
+        """The state that the item's record holds of chunk `index`. Raises `RecordTooNew`."""
         raw = item.fields.get(f"chunk:{index}")
         if raw is None:
             return cls()
-        fields = json.loads(raw)
+        fields = read_record(raw)
         platform_id, in_lane = fields.get("platform_id"), fields.get("in_lane", False)
         return cls(fields["state"], fields["tries"], platform_id, in_lane)
 
@@ -95,11 +96,13 @@ class Delivery:
         self._channels = channels
 
     async def handle(self, held: Held, directory: Directory) -> None:
-        """Sends the message at the head and removes it. Raises `Retry`, `LeaseLost`."""
+        """Sends the message at the head and removes it. Raises `Retry`, `LeaseLost`; and
+        `MessageInvalid` or `RecordTooNew` for a message that cannot be read."""
         item = held.items[0]
+        message = OutboundMessage.from_record(item.fields)
         receipts: list[Effect] = []
         try:
-            channel, chunks = self._fit_message(item)
+            channel, chunks = self._fit_message(item, message)
             for chunk in chunks:
                 holds = _holds_unknown(channel, directory)
                 state = _read_state(held, item, chunk, holds)
@@ -108,7 +111,7 @@ class Delivery:
                     receipts = [
                         await self._send_chunk(held, item, channel, chunk, state, receipts, holds)
                     ]
-        except (ChannelNotFound, MessageInvalid, _Undeliverable) as error:
+        except (ChannelNotFound, _Undeliverable) as error:
             log.warning("message not delivered", message_id=item.id, reason=str(error))
             await held.finish([item], _bury_item(item, str(error)))
         else:
@@ -155,8 +158,7 @@ class Delivery:
             raise Retry(backoff if error.retry_after is None else error.retry_after) from error
         return ChunkState("sent", sending.attempts, platform_id).write_receipt(item, chunk.index)
 
-    def _fit_message(self, item: Item) -> tuple[Channel, list[Chunk]]:
-        message = OutboundMessage.from_record(item.fields)
+    def _fit_message(self, item: Item, message: OutboundMessage) -> tuple[Channel, list[Chunk]]:
         channel = self._channels.get(message.channel_type)
         texts = split(message.content, channel.capabilities.max_chars) or [""]
         last = len(texts) - 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse
 
-from sigil.errors import MessageInvalid, SigilError, StoreError
+from sigil.errors import MessageInvalid, RecordTooNew, SigilError, StoreError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -51,7 +51,7 @@ async def handle_sigil_error(request: Request, error: Exception) -> JSONResponse
     """Starlette's handler for what the core raises: 503 if a second try can help, 422 for a
     message that is not valid, else 500."""
     assert isinstance(error, SigilError)
-    if isinstance(error, StoreError):
+    if isinstance(error, (StoreError, RecordTooNew)):
         # The error names the store's address, which is not the client's business.
         message = "The message store is not responding. Try again in a moment."
         retry = {"Retry-After": str(RETRY_AFTER_S)}

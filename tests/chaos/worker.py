@@ -1,5 +1,5 @@
 """A Sigil worker as `sigil worker ROLE` runs it, but for what the chaos run does to it:
-wake-ups are dropped, and one safeguard may be switched off.
+wake-ups are dropped, one safeguard may be switched off, and it may be a version newer.
 
     python -m tests.chaos.worker ROLE
 """
@@ -19,7 +19,7 @@ from sigil.cli.commands import worker
 from sigil.config import load_settings
 from sigil.host import logs
 from sigil.lanes.lane import Wakeups
-from tests.chaos import mutations
+from tests.chaos import mutations, newer
 from workers import app, publisher
 
 _PR_SET_PDEATHSIG = 1
@@ -63,6 +63,8 @@ def main(role: str) -> int:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     mutations.apply(os.environ.get("CHAOS_MUTANT", ""))
+    if os.environ.get("CHAOS_NEWER"):
+        newer.apply()
     share = float(os.environ.get("CHAOS_DROP", "0"))
     rng = random.Random(os.environ.get("CHAOS_SEED", ""))
     calm = Path(os.environ.get("CHAOS_CALM", os.devnull))

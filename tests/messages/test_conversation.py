@@ -124,7 +124,6 @@ def test_half_a_surrogate_pair_survives():
         "{}",
         '{"role":"root"}',
         '{"role":"user","content":1}',
-        '{"role":"user","extra":1}',
         '{"role":"assistant","tool_calls":[1]}',
         '{"role":"assistant","tool_calls":[{"id":"a"}]}',
         "[" * 100_000,

@@ -189,7 +189,6 @@ def test_extras_of_a_later_version_are_read_as_far_as_they_are_known() -> None:
         "[" * 100_000,
         "{",
         b"\xff\xfe",
-        json.dumps({**GOOD, "colour": "red"}),
         json.dumps({k: v for k, v in GOOD.items() if k != "content"}),
         json.dumps({**GOOD, "received_at": "yesterday"}),
         json.dumps({**GOOD, "received_at": 7}),

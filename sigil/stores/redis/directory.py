@@ -11,6 +11,7 @@ from typing import Any, cast
 from sigil.directory import Overlay
 from sigil.errors import StoreError
 from sigil.identity.users import Role
+from sigil.records import read_record
 from sigil.stores.redis.client import Client
 
 
@@ -21,7 +22,8 @@ class RedisDirectory:
         self._client = client
 
     async def load(self) -> Overlay:
-        """The stored overlay; an empty one of version 0 if nothing was ever granted."""
+        """The stored overlay; an empty one of version 0 if nothing was ever granted. Raises
+        `StoreError`, and `RecordTooNew`."""
         with self._client.guard():
             found = await self._client.redis.hmget(
                 self._client.keys.directory(), ["version", "overlay"]
@@ -30,7 +32,7 @@ class RedisDirectory:
         if text is None:
             return Overlay()
         try:
-            return _decode(int(version), json.loads(text))
+            return _decode(int(version), read_record(text))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError("the stored grants cannot be read.") from error
 

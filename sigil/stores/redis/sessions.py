@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sigil.records import check_version
 from sigil.sessions import SessionRecord
 from sigil.stores.redis.bounds import SESSION_TTL
 
@@ -21,13 +22,15 @@ class RedisSessions:
         self._keys = client.keys
 
     async def load(self, session_key: str) -> SessionRecord:
-        """The current session with its history; a fresh one if there is none yet."""
+        """The current session with its history; a fresh one if there is none yet. Raises
+        `StoreError`, and `RecordTooNew`."""
         answer = await self._client.run_script(
             "load_session",
             keys=[self._keys.session(session_key)],
             args=[self._history_prefix(session_key)],
         )
-        epoch, model, input_tokens, output_tokens, version, messages = answer
+        epoch, model, input_tokens, output_tokens, version, messages, lowest = answer
+        check_version(int(lowest))
         return SessionRecord(
             key=session_key,
             id=_build_session_id(session_key, int(epoch)),

@@ -17,6 +17,7 @@ from sigil.identity.users import (
     describe_unknown_user,
     refuse_identity,
 )
+from sigil.records import keep_known, read_record
 
 if TYPE_CHECKING:
     from sigil.stores.redis.client import Client
@@ -95,10 +96,11 @@ def encode_user(user: User) -> str:
 
 
 def _decode_user(data: bytes) -> User:
-    """The inverse of `encode_user`. Raises `StoreError`."""
+    """The inverse of `encode_user`. Unknown fields are ignored. Raises `StoreError`, and
+    `RecordTooNew`."""
     try:
-        raw: dict[str, Any] = json.loads(data)
-        identities = tuple(Identity(*pair) for pair in raw.pop("identities"))
-        return User(**raw, identities=identities)
+        fields = read_record(data)
+        fields["identities"] = tuple(Identity(*pair) for pair in fields["identities"])
+        return User(**keep_known(User, fields))
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError("a user's record cannot be read.") from error

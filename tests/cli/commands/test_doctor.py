@@ -102,6 +102,11 @@ def test_doctor_looks_at_the_processes_of_all_machines(call, fake_redis):
     [versions] = look(agent, *crew, process("b", "agent", "0.2", "decade"))[1:]
     assert versions.startswith("different versions work side by side: 0.1: agent worker host-a:1")
     assert versions.endswith("; 0.2: agent worker host-b:1")
+    newer = replace(process("b", "agent"), records=2)
+    [versions] = look(*crew, agent, newer)[1:]
+    assert versions.startswith("different versions of records work side by side: 1: gateway host-g")
+    [left] = look(*crew, replace(agent, left_lanes=3))[1:]
+    assert left.startswith("agent worker host-a:1 leaves 3 lanes to a newer process: ")
 
 
 def test_doctor_names_a_stage_whose_workers_are_behind(call, fake_redis):

@@ -57,6 +57,10 @@ def test_status_shows_the_processes_that_live_and_those_that_are_silent(call, fa
         ["gateway", "web-1:1", "0.1", "c0ffee", "-", "-", "3 s"],
         ["agent worker web-3:4712 has been silent for 35 s: it hangs or was killed."],
     ]
+    fake_redis.fleet.known = [replace(agent, left_lanes=1)]
+    [left] = call("status")[1].splitlines()[-1:]
+    assert left.startswith("agent worker web-3:4711 leaves 1 lane to a newer process: ")
+    fake_redis.fleet.known = [agent, replace(agent, id="b", pid=4712, silence=35.0), gateway]
     processes = json.loads(call("status", "--json")[1])["processes"]
     assert [(each["id"], each["live"]) for each in processes] == [
         ("a", True),

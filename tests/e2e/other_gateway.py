@@ -1,13 +1,15 @@
-"""Takes messages as the gateway of an older Sigil does: one for each line of JSON on its standard
-input, which it answers by a line once it has stored it. Runs on that Sigil's tree of sources; its
-argument is the configuration."""
+"""Takes messages as the gateway of another version of Sigil does: one for each line of JSON on its
+standard input, which it answers by a line once it has stored it. Its argument is the configuration.
+Runs on the tree of sources that it is given, which may be an older one."""
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
-from sigil import logs
+import structlog
+
 from sigil.bootstrap import build
 from sigil.config import load_settings
 from sigil.messages import InboundMessage
@@ -15,8 +17,13 @@ from workers.publisher import wakeups
 
 
 async def main(config: Path) -> None:
+    if os.environ.get("CHAOS_NEWER"):
+        from tests.chaos import newer
+
+        newer.apply()
     settings = load_settings(config, role="gateway", environ={})
-    logs.setup(settings, level="WARNING")  # to standard error
+    # Standard output is for answers.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     publisher = wakeups(settings)
     gateway = build(settings, wakeups=publisher)
     while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
