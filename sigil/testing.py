@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 MOST_ROUNDS = 10_000
+MOST_WAITS = 3
 
 # ARGV: prefix. Every lease that is held has run out.
 _EXPIRE = """
@@ -53,6 +54,7 @@ for _, lane in ipairs(redis.call('ZRANGE', due, 0, -1)) do
   local key = ARGV[1] .. 'lane:' .. lane
   if redis.call('HGET', key, 'held') ~= '1' then
     redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from')
+    redis.call('ZREM', ARGV[1] .. 'lanes:waiting', lane)
     redis.call('ZADD', due, 0, lane)
   end
 end
@@ -117,15 +119,22 @@ async def age_processes(stores: Stores, seconds: float) -> None:
 async def settle(gateway: Gateway) -> None:
     """Drives all lanes until nothing is waiting, without Celery and without sleeping.
 
-    Due times count as reached. A lane that somebody holds is left alone.
+    Due times count as reached, and cooldowns as over. A turn that has waited three times for a
+    model counts as out of patience. A lane that somebody holds is left alone.
     """
+
+    async def turn(lane: str) -> None:
+        gateway.load_agent().most_waits = MOST_WAITS
+        await gateway.turn(lane)
+
     steps = {
         LaneKind.INBOUND: gateway.route,
-        LaneKind.SESSION: gateway.turn,
+        LaneKind.SESSION: turn,
         LaneKind.DELIVERY: gateway.deliver,
     }
     for _ in range(MOST_ROUNDS):
         await make_due(gateway.stores)
+        await end_cooldowns(gateway.stores)
         lanes = (await gateway.stores.lanes.sweep(1_000)).wake
         if not lanes:
             return

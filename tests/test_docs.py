@@ -184,9 +184,16 @@ def test_every_class_of_failure_is_in_the_guide():
     assert sorted(said) == sorted(kind.value for kind in ErrorKind)
 
 
+def limited(kind, retry_in):
+    return AllProvidersUnavailable({}, kinds={"a/m": kind}, retry_in=retry_in)
+
+
 def test_what_the_guide_quotes_is_what_people_are_told():
     table = section("What people are told")
     told = [
+        wording.explain_wait(limited(ErrorKind.RATE_LIMITED, retry_in=20), 22.5),
+        wording.explain_wait(limited(ErrorKind.NETWORK, retry_in=200), 205),
+        wording.explain_wait(limited(ErrorKind.OVERLOADED, retry_in=0), 12),
         wording.explain_failure(AllProvidersUnavailable({}, retry_in=170)),
         wording.explain_failure(AllProvidersUnavailable({})),
         wording.explain_failure(ProviderError("long", kind=ErrorKind.CONTEXT_TOO_LONG)),
@@ -240,7 +247,11 @@ async def test_the_metrics_of_the_guide_are_those_there_are():
     body, _ = await Metrics(stores, NoWakeups()).render()
     await stores.backend.close()
     series = dict(
-        re.findall(r"^(sigil_(?:provider|budget)\w*)\{(.*?)\}", body.decode(), re.MULTILINE)
+        re.findall(
+            r"^(sigil_(?:provider|budget|conversations)\w*)(?:\{(.*?)\})? ",
+            body.decode(),
+            re.MULTILINE,
+        )
     )
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", section("Metrics"), re.MULTILINE)
     said = {name: set(CODE.findall(labels)) for name, labels in rows}

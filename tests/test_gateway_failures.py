@@ -294,12 +294,14 @@ def down(name: str) -> ScriptedProvider:
 
 async def test_that_no_model_answers_is_said_in_a_short_honest_sentence() -> None:
     t = talk(provider=down("fake"), providers={"b": down("b")}, models={"failover": ["b/two"]})
-    (text,) = await t.say("hello")
+    notice, text = await t.say("hello")
+    assert notice.startswith("I cannot reach the model just now. I will try again in about ")
     assert "could not reach a model" in text
     assert len(text) < 120
-    assert await t.counts() == {"accepted": 1, "failed": 1, "sent": 1}
+    assert await t.counts() == {"accepted": 1, "failed": 1, "sent": 2}
     assert not await t.stores.messages.dead()
-    (entry,) = map(json.loads, await t.stores.audit.recent())
+    *waits, entry = map(json.loads, await t.stores.audit.recent())
+    assert [each["what"] for each in waits] == ["waits"] * 3
     assert (entry["what"], entry["why"]) == ("failed", "provider.all_unavailable")
     assert "fake is down" in entry["detail"]
     assert "0 answers" in (await t.say("/usage"))[0]

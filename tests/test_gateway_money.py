@@ -14,7 +14,7 @@ from sigil.messages.conversation import Image, Usage
 from sigil.messages.exchange import Attachment
 from sigil.money.store import Limit
 from sigil.providers.base import ChatEvent, EventType
-from sigil.testing import FakeProvider, ScriptedProvider, end_cooldowns
+from sigil.testing import FakeProvider, ScriptedProvider, settle
 from tests.talking import SlowProvider, Talk, another_worker, talk
 
 # A hundred micro-dollars a token.
@@ -239,24 +239,31 @@ async def test_a_model_of_unknown_price_is_not_used_where_dollars_are_limited() 
 
 
 async def test_a_failure_is_one_honest_sentence_and_its_record_says_why() -> None:
-    t = scripted(failed(ErrorKind.SERVER, status=500, request_id="req-1"), "well")
-    (text,) = await t.say("hello")
-    assert text == "I could not reach a model just now. Please try again in 1 minute."
-    (text,) = await t.say("again")
-    assert "Please try again in 1 minute" in text  # the model rests for 30 s
-    first, second = sorted(await audits(t), key=lambda entry: -len(entry["attempts"]))
+    error = failed(ErrorKind.SERVER, status=500, request_id="req-1")
+    t = scripted(error, "well", models={"default": "fake/one", "patience": 0})
+    for text in ("hello", "again"):  # then the model rests for 30 s
+        await t.write(text)
+    await t.gateway.turn(await t.routed())
+    first, second = await audits(t)
     (attempt,) = first["attempts"]
     assert (attempt["error"], attempt["status"], attempt["request_id"]) == ("server", 500, "req-1")
     assert "500" in attempt["why"] or "server" in attempt["why"]
     assert second["attempts"] == []
-    await end_cooldowns(t.stores)
-    assert await t.say("once more") == ["well"]
+    assert "resting after server" in second["detail"]
+    assert await t.say("once more") == [
+        *["I could not reach a model just now. Please try again in 1 minute."] * 2,
+        "well",
+    ]
 
 
 async def test_what_one_worker_learned_the_other_knows() -> None:
     first = scripted(failed(ErrorKind.AUTH), "never")
-    assert "could not reach" in (await first.say("hello"))[0]
-    assert "could not reach" in (await another_worker(first).say("hello"))[0]
+    await first.write("hello")
+    await first.gateway.turn(await first.routed())
+    await first.write("again")
+    await another_worker(first).gateway.turn(await first.routed())
+    await settle(first.gateway)
+    assert ["could not reach" in text for text in first.texts] == [True, True]
     assert len(first.provider.requests) == 1
 
 

@@ -111,6 +111,14 @@ def _show_dropped(turn: Turn) -> tuple[Show, ...]:
     )
 
 
+def record_calls(turn: Turn, reply: Reply) -> tuple[Effect, ...]:
+    """What is kept of a turn's calls when the turn begins anew later: the record, and the usage."""
+    if not reply.attempts:
+        return ()
+    entry = audit_turn("waits", turn, reply.attempts)
+    return (*_write_session(turn, [], reply, turns=0), entry)
+
+
 def end_command(result: CommandResult) -> Ending:
     """The ending of a turn that ran a command."""
     return Ending(Outcome.ANSWERED, result.text, result.effects)

@@ -6,16 +6,18 @@
                  └ directory                            │                  └ read again, not asked
                                                         └ failover, budget, deadline, stop
 
-A turn writes nothing before its one commit, which takes the answered messages off the lane and
-sends the reply. So a worker that takes over after a crash may group the messages anew, and each is
-answered once. What is sent has an id that derives from the turn's first message, never from the
-attempt.
+A turn that no model can answer for now commits that it waits, and begins anew later (see
+`model_wait`). Apart from that it writes nothing before its one commit, which takes the answered
+messages off the lane and sends the reply. So a worker that takes over after a crash may group the
+messages anew, and each is answered once. What is sent has an id that derives from the turn's first
+message, never from the attempt.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,15 +25,29 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sigil.agent.context import build_question, build_request
-from sigil.agent.ending import Ending, bury_item, end_command, end_turn, refuse_stranger
+from sigil.agent.ending import (
+    Ending,
+    bury_item,
+    end_command,
+    end_turn,
+    record_calls,
+    refuse_stranger,
+)
 from sigil.agent.kept_session import load_session
+from sigil.agent.model_wait import ModelWait, choose_wait
 from sigil.agent.reply import Reply, add_estimates, read_reply
 from sigil.agent.turn import make_turn, name_turn, read_group
 from sigil.channels.live import live_chat_key
 from sigil.commands.base import CommandContext
 from sigil.commands.table import run_command
-from sigil.errors import MessageInvalid, NotAMember, SessionStale, SigilError
-from sigil.lanes.effects import Finish
+from sigil.errors import (
+    AllProvidersUnavailable,
+    MessageInvalid,
+    NotAMember,
+    SessionStale,
+    SigilError,
+)
+from sigil.lanes.effects import Finish, Wait
 from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import lane_id
 from sigil.lanes.replies import Replies, make_reply
@@ -59,7 +75,13 @@ log = structlog.get_logger(__name__)
 
 
 class Agent:
-    """Runs turns over the lanes that the gateway holds."""
+    """Runs turns over the lanes that the gateway holds.
+
+    A turn waits for a model `most_waits` times at most. Its patience usually ends before; tests,
+    in which no time passes, set it lower.
+    """
+
+    most_waits: float = math.inf
 
     def __init__(
         self,
@@ -150,8 +172,11 @@ class Agent:
     async def _answer(self, held: Held, turn: Turn) -> None:
         question = build_question(turn)
         reply = await self._ask(held, turn, question)
+        wait = await self._choose_wait(held, turn, reply)
         while True:
             try:
+                if wait is not None:
+                    return await self._wait(held, turn, reply, wait)
                 ending = end_turn(turn, question, reply, live=self._is_live(turn))
                 return await self._finish(held, turn, ending)
             except SessionStale:
@@ -164,6 +189,24 @@ class Agent:
         held.memo = None
         kept = await load_session(held, turn.route.session_key, self._stores.sessions)
         return replace(turn, kept=kept)
+
+    async def _choose_wait(self, held: Held, turn: Turn, reply: Reply) -> ModelWait | None:
+        if not isinstance(reply.error, AllProvidersUnavailable):
+            return None
+        waits = (await self._stores.lanes.status(held.lane)).waits
+        return choose_wait(turn, reply.error, waits) if waits < self.most_waits else None
+
+    async def _wait(self, held: Held, turn: Turn, reply: Reply, wait: ModelWait) -> None:
+        """Gives the lane back until a model may be called. The notice has the same id however often
+        the turn waits, so it is sent once. Raises `SessionStale`; then nothing was applied."""
+        effects: list[Effect] = [*record_calls(turn, reply), Wait(held.lane, wait.seconds)]
+        capabilities = self._channels.get(turn.last.channel_type).capabilities
+        if wait.notice and capabilities.notices:
+            message = make_reply(turn.last, wait.notice, answers=())
+            effects.append(await self._replies.push_message(message, f"{turn.id}:wait"))
+        await held.commit((), effects)
+        held.memo = turn.kept.follow(effects)
+        log.info("turn waits for a model", seconds=round(wait.seconds, 1), why=str(reply.error))
 
     async def _finish(self, held: Held, turn: Turn, ending: Ending) -> None:
         """The turn's commit. Raises `SessionStale`; then nothing was applied."""
@@ -206,6 +249,8 @@ class Agent:
                     user=await self._stores.lanes.item_id("user", turn.route.user_id),
                 )
                 await read_reply(chain, request, draft, reply)
+                if reply.error is not None:
+                    await draft.clear()
         except Stopped:
             reply.is_stopped = True
         except TimeoutError:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from math import ceil
+
 from sigil.errors import (
     AllProvidersUnavailable,
     BudgetExceeded,
+    ErrorKind,
     ProviderError,
     SigilError,
 )
@@ -20,10 +24,15 @@ EMPTY = "The model gave an empty answer."
 STOPPED = "_Stopped._"
 TOO_LONG = "This took too long, so I stopped here."
 
+BUSY = "The model is busy. I will answer {when}."
+AWAY = "I cannot reach the model just now. I will try again {when}."
+_UNKNOWN_WHEN = "as soon as I can"
+
 _FAILED = "I could not reach a model just now. Please try again {when}."
 _SOON = "in a little while"
 _CONTEXT = "This conversation is too long for the model. /new starts a fresh one."
 _NAMED_WAIT_S = 3600
+_NAMED_SECONDS = 90
 
 
 def explain_failure(error: SigilError | None) -> str:
@@ -39,6 +48,23 @@ def explain_failure(error: SigilError | None) -> str:
         if told is Told.REJECTED:
             return f"The model rejected this message ({error.kind.value.replace('_', ' ')})."
     return _FAILED.format(when=_SOON)
+
+
+def explain_wait(error: AllProvidersUnavailable, seconds: float) -> str:
+    """What a person is told whose message waits for a model, for about so many seconds."""
+    is_busy = {ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED} & set(error.kinds.values())
+    # While somebody else tries the model, nobody knows how long that takes.
+    when = format_wait(seconds) if error.retry_in else _UNKNOWN_WHEN
+    return (BUSY if is_busy else AWAY).format(when=when)
+
+
+def format_wait(seconds: float, now: datetime | None = None) -> str:
+    """Says when a wait is over: `in about 25 s`, `in about 4 minutes`, `at 14:05 UTC`."""
+    if seconds <= _NAMED_SECONDS:
+        return f"in about {5 * ceil(seconds / 5)} s"
+    if seconds <= _NAMED_WAIT_S:
+        return f"in about {ceil(seconds / 60)} minutes"
+    return f"at {(now or datetime.now(UTC)) + timedelta(seconds=seconds):%H:%M} UTC"
 
 
 def explain_budget(error: BudgetExceeded) -> str:

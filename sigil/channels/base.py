@@ -46,6 +46,7 @@ class Capabilities:
     own_sessions: bool = False  # each chat is its own session, even a direct one
     hint: str = ""  # for the model: what the channel can show
     html: bool = False
+    notices: bool = True  # tells people when an answer takes long; false where a message costs
 
 
 @dataclass(frozen=True, slots=True)

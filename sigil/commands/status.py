@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from sigil.commands.base import CommandContext, CommandResult
 
 
@@ -15,5 +17,7 @@ async def show_status(context: CommandContext) -> CommandResult:
     ]
     if status is not None:
         work = "answering" if status.leased else "idle"
+        if status.rest is not None:
+            work = f"waiting for a model, {ceil(status.rest)} s more"
         lines.append(f"**Now** {work}, {status.waiting} waiting")
     return CommandResult("  \n".join(lines))

@@ -33,6 +33,7 @@ person can do something, says what to do next; it is part of the message.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sigil.errors.failures import POLICY, ErrorKind
@@ -276,17 +277,26 @@ class ProviderNotFound(ProviderError):
 
 
 class AllProvidersUnavailable(ProviderError):
-    """Every candidate was tried or passed over. `causes` maps `provider/model` to its cause;
-    in `retry_in` seconds (None: unknown) the first that rests may be tried again."""
+    """Every candidate was tried or passed over. `causes` maps `provider/model` to its cause, and
+    `kinds` to the class of its failure, now or when it began to rest, if it has one. In `retry_in`
+    seconds the first may be called that rests for a cause that passes by itself (0: now, or a probe
+    of it is under way; None: there is none)."""
 
     code = "provider.all_unavailable"
 
-    def __init__(self, causes: dict[str, str], *, retry_in: float | None = None) -> None:
+    def __init__(
+        self,
+        causes: dict[str, str],
+        *,
+        kinds: Mapping[str, ErrorKind] | None = None,
+        retry_in: float | None = None,
+    ) -> None:
         listed = (
             "; ".join(f"{name}: {cause}" for name, cause in causes.items()) or "none configured"
         )
         super().__init__(f"all providers unavailable ({listed})", kind=ErrorKind.UNAVAILABLE)
         self.causes = dict(causes)
+        self.kinds = dict(kinds or {})
         self.retry_in = retry_in
 
 

@@ -6,6 +6,7 @@ else decides by the class alone, and finds every decision in one table, `POLICY`
     a call failed ─▶ its class ─▶ its rule ─┬─ again   the same model, in this turn?
                                             ├─ next    another model of the chain?
                                             ├─ rest    for how long does no worker call the model?
+                                            ├─ waits   does a turn wait for the end of that?
                                             ├─ billed  what did it cost, if nobody counted?
                                             └─ told    what does the person read in the end?
 
@@ -44,10 +45,8 @@ class Again(Flag):
     WITH_ANOTHER_KEY = auto()
     """At once, if the provider has a key that was not used yet."""
     SOON = auto()
-    """Once, after a moment, unless the model has already spoken and another model is left."""
-    AS_ASKED = auto()
-    """Once, after the vendor's `Retry-After`, but only if no other model is left. A vendor that
-    names a time is not called before it, so this takes precedence over `SOON`."""
+    """Once, after a moment, unless the model has already spoken and another model is left. A vendor
+    that names a time (`Retry-After`) is not called before it."""
 
 
 class Next(Enum):
@@ -93,35 +92,38 @@ class Rule:
 
     `transient` says whether the same call may succeed later. `rest` is how long the model rests,
     in seconds: after the first failure in a row, the second, and so on, the last one from then
-    on. None: it does not rest, because the failure was the request's and not the model's.
+    on. None: it does not rest, because the failure was the request's and not the model's. `waits`
+    says whether a turn that no other model can answer waits until the model may be called again:
+    only if the cause passes by itself.
     """
 
     transient: bool
     again: Again
     next: Next
     rest: tuple[float, ...] | None
+    waits: bool
     billed: Billed
     told: Told
 
 
-_NEVER, _KEY, _SOON, _ASKED = Again(0), Again.WITH_ANOTHER_KEY, Again.SOON, Again.AS_ASKED
+_NEVER, _KEY, _SOON = Again(0), Again.WITH_ANOTHER_KEY, Again.SOON
 _ANY, _LARGER, _NONE = Next
 _FREE, _CAME, _MORE = Billed
 _LATER, _ANEW, _REJECTED = Told
 
 # fmt: off
 POLICY: Mapping[ErrorKind, Rule] = {
-    # class                      transient  again           next     rest        billed told
-    ErrorKind.RATE_LIMITED:     Rule(True,  _KEY | _ASKED,  _ANY,    CONFIGURED, _FREE, _LATER),
-    ErrorKind.OVERLOADED:       Rule(True,  _SOON | _ASKED, _ANY,    CONFIGURED, _FREE, _LATER),
-    ErrorKind.NETWORK:          Rule(True,  _SOON,          _ANY,    CONFIGURED, _MORE, _LATER),
-    ErrorKind.SERVER:           Rule(True,  _NEVER,         _ANY,    CONFIGURED, _CAME, _LATER),
-    ErrorKind.TIMEOUT:          Rule(True,  _NEVER,         _ANY,    CONFIGURED, _MORE, _LATER),
-    ErrorKind.UNAVAILABLE:      Rule(True,  _NEVER,         _ANY,    CONFIGURED, _FREE, _LATER),
-    ErrorKind.AUTH:             Rule(False, _KEY,           _ANY,    AUTH_STEPS, _FREE, _LATER),
-    ErrorKind.BILLING:          Rule(False, _KEY,           _ANY,    BILL_STEPS, _FREE, _LATER),
-    ErrorKind.CONTEXT_TOO_LONG: Rule(False, _NEVER,         _LARGER, None,       _FREE, _ANEW),
-    ErrorKind.INVALID_REQUEST:  Rule(False, _NEVER,         _NONE,   None,       _FREE, _REJECTED),
-    ErrorKind.FILTERED:         Rule(False, _NEVER,         _NONE,   None,       _CAME, _REJECTED),
+    # class                      transient  again   next     rest        waits  billed told
+    ErrorKind.RATE_LIMITED:     Rule(True,  _KEY,   _ANY,    CONFIGURED, True,  _FREE, _LATER),
+    ErrorKind.OVERLOADED:       Rule(True,  _SOON,  _ANY,    CONFIGURED, True,  _FREE, _LATER),
+    ErrorKind.NETWORK:          Rule(True,  _SOON,  _ANY,    CONFIGURED, True,  _MORE, _LATER),
+    ErrorKind.SERVER:           Rule(True,  _NEVER, _ANY,    CONFIGURED, True,  _CAME, _LATER),
+    ErrorKind.TIMEOUT:          Rule(True,  _NEVER, _ANY,    CONFIGURED, True,  _MORE, _LATER),
+    ErrorKind.UNAVAILABLE:      Rule(True,  _NEVER, _ANY,    CONFIGURED, False, _FREE, _LATER),
+    ErrorKind.AUTH:             Rule(False, _KEY,   _ANY,    AUTH_STEPS, False, _FREE, _LATER),
+    ErrorKind.BILLING:          Rule(False, _KEY,   _ANY,    BILL_STEPS, False, _FREE, _LATER),
+    ErrorKind.CONTEXT_TOO_LONG: Rule(False, _NEVER, _LARGER, None,       False, _FREE, _ANEW),
+    ErrorKind.INVALID_REQUEST:  Rule(False, _NEVER, _NONE,   None,       False, _FREE, _REJECTED),
+    ErrorKind.FILTERED:         Rule(False, _NEVER, _NONE,   None,       False, _CAME, _REJECTED),
 }
 # fmt: on

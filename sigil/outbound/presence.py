@@ -13,6 +13,7 @@ process that has many turns shows each of them less often.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextvars import Context
 
 import structlog
@@ -60,7 +61,7 @@ class DraftWriter:
                 count = 0
                 while due := self._take_due(started):
                     count += len(due)
-                    await self._write_together(due)
+                    await self.write_now(due)
                 pause = max(SHORTEST_PAUSE_S, count / DRAFTS_PER_SECOND)
                 await asyncio.sleep(max(0.0, started + pause - loop.time()))
         finally:
@@ -72,7 +73,8 @@ class DraftWriter:
             del self._grown[draft]
         return due
 
-    async def _write_together(self, drafts: list[Draft]) -> None:
+    async def write_now(self, drafts: Sequence[Draft]) -> None:
+        """Writes these drafts as they are, in one round trip. That is not tried again."""
         try:
             await self._chats.draft([draft.take_update() for draft in drafts])
         except StoreError as error:
@@ -126,6 +128,14 @@ class Draft:
             self._answers,
             self._broke_off,
         )
+
+    async def clear(self) -> None:
+        """Takes back what is shown of it, and ends it: the answer begins anew later."""
+        writer = self._writer
+        self.close()
+        if writer is not None and self._revision and self.text:
+            self.text = ""
+            await writer.write_now([self])
 
     def close(self) -> None:
         """Ends the draft. One that is on its way to the store may still arrive there; it is

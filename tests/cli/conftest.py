@@ -35,6 +35,7 @@ def call():
 class FakeLanes:
     def __init__(self, balanced: bool) -> None:
         self.balanced = balanced
+        self.waits = []
 
     async def counts(self):
         day = {
@@ -47,6 +48,9 @@ class FakeLanes:
             "dead": 0,
         }
         return {"2026-11-21": {"accepted": 1, "answered": 1}, "2026-11-22": day}
+
+    async def list_waits(self):
+        return self.waits
 
     async def verify(self, *, deep):
         problems = [] if self.balanced else ["one is lost"]

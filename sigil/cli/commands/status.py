@@ -1,10 +1,12 @@
-"""`sigil status`: what was accepted and how it ended, which models rest, which processes live."""
+"""`sigil status`: what was accepted and how it ended, which models rest and how many conversations
+wait for one, which processes live."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,13 +51,17 @@ def status(
 def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
     """Prints the counts per day (UTC) and the processes. Returns 1 if it was verified and does
     not balance."""
-    days, resting, processes, verified = asyncio.run(
+    days, resting, waits, processes, verified = asyncio.run(
         _read_counts(settings, verify=verify, deep=deep)
     )
     if as_json:
         data = {
             "days": days,
             "resting": [asdict(cooldown) for cooldown in resting],
+            "waiting": {
+                "conversations": len(waits),
+                "first_in": next(iter(waits), None),
+            },
             "processes": [asdict(each) | {"live": each.is_live} for each in processes],
         }
         print_json(data | ({} if verified is None else {"verify": verified}))
@@ -64,6 +70,9 @@ def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
         if resting:
             print_line("")
             print_cooldowns(resting)
+        if waits:
+            are = "conversation waits" if len(waits) == 1 else "conversations wait"
+            print_line(f"{len(waits)} {are} for a model; the first goes on in {ceil(waits[0])} s.")
         print_line("")
         print_processes(processes)
         if verified is not None:
@@ -76,16 +85,18 @@ async def _read_counts(
 ) -> tuple[
     dict[str, dict[str, int]],
     Sequence[Cooldown],
+    Sequence[float],
     Sequence[ProcessRecord],
     Mapping[str, Any] | None,
 ]:
     async with open_stores(settings) as stores:
         counts = await stores.lanes.counts()
         resting = await stores.health.list_cooldowns()
+        waits = await stores.lanes.list_waits()
         processes = await stores.fleet.list()
         verified = await stores.lanes.verify(deep=deep) if verify else None
     days = {day: add_open(counts[day]) for day in sorted(counts, reverse=True)}
-    return days, resting, processes, verified
+    return days, resting, waits, processes, verified
 
 
 def add_open(counts: Mapping[str, int]) -> dict[str, int]:

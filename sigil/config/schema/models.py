@@ -87,9 +87,14 @@ class ModelSettings(Section):
         None, description="Default: the vendor's."
     )
     cooldowns: list[Seconds] = Field(
-        default_factory=lambda: [30.0, 60.0, 300.0],
+        default_factory=lambda: [30.0, 60.0, 120.0],
         min_length=1,
         max_length=10,
         description="How long all workers leave a failed model alone: after the first "
         "failure, the second in a row, and so on; the last one for all further.",
+    )
+    patience: Annotated[float, Field(ge=0, le=86_400), Number] = Field(
+        600.0,
+        description="How long a message waits, from its arrival on, for a model that rests for a "
+        "cause that passes; 0: not at all.",
     )

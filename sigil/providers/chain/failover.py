@@ -12,8 +12,8 @@ What `FailoverProvider.chat` does for one turn, step by step:
       │  settle with what it cost
       ▼
     conclude ─┬─ answered                  the end
-              ├─ again                     the same candidate once more: with another key, after a
-              │                            moment, or after the time that the vendor asked for
+              ├─ again                     the same candidate once more, with another key or after
+              │                            a moment
               ├─ next                      the next candidate
               └─ end                       ERROR: no other model would do better
 
@@ -38,7 +38,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from sigil.errors import AllProvidersUnavailable, ProviderError, StoreError
+from sigil.errors import AllProvidersUnavailable, ErrorKind, ProviderError, StoreError
 from sigil.errors.failures import POLICY, Next
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 from sigil.providers.chain.adapt import adapt
@@ -105,7 +105,8 @@ class FailoverProvider:
         self._meter = meter or FreeMeter()
         self._causes = dict(causes or {})
         self._given_up: set[str] = set()
-        self._retry_in: float | None = None
+        self._kinds: dict[str, ErrorKind] = {}
+        self._retry_at: float | None = None  # by the loop's clock
         self.attempts: list[AttemptRecord] = []
 
     async def available(self) -> bool:
@@ -156,8 +157,7 @@ class FailoverProvider:
                     yield ChatEvent(EventType.ERROR, error=run.failure)
                 return
             step = await self._repeat(step, verdict) or await self._take_candidate(run)
-        nothing_left = AllProvidersUnavailable(self._causes, retry_in=self._retry_in)
-        yield ChatEvent(EventType.ERROR, error=run.too_long or nothing_left)
+        yield ChatEvent(EventType.ERROR, error=run.too_long or self._describe_end())
 
     def _list_candidates(self) -> list[Candidate]:
         return [c for c in self._candidates if c.name not in self._given_up]
@@ -203,7 +203,7 @@ class FailoverProvider:
         if isinstance(grant, KeyGrant):
             return grant
         self._causes.setdefault(candidate.name, str(grant))
-        self._note_cooldown(grant)
+        self._note_cooldown(candidate, grant)
         return None
 
     def _make_attempt(self, step: _Step, run: _Run) -> Attempt:
@@ -234,12 +234,14 @@ class FailoverProvider:
             await self._health.release(step.grant)
             return verdict
         if not verdict.keeps_grant:
-            self._note_cooldown(await self._health.report(step.grant, result.error))
+            cooldown = await self._health.report(step.grant, result.error)
+            self._note_cooldown(step.candidate, cooldown)
         return verdict
 
     def _note_failure(self, step: _Step, error: ProviderError, run: _Run) -> None:
         self._given_up.add(step.candidate.name)
         self._causes[step.candidate.name] = f"{error.kind}: {error}"
+        self._kinds[step.candidate.name] = error.kind
         if POLICY[error.kind].next is Next.LARGER:
             run.too_long, run.longest = error, max(run.longest, step.info.max_context_tokens)
 
@@ -264,11 +266,19 @@ class FailoverProvider:
         )
         return None if cooldown is None else str(cooldown)
 
-    def _note_cooldown(self, cooldown: Cooldown | None) -> None:
-        """Remembers when the first model that rests may be called again."""
-        if cooldown is not None:
-            soonest = self._retry_in
-            self._retry_in = cooldown.seconds if soonest is None else min(soonest, cooldown.seconds)
+    def _note_cooldown(self, candidate: Candidate, cooldown: Cooldown | None) -> None:
+        """Remembers why a model rests, and when the first that is waited for may be called."""
+        if cooldown is None or cooldown.kind is None:
+            return
+        self._kinds.setdefault(candidate.name, cooldown.kind)
+        if POLICY[cooldown.kind].waits:
+            at = asyncio.get_running_loop().time() + cooldown.seconds
+            self._retry_at = at if self._retry_at is None else min(self._retry_at, at)
+
+    def _describe_end(self) -> AllProvidersUnavailable:
+        now, at = asyncio.get_running_loop().time(), self._retry_at
+        retry_in = None if at is None else max(0.0, at - now)
+        return AllProvidersUnavailable(self._causes, kinds=self._kinds, retry_in=retry_in)
 
 
 def _explain_too_small(info: ModelInfo, run: _Run) -> str | None:

@@ -55,7 +55,7 @@ class Health:
     def __init__(
         self,
         store: HealthStore,
-        steps: Sequence[float] = (30, 60, 300),
+        steps: Sequence[float] = (30, 60, 120),
         *,
         renew_every: float = RENEW_S,
     ) -> None:

@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from sigil.errors.failures import ErrorKind
+
 
 @dataclass(frozen=True, slots=True)
 class KeyGrant:
@@ -52,6 +54,11 @@ class Cooldown:
     seconds: float
     failures: int = 1
     probing: bool = False
+
+    @property
+    def kind(self) -> ErrorKind | None:
+        """The reason as a class; None for one that this version does not know."""
+        return next((kind for kind in ErrorKind if kind == self.reason), None)
 
     def __str__(self) -> str:
         left = "being tried" if self.probing else f"{self.seconds:.0f} s left"

@@ -13,13 +13,10 @@ from enum import Enum, auto
 from sigil.errors import BudgetExceeded
 from sigil.errors.failures import POLICY, Again, Next
 from sigil.providers.chain.attempt import AttemptResult
-from sigil.providers.chain.health import SHORTEST_RETRY_AFTER_S
 
 # Attempts with one candidate, apart from those that its further keys give.
 QUICK_ATTEMPTS = 2
 QUICK_PAUSE_S = (0.2, 0.6)
-# A person waits at most this long because a vendor asks for it.
-LONGEST_WAIT_S = 60.0
 
 
 class Move(Enum):
@@ -54,15 +51,9 @@ def decide(result: AttemptResult, *, number: int, keys: int) -> Verdict:
         return Verdict(Move.AGAIN)
     if number >= QUICK_ATTEMPTS:
         return Verdict(Move.NEXT)
-    jitter = random.uniform(*QUICK_PAUSE_S)  # noqa: S311  # no secret
-    if Again.AS_ASKED in rule.again and error.retry_after is not None:
-        if not error.retry_after <= LONGEST_WAIT_S:
-            return Verdict(Move.NEXT)
-        # The key rests for that long, so that asking for it any earlier would be in vain.
-        wait = max(error.retry_after, SHORTEST_RETRY_AFTER_S)
-        return Verdict(Move.AGAIN, wait + jitter, last_hope_only=True)
-    if Again.SOON in rule.again:
+    if Again.SOON in rule.again and error.retry_after is None:
+        pause = random.uniform(*QUICK_PAUSE_S)  # noqa: S311  # no secret
         # After a model has spoken its answer must start over in any case, and then better with
         # one that has not just broken off.
-        return Verdict(Move.AGAIN, jitter, keeps_grant=True, last_hope_only=result.has_spoken)
+        return Verdict(Move.AGAIN, pause, keeps_grant=True, last_hope_only=result.has_spoken)
     return Verdict(Move.NEXT)

@@ -47,6 +47,7 @@ class Metrics:
         days = await stores.lanes.counts()
         families = [_count_messages(days), _count_open_messages(days)]
         families.append(_measure_stages(await stores.counters.read()))
+        families.append(_count_waits(await stores.lanes.list_waits()))
         families += _list_cooldowns(await stores.health.list_cooldowns())
         families.append(_sum_money(await stores.budgets.read_spending([Limit("all")])))
         families += _count_processes(await stores.fleet.list())
@@ -86,6 +87,14 @@ def _count_open_messages(days: Mapping[str, Mapping[str, int]]) -> Metric:
     )
     family = GaugeMetricFamily("sigil_messages_waiting", "Accepted messages without an outcome yet")
     family.add_metric([], max(0, open_))
+    return family
+
+
+def _count_waits(waits: Sequence[float]) -> Metric:
+    family = GaugeMetricFamily(
+        "sigil_conversations_waiting", "Conversations that wait for a model that rests"
+    )
+    family.add_metric([], len(waits))
     return family
 
 

@@ -70,6 +70,14 @@ def test_status_shows_the_processes_that_live_and_those_that_are_silent(call, fa
     assert processes[0]["roles"] == ["agent"]
 
 
+def test_status_says_how_many_conversations_wait_for_a_model(call, fake_redis):
+    assert "for a model" not in call("status")[1]
+    fake_redis.lanes.waits = [24.2, 180.0]
+    assert "2 conversations wait for a model; the first goes on in 25 s." in call("status")[1]
+    waiting = json.loads(call("status", "--json")[1])["waiting"]
+    assert waiting == {"conversations": 2, "first_in": 24.2}
+
+
 def test_status_deep_verifies_and_walks_the_records(call, fake_redis):
     code, out, _ = call("status", "--deep", "--json")
     assert code == 0

@@ -17,7 +17,7 @@ def spoken(monkeypatch):
 
     async def say() -> object:
         t = talk(
-            provider=ScriptedProvider([refused], "fake"),
+            provider=ScriptedProvider([refused, "back again"], "fake"),
             providers={"backup": FakeProvider("backup")},
             models={"failover": ["backup/m"]},
         )
@@ -64,7 +64,7 @@ def test_each_call_of_a_turn_is_a_line(call_after):
     assert [(row["model"], row["result"]) for row in shown] == [
         ("fake/one", "auth"),
         ("backup/m", "answered"),
-        ("backup/m", "answered"),
+        ("fake/one", "answered"),
     ]
     assert shown[0]["why"] == "fake: no.\\x1b[2J"
     assert "\x1b" not in out

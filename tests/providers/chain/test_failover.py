@@ -13,12 +13,15 @@ from dataclasses import replace
 import pytest
 
 from sigil.errors import AllProvidersUnavailable, BudgetExceeded, ErrorKind, ProviderError
+from sigil.errors.failures import POLICY
 from sigil.providers import ChatEvent, EventType, ToolCall, Usage
 from sigil.providers.chain.candidate import Candidate
 from sigil.providers.chain.failover import FailoverProvider
 from sigil.providers.chain.health import Health
+from sigil.providers.chain.health_store import KeyGrant
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from sigil.stores import Stores
+from sigil.testing import end_cooldowns
 from tests.providers.chain.chains import (
     DONE,
     HALF,
@@ -212,47 +215,63 @@ async def test_too_long_goes_to_a_model_that_nobody_knows() -> None:
 
 
 @pytest.mark.parametrize("kind", [ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED])
-@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
-async def test_the_last_hope_is_waited_for(
-    shared: Stores, short_rests: float, kind: ErrorKind, share: float
-) -> None:
-    """Until its key, which rests for as long as the vendor asks but not shorter, may be used."""
-    limited = ScriptedProvider([failure(kind, retry_after=share * short_rests), "here"], "a")
-    chain = chain_of(limited, health=Health(shared.health))
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    assert await brief(chain) == ["here", "usage", "done"]
-    assert loop.time() - began >= short_rests
-    assert await shared.health.list_cooldowns() == []
-
-
-@pytest.mark.parametrize("asked", [61.0, 3600.0])
-async def test_a_long_retry_after_is_not_waited_for(shared: Stores, asked: float) -> None:
-    limited = ScriptedProvider([failure(ErrorKind.RATE_LIMITED, retry_after=asked), "late"], "a")
+async def test_who_names_a_time_is_not_called_before_it(shared: Stores, kind: ErrorKind) -> None:
+    limited = ScriptedProvider([failure(kind, retry_after=20.0), "early"], "a")
     (event,) = await collect(chain_of(limited, health=Health(shared.health)))
     assert isinstance(event.error, AllProvidersUnavailable)
-    (resting,) = await shared.health.list_cooldowns()
-    assert asked - 5 < resting.seconds <= asked
+    assert event.error.kinds == {"a/m": kind}
+    assert event.error.retry_in is not None
+    assert 15 < event.error.retry_in <= 20
 
 
-async def test_nobody_waits_while_another_model_can_answer(shared: Stores) -> None:
+@pytest.mark.parametrize("kind", list(ErrorKind))
+async def test_only_what_passes_by_itself_is_worth_waiting_for(
+    shared: Stores, kind: ErrorKind
+) -> None:
+    """Also for those who were not the first to learn of it."""
+    for _ in range(2):
+        failing = ScriptedProvider([failure(kind)] * 2, "a")
+        *_, event = await collect(chain_of(failing, health=Health(shared.health)))
+        if isinstance(event.error, AllProvidersUnavailable):
+            assert event.error.kinds == {"a/m": kind}
+            assert (event.error.retry_in is not None) is POLICY[kind].waits
+        else:
+            assert not POLICY[kind].waits
+
+
+async def test_the_first_of_those_that_pass_is_waited_for(shared: Stores) -> None:
+    health = Health(shared.health)
+    limited = ScriptedProvider([failure(ErrorKind.RATE_LIMITED, retry_after=200.0)], "a")
+    busy = ScriptedProvider([failure(ErrorKind.OVERLOADED, retry_after=50.0)], "b")
+    refused = ScriptedProvider([failure(ErrorKind.AUTH)], "c")
+    away = FakeProvider("d", available=False)
+    (event,) = await collect(chain_of(limited, busy, refused, away, health=health))
+    assert isinstance(event.error, AllProvidersUnavailable)
+    assert event.error.retry_in is not None
+    assert 45 < event.error.retry_in <= 50
+    assert set(event.error.kinds) == {"a/m", "b/m", "c/m"}
+
+
+async def test_who_probes_lets_the_others_wait(shared: Stores) -> None:
+    health = Health(shared.health)
+    failing = ScriptedProvider([failure()], "a")
+    await collect(chain_of(failing, health=health))
+    await end_cooldowns(shared)
+    grant = await health.admit("a", "m", [""])
+    assert isinstance(grant, KeyGrant)
+    assert grant.probe
+    (event,) = await collect(chain_of(failing, health=health))
+    assert isinstance(event.error, AllProvidersUnavailable)
+    assert event.error.retry_in == 0
+    assert len(failing.requests) == 1
+
+
+async def test_another_model_answers_for_one_that_is_limited(shared: Stores) -> None:
     limited = ScriptedProvider([failure(ErrorKind.RATE_LIMITED, retry_after=30.0)], "a")
     away, well = FakeProvider("b", available=False), FakeProvider("c")
     async with asyncio.timeout(5):
         assert await brief(chain_of(limited, away, well)) == ["ok", "usage", "done"]
     assert len(limited.requests) == 1
-
-
-async def test_a_model_followed_only_by_what_rests_is_the_last_hope(
-    shared: Stores, short_rests: float
-) -> None:
-    health = Health(shared.health)
-    resting = ScriptedProvider([failure(ErrorKind.SERVER), "no"], "b")
-    await collect(chain_of(resting, health=health))
-    error = failure(ErrorKind.RATE_LIMITED, retry_after=short_rests)
-    limited = ScriptedProvider([error, "here"], "a")
-    assert await brief(chain_of(limited, resting, health=health)) == ["here", "usage", "done"]
-    assert len(resting.requests) == 1
 
 
 @pytest.mark.usefixtures("no_pauses")

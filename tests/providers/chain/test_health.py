@@ -42,7 +42,7 @@ SHORT = {
     ErrorKind.TIMEOUT,
     ErrorKind.UNAVAILABLE,
 }
-COOLDOWNS = dict.fromkeys(SHORT, (30, 60, 300, 300)) | {
+COOLDOWNS = dict.fromkeys(SHORT, (30, 60, 120, 120)) | {
     ErrorKind.AUTH: (600, 3600, 3600),
     ErrorKind.BILLING: (3600, 86_400, 86_400),
 }

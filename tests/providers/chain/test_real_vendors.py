@@ -237,8 +237,8 @@ async def test_the_person_gets_one_reply(server: FaultServer, name: str, fault: 
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("google", "cut.mid"),
-        ("openai", "limited.before"),
+        ("google", "auth.before"),
+        ("openai", "invalid.before"),
         ("responses", "invalid.before"),
         ("anthropic", "filtered.mid"),
     ],
