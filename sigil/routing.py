@@ -88,7 +88,7 @@ class Routing:
             log.info("sender became known meanwhile, routed anew")
 
     async def _route(self, held: Held, directory: Directory) -> None:
-        items = held.items[:1] if held.strikes else held.items
+        items = held.items[:1] if held.strikes or held.suspect else held.items
         effects: list[Effect] = []
         by_item: list[tuple[Item, list[Effect]]] = []
         senders: Senders = {}
