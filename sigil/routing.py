@@ -96,10 +96,11 @@ class Routing:
             log.info("sender became known meanwhile, routed anew")
 
     async def _route(self, held: Held, directory: Directory) -> None:
+        items = held.items[:1] if held.strikes or held.suspect else held.items
         effects: list[Effect] = []
         by_item: list[tuple[Item, list[Effect]]] = []
         senders: Senders = {}
-        for item in held.items[:1] if held.strikes else held.items:
+        for item in items:
             try:
                 message = InboundMessage.from_record(item.fields)
                 own = await self.decide(item.id, message, directory, effects, senders)

@@ -23,6 +23,7 @@ from sigil.testing import (
     ScriptedProvider,
     expire_leases,
     fake_stores,
+    make_due,
     settle,
 )
 from sigil.web.ops.metrics import Metrics
@@ -232,11 +233,12 @@ async def test_who_lost_the_lease_can_write_nothing() -> None:
     assert await t.counts() == {"accepted": 1, "answered": 1, "sent": 1}
 
 
-async def test_crashes_of_one_message_end_it_after_three() -> None:
+async def test_a_message_that_ends_five_workers_is_given_up() -> None:
+    """Two of them make it suspect. Then it is held alone, and three strikes follow."""
     t = talk()
     await t.write("hello")
     session = await t.routed()
-    for nonce in "abc":
+    for nonce in "abcde":
         taken = await t.stores.lanes.take(session, nonce, ttl=9, limit=9)
         assert not isinstance(taken, Refusal)
         await expire_leases(t.stores)
@@ -331,3 +333,35 @@ async def test_what_a_model_refuses_for_good_is_told_as_such() -> None:
     t = talk(provider=ScriptedProvider([ProviderError("no.", kind=ErrorKind.FILTERED), error]))
     (text,) = await t.say("hello")
     assert "filtered" in text
+
+
+# ---------------------------------------------------------------- keys that are no records
+
+
+@pytest.mark.parametrize("reached", ["inbound", "session", "delivery"])
+async def test_a_message_whose_record_was_overwritten_is_buried_and_the_next_one_handled(
+    reached: str,
+) -> None:
+    """A foreign tool, or a hand, wrote another type over the head's record."""
+    t = talk()
+    await t.write("one")
+    await t.write("two")
+    client: Any = t.stores.backend
+    if reached != "inbound":
+        session = await t.routed()
+    if reached == "delivery":
+        await make_due(t.stores)
+        await t.gateway.turn(session)
+    lanes = [lane.decode() for lane in await client.redis.zrange(client.keys.due(), 0, -1)]
+    [lane] = [lane for lane in lanes if lane.startswith(reached)]
+    head = (await client.redis.lindex(client.keys.lane_ids(lane), 0)).decode()
+    await client.redis.delete(client.keys.item(head))
+    await client.redis.set(client.keys.item(head), "foreign")
+    await settle(t.gateway)
+    assert t.texts[-1] == "ok"
+    [letter] = await t.stores.messages.dead()
+    assert letter["id"] == head
+    assert letter["reason"]
+    counts = await t.counts()
+    assert (counts["accepted"], counts["answered"]) == (2, 2 if reached == "delivery" else 1)
+    assert counts.get("dead", 0) + counts.get("undelivered", 0) == 1

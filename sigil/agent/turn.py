@@ -118,9 +118,9 @@ def read_group(held: Held, directory: Directory, channels: ChannelRouter) -> lis
         # Another worker grouped them before; the grouping of now might be another one.
         # It may also have taken more items at a time than this one: then it answers what it has.
         return list(islice(waiting, begun))
-    if 0 < held.strikes == directory.lanes.max_strikes - 1:
-        # The last try before the head is given up. It is tried alone, since it may be one of the
-        # others that ends its workers.
+    if held.suspect or 0 < held.strikes == directory.lanes.max_strikes - 1:
+        # What happens now is put down to the head: it is suspect, or this is its last try. So it is
+        # tried alone, since it may be one of the others that fails or ends its workers.
         return [next(waiting)]
     return group_messages(waiting, directory, channels)
 

@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
+# How long a commit is repeated while the store does not answer: what it holds may be a long answer
+# that was paid for. Nobody else can take the lane meanwhile, or else the fence refuses the commit.
+COMMIT_WITHIN_S = 600.0
 # Before an effect outside the store its lease must hold for this long yet, or for half of its time
 # if it is a short one: the effect must be under way before somebody else can begin it too.
 MARGIN_S = 3.0
@@ -40,8 +43,9 @@ class Held:
     """A lane in hand: `items` are those at its head, and a commit takes them off the front.
 
     `strikes` and `journal` belong to the head, and end when it moves. The first `stop` items
-    are to be stopped, not answered. `again` is of the head too: see `Lease`. Every commit carries
-    its number, so that a repeat is recognised.
+    are to be stopped, not answered. `suspect` and `again` are of the head too: see `Lease`. Every
+    commit carries its number, so that a repeat is recognised. `clear` is called when the lane is
+    no suspect any more.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Held:
         ttl: float,
         asked_at: float,
         goes_on: Callable[[], bool],
+        clear: Callable[[], None] = lambda: None,
     ) -> None:
         # `asked_at`: when the lease was asked for, by the monotonic clock of this process.
         self.lane = lease.lane
@@ -63,6 +68,8 @@ class Held:
         self.directory_version = lease.directory_version
         self.stop = lease.stop
         self.again = lease.again
+        self.suspect = lease.suspect
+        self.clear = clear
         self.memo: object | None = None  # what the step keeps for its next turn of this hold
         self.given_back = False
         self._ending = False
@@ -72,8 +79,9 @@ class Held:
         self._fresh_until = _fresh_until(asked_at, ttl)
         self._begun = False  # something outside the store was done for the head, or is about to be
         self._goes_on = goes_on
-        self._commits = 0
-        self.moves = 0  # rises before and after each commit
+        self._commits = 0  # that were sent
+        self._applied = 0  # the number of the last one whose answer has come
+        self._ahead = Renewal()  # the newest one that was made after that
         self._scope: asyncio.Timeout | None = None
         self._stop_scope: asyncio.Timeout | None = None
 
@@ -86,19 +94,20 @@ class Held:
     ) -> None:
         """Applies a unit of work, and wakes who has work now. Raises as `Lanes.commit` does."""
         self._commits += 1
-        self.moves += 1
         n = self._commits
         answer = await self._call(
             lambda: self._lanes.commit(self.lane, self.token, n, done, effects, keep=keep),
+            within=COMMIT_WITHIN_S,
             ends=not keep,
         )
-        self.moves += 1
+        self._applied = n
         self.given_back = not keep
         if done:
             self.items = self.items[len(done) :]
             self.strikes, self.journal = 0, ()
-            self.again = self._begun = False
-            self.stop = max(0, self.stop - len(done))
+            self.again = self._begun = self.suspect = False
+            self.clear()
+        self.stop = max(answer.stop, self._ahead.stop if self._ahead.commits == n else 0)
         for lane in answer.wake:
             self._wakeups.wake(lane)
 
@@ -115,6 +124,7 @@ class Held:
             lambda: self._lanes.park(
                 self.lane, self.token, delay=delay, strike=strike, begun=begun
             ),
+            within=self._ttl,
             ends=True,
         )
         self.given_back = True
@@ -123,9 +133,9 @@ class Held:
 
     async def renew(self) -> None:
         """Extends the lease. Raises `LeaseLost`."""
-        asked_at, moves = time.monotonic(), self.moves
+        asked_at = time.monotonic()
         renewal = await self._lanes.renew(self.lane, self.token, ttl=self._ttl)
-        self.note_renewal(renewal, asked_at=asked_at, ttl=self._ttl, moves=moves)
+        self.note_renewal(renewal, asked_at=asked_at, ttl=self._ttl)
 
     async def confirm_fresh(self) -> None:
         """To be called right before each effect outside the store, such as a platform call.
@@ -143,19 +153,22 @@ class Held:
         head counts as untouched."""
         self._begun = self.again = False
 
-    def note_renewal(self, renewal: Renewal, *, asked_at: float, ttl: float, moves: int) -> None:
+    def note_renewal(self, renewal: Renewal, *, asked_at: float, ttl: float) -> None:
         """Takes in the answer to a renewal for `ttl` seconds, which was asked for at `asked_at`
-        (monotonic), when `moves` was as given."""
+        (monotonic)."""
         self._fresh_until = _fresh_until(asked_at, ttl)
-        # Counted from the head; after a commit meanwhile it is not known from which one.
-        if renewal.stop and moves == self.moves:
+        # What is to be stopped counts from the head. One that was made before the last commit tells
+        # nothing that its answer did not; one that is ahead of it waits for the answer.
+        if renewal.commits > self._applied:
+            self._ahead = renewal
+        elif renewal.commits == self._applied and renewal.stop:
             self._ask_to_stop(renewal.stop)
 
-    async def _call(self, call: Callable[[], Awaitable[T]], *, ends: bool) -> T:
-        """`ends`: the call gives the lane back."""
+    async def _call(self, call: Callable[[], Awaitable[T]], *, within: float, ends: bool) -> T:
+        """`within`: how long it is repeated, in seconds; `ends`: it gives the lane back."""
         self._ending = ends
         try:
-            return await insist(call, self._ttl)
+            return await insist(call, within)
         finally:
             self._ending = False
 

@@ -81,16 +81,18 @@ class Refusal(StrEnum):
     BUSY = "busy"
     PARKED = "parked"
     QUIET = "quiet"
+    SUSPECT = "suspect"
     EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease that was granted. `strikes` counts how often the lane was taken after an error or a
-    lost lease since its head last moved. The first `stop` items are to be stopped, not answered.
-    `directory_version` is that of the stored overlay (see `sigil.directory`). `again`: the head
-    was in somebody's hands before, who neither finished it nor gave it back untouched; what that
-    one did outside the store is unknown."""
+    """A lease that was granted. `strikes` counts the errors of the head, and the times that its
+    lease was lost while it was its holder's only suspect. `suspect`: since the head last moved, the
+    lane's lease was lost twice at least; a process may hold one such lane at a time. The first
+    `stop` items are to be stopped, not answered. `directory_version` is that of the stored overlay
+    (see `sigil.directory`). `again`: the head was in somebody's hands before, who neither finished
+    it nor gave it back untouched; what that one did outside the store is unknown."""
 
     lane: str
     token: int
@@ -100,20 +102,24 @@ class Lease:
     journal: tuple[str, ...] = ()
     directory_version: int = 0
     again: bool = False
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """The lease was extended; `stop` as in `Lease`."""
+    """The lease was extended; `stop` as in `Lease`, after so many `commits` under this lease."""
 
     stop: int = 0
+    commits: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit that was applied. `wake` names the lanes to wake, this one too if more waits."""
+    """A commit that was applied. `wake` names the lanes to wake, this one too if more waits;
+    `stop` as in `Lease`, counted from the head that the lane has now."""
 
     wake: tuple[str, ...] = ()
+    stop: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +184,13 @@ class Lanes(Protocol):
         was applied."""
         ...
 
-    async def take(self, lane: str, nonce: str, *, ttl: float, limit: int) -> Lease | Refusal:
+    async def take(
+        self, lane: str, nonce: str, *, ttl: float, limit: int, suspect: bool = True
+    ) -> Lease | Refusal:
         """Grants the lease for `ttl` seconds with at most `limit` items, or says why not. The
         same `nonce` gets its lease again, so that a lost answer can be asked for once more; and
-        no other lease after it was given back."""
+        no other lease after that one has ended. Without `suspect` no suspect lane is granted: the
+        taker has one in hand."""
         ...
 
     async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:

@@ -19,6 +19,7 @@ import structlog
 from sigil.errors import StoreError
 from sigil.lanes.held import Held
 from sigil.lanes.lane import Lanes, Lease, Refusal, Wakeups
+from sigil.lanes.suspects import SuspectPlace
 from sigil.waiting import insist
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,7 @@ class LeaseKeeper:
         self._lanes = lanes
         self._wakeups = wakeups
         self._read_terms = read_terms
+        self._suspects = SuspectPlace(wakeups.wake)
         self._held: dict[str, Held] = {}
         self._tasks: set[asyncio.Task[Any]] = set()  # those inside `hold`
         self._timer: asyncio.TimerHandle | None = None
@@ -97,27 +99,41 @@ class LeaseKeeper:
             self._tasks.discard(task)
 
     async def _take(self, lane: str) -> Held | Refusal:
-        nonce, terms, asked_at = secrets.token_hex(16), self._read_terms(), 0.0
+        nonce, terms, asked_at, suspect = secrets.token_hex(16), self._read_terms(), 0.0, False
 
         async def take() -> Lease | Refusal:
             nonlocal asked_at
             asked_at = time.monotonic()
-            return await self._lanes.take(lane, nonce, ttl=terms.ttl, limit=terms.items)
+            limit = terms.items
+            return await self._lanes.take(lane, nonce, ttl=terms.ttl, limit=limit, suspect=suspect)
 
+        held: Held | None = None
         try:
             taken = await insist(take, terms.ttl)
+            if taken is Refusal.SUSPECT:
+                suspect = self._suspects.reserve(nonce)
+                if not suspect:
+                    self._suspects.remember(lane)
+                    return taken
+                taken = await insist(take, terms.ttl)
+            if isinstance(taken, Refusal):
+                return taken
+            held = self._make_held(taken, nonce, terms, asked_at)
+            return held
         except asyncio.CancelledError:
             # The lane may be in hand already, and only the answer is on its way.
             with contextlib.suppress(StoreError):
                 taken = await take()
                 if isinstance(taken, Lease):
-                    await self._make_held(taken, terms, asked_at).park()
+                    await self._make_held(taken, nonce, terms, asked_at).park()
             raise
-        if isinstance(taken, Refusal):
-            return taken
-        return self._make_held(taken, terms, asked_at)
+        finally:
+            if held is None or not held.suspect:
+                self._suspects.free(nonce)
 
-    def _make_held(self, lease: Lease, terms: LeaseTerms, asked_at: float) -> Held:
+    def _make_held(self, lease: Lease, nonce: str, terms: LeaseTerms, asked_at: float) -> Held:
+        if lease.suspect:
+            log.warning("suspect lane in hand", lane=lease.lane, strikes=lease.strikes)
         enough = time.monotonic() + terms.seconds
         return Held(
             lease,
@@ -126,6 +142,7 @@ class LeaseKeeper:
             ttl=terms.ttl,
             asked_at=asked_at,
             goes_on=lambda: not self.draining and time.monotonic() < enough,
+            clear=lambda: self._suspects.free(nonce),
         )
 
     async def look(self, lane: str) -> None:
@@ -143,6 +160,7 @@ class LeaseKeeper:
             self._schedule()
 
     def _remove(self, held: Held) -> None:
+        held.clear()
         if self._held.get(held.lane) is held:
             del self._held[held.lane]
         if not self._held and self._timer is not None:
@@ -177,7 +195,7 @@ class LeaseKeeper:
         group = [held for held in group if not held.given_back]
         if not group:
             return
-        leases, moves = [(held.lane, held.token) for held in group], [held.moves for held in group]
+        leases = [(held.lane, held.token) for held in group]
         asked_at, ttl = time.monotonic(), self._read_terms().ttl
         try:
             renewals = await self._lanes.renew_together(leases, ttl=ttl)
@@ -186,8 +204,8 @@ class LeaseKeeper:
             # commits are fenced, and they retry.
             log.warning("leases not renewed, the store does not answer", leases=len(group))
             return
-        for held, before, renewal in zip(group, moves, renewals, strict=True):
+        for held, renewal in zip(group, renewals, strict=True):
             if renewal is None:
                 held.lose()
             else:
-                held.note_renewal(renewal, asked_at=asked_at, ttl=ttl, moves=before)
+                held.note_renewal(renewal, asked_at=asked_at, ttl=ttl)

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
-from sigil.lanes.effects import Accept, Audit, Effect, Finish, Outcome, Push, Receipt
-from sigil.lanes.lane import LaneKind, Lease, Refusal, lane_kind
+from sigil.lanes.effects import Accept, Audit, Effect, Finish, Outcome, Push, Receipt, Stop
+from sigil.lanes.lane import LaneKind, Lease, Refusal, Renewal, lane_kind
 from sigil.stores import Stores
 from sigil.testing import expire_leases
 from tests.contracts.lane_bench import (
@@ -103,6 +103,25 @@ async def test_a_push_to_a_held_lane_wakes_nobody_and_the_commit_does(stores: St
     assert ids(await take(stores, CHAT, "m")) == ["2"]
 
 
+async def test_a_push_to_a_lane_that_was_emptied_in_hand_wakes_nobody(stores: Stores) -> None:
+    await fill(stores, CHAT, "1")
+    lease = await take(stores, CHAT)
+    await stores.lanes.commit(CHAT, lease.token, 1, ["1"], keep=True)
+    assert (await stores.lanes.push(Push(CHAT, "2", {"body": "x"}))).wake == ()
+    assert (await stores.lanes.commit(CHAT, lease.token, 2, [])).wake == (CHAT,)
+
+
+async def test_an_item_that_waits_does_not_expire(stores: Stores) -> None:
+    """A record that has ended lives for its time only; pushed to another lane, it waits again."""
+    await fill(stores, CHAT, "1")
+    lease = await take(stores, CHAT)
+    await stores.lanes.commit(CHAT, lease.token, 1, ["1"], [Finish("1", Outcome.DEAD)])
+    record = f"{prefix(stores)}item:1"
+    assert await redis(stores).ttl(record) > 0
+    await fill(stores, SESSION, "1")
+    assert await redis(stores).ttl(record) == -1
+
+
 # ---------------------------------------------------------------- take and renew
 
 
@@ -126,23 +145,23 @@ async def test_the_same_nonce_gets_its_lease_again_and_another_is_busy(stores: S
     assert (await stores.lanes.status(CHAT)).leased
 
 
-async def test_a_nonce_does_not_bring_back_an_expired_lease(stores: Stores) -> None:
-    await fill(stores, CHAT, "1")
-    lease = await take(stores, CHAT, "mine")
-    await expire_leases(stores)
-    assert (await take(stores, CHAT, "mine")).token > lease.token
-
-
-@pytest.mark.parametrize("by", ["commit", "park"])
-async def test_a_take_that_arrives_after_its_lease_was_given_back_takes_nothing(
-    stores: Stores, by: str
+@pytest.mark.parametrize("others", [0, 1, 3])
+@pytest.mark.parametrize("by", ["commit", "park", "expiry"])
+async def test_a_take_that_arrives_after_its_lease_has_ended_takes_nothing(
+    stores: Stores, by: str, others: int
 ) -> None:
-    """Nobody waits for the answer any more: the lane would be with nobody for a whole lease."""
+    """Nobody waits for the answer any more: the lane would be with nobody for a whole lease. It may
+    be late by minutes; `others` have had the lane since."""
     await fill(stores, CHAT, *"12")
     lease = await take(stores, CHAT, "mine", limit=1)
     if by == "commit":
         await stores.lanes.commit(CHAT, lease.token, 1, ["1"])
+    elif by == "park":
+        await stores.lanes.park(CHAT, lease.token, delay=0)
     else:
+        await expire_leases(stores)
+    for number in range(others):
+        lease = await take(stores, CHAT, f"other-{number}")
         await stores.lanes.park(CHAT, lease.token, delay=0)
     assert await stores.lanes.take(CHAT, "mine", ttl=TTL, limit=1) is Refusal.BUSY
     assert await take(stores, CHAT, "another")
@@ -270,6 +289,21 @@ async def test_a_commit_that_arrives_after_a_later_one_is_never_applied_again(
     with pytest.raises(EffectRejected):
         await stores.lanes.commit(TARGET, lease.token, 1, [], late, keep=True)
     assert await everything(stores) == before
+
+
+async def test_a_commit_says_how_many_items_are_to_be_stopped(stores: Stores) -> None:
+    await fill(stores, SESSION, *"123")
+    lease = await take(stores, SESSION)
+    await fill(stores, CHAT, "stop")
+    command = await take(stores, CHAT)
+    await stores.lanes.commit(CHAT, command.token, 1, ["stop"], [Stop(SESSION)])
+    answers = []
+    for n, done in enumerate(([], ["1"], ["2"], ["3"]), 1):
+        for _ in range(2):  # the first answer was lost
+            answer = await stores.lanes.commit(SESSION, lease.token, n, done, keep=True)
+            answers.append(answer.stop)
+        assert await stores.lanes.renew(SESSION, lease.token, ttl=TTL) == Renewal(answer.stop, n)
+    assert answers == [3, 3, 2, 2, 1, 1, 0, 0]
 
 
 async def test_without_the_lease_nothing_is_written(stores: Stores) -> None:

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 
 from sigil.errors import EffectRejected, LaneFull, LeaseLost
 from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Stop
-from sigil.lanes.lane import Lease, Refusal
+from sigil.lanes.lane import Lease, Refusal, Renewal
 from sigil.testing import expire_leases, fake_stores, make_due
 from tests.budget_clock import Clock, script_text
 
@@ -65,6 +65,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.run(Clock(self.stores, datetime.now(UTC).isoformat()).advance())
         self.workers = {name: Worker() for name in "abc"}
         self.sent: list[Sent] = []
+        self.granted: list[tuple[str, int]] = []  # nonce and token
         self.pushed = self.nonces = self.stops = 0
         # the model
         self.queue: list[str] = []
@@ -74,7 +75,8 @@ class LaneMachine(RuleBasedStateMachine):
         self.put_off = False  # the sweep has found the expired lease, and looks again later
         self.last_token = 0
         self.last_commit: tuple[int, int] | None = None
-        self.strikes = self.stop = 0
+        self.strikes = self.lost = self.stop = 0
+        self.alone: int | None = None  # the token of a lease that was granted to a suspect
         self.begun: str | None = None  # the head that somebody has, or had, in hand
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -113,12 +115,12 @@ class LaneMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ taking
 
-    @rule(name=WORKERS, limit=st.integers(1, 4), twice=st.booleans())
-    def take(self, name: str, limit: int, twice: bool) -> None:
+    @rule(name=WORKERS, limit=st.integers(1, 4), twice=st.booleans(), suspect=st.booleans())
+    def take(self, name: str, limit: int, twice: bool, suspect: bool = True) -> None:
         self.nonces += 1
         nonce = f"n{self.nonces}"
-        answer = self.run(self.lanes.take(LANE, nonce, ttl=1000, limit=limit))
-        expected = self.what_take_says()
+        answer = self.run(self.lanes.take(LANE, nonce, ttl=1000, limit=limit, suspect=suspect))
+        expected = self.what_take_says(suspect)
         if expected is not None:
             assert answer is expected
             if expected is Refusal.EMPTY:
@@ -126,25 +128,40 @@ class LaneMachine(RuleBasedStateMachine):
             return
         assert isinstance(answer, Lease)
         if self.holder is not None:
-            self.strikes += 1
+            self.lost += 1
+            self.strikes += self.alone == self.holder
         assert answer.token > self.last_token
         assert [item.id for item in answer.items] == self.queue[:limit]
         assert (answer.strikes, answer.stop) == (self.strikes, self.stop)
+        assert answer.suspect == (self.lost >= 2)
         assert answer.again == (self.begun == self.queue[0])
         self.begun = self.queue[0]
         self.holder = self.last_token = answer.token
+        self.alone = answer.token if answer.suspect else None
         self.expired = self.parked = False
         if twice:
             assert self.run(self.lanes.take(LANE, nonce, ttl=1000, limit=limit)) == answer
+        self.granted.append((nonce, answer.token))
         self.workers[name] = Worker(answer, [item.id for item in answer.items])
 
-    def what_take_says(self) -> Refusal | None:
+    @precondition(lambda self: self.granted)
+    @rule(data=st.data())
+    def take_again(self, data: st.DataObject) -> None:
+        """It was sent twice, and the second copy is late."""
+        nonce, token = data.draw(st.sampled_from(self.granted[-4:]))
+        if self.queue and (token != self.holder or self.expired):
+            answer = self.run(self.lanes.take(LANE, nonce, ttl=1000, limit=1))
+            assert answer is Refusal.BUSY
+
+    def what_take_says(self, suspect: bool) -> Refusal | None:
         if self.holder is not None and not self.expired:
             return Refusal.BUSY
         if not self.queue:
             return Refusal.EMPTY
         if self.holder is None and self.parked:
             return Refusal.PARKED
+        if self.lost + (self.holder is not None) >= 2 and not suspect:
+            return Refusal.SUSPECT
         return None
 
     @rule(name=WORKERS)
@@ -157,7 +174,9 @@ class LaneMachine(RuleBasedStateMachine):
                 self.run(self.lanes.renew(LANE, worker.lease.token, ttl=1000))
             worker.lease = None
             return
-        assert self.run(self.lanes.renew(LANE, worker.lease.token, ttl=1000)).stop == self.stop
+        renewal = self.run(self.lanes.renew(LANE, worker.lease.token, ttl=1000))
+        token, n = self.last_commit or (0, 0)
+        assert renewal == Renewal(self.stop, n if token == self.holder else 0)
         self.expired = False
 
     # ------------------------------------------------------------ committing
@@ -190,19 +209,24 @@ class LaneMachine(RuleBasedStateMachine):
         elif sent.token != self.holder:
             with pytest.raises(LeaseLost):
                 self.run(call)
-        elif list(sent.done) != self.queue[: len(sent.done)]:
+        elif self.is_too_late(sent) or list(sent.done) != self.queue[: len(sent.done)]:
             with pytest.raises(EffectRejected):
                 self.run(call)
         else:
-            self.run(call)
+            answer = self.run(call)
             self.apply(sent)
+            assert answer.stop == self.stop
+
+    def is_too_late(self, sent: Sent) -> bool:
+        return self.last_commit is not None and self.last_commit > (sent.token, sent.n)
 
     def apply(self, sent: Sent) -> None:
         self.last_commit = (sent.token, sent.n)
         if sent.done:
             self.handled += self.queue[: len(sent.done)]
             del self.queue[: len(sent.done)]
-            self.strikes = 0
+            self.strikes = self.lost = 0
+            self.alone = None
             self.begun = self.queue[0] if sent.keep and self.queue else None
             self.stop = max(0, self.stop - len(sent.done))
         if not sent.keep:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from typing import Any
 
 import pytest
@@ -61,7 +62,7 @@ async def crash_while_sending(t: Talk, lane: str) -> None:
     await t.channel.died.wait()
     await expire_leases(t.stores)
     # Its lease is another's now, so that its end writes nothing.
-    taken = await t.stores.lanes.take(lane, "x", ttl=9, limit=1)
+    taken = await t.stores.lanes.take(lane, uuid.uuid4().hex, ttl=9, limit=1)
     assert not isinstance(taken, Refusal)
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)

@@ -13,9 +13,12 @@
 -- exponent, so they are formatted by `format_int`.
 --
 -- A lane is
---   lane:<lane>          a hash: held, token, nonce, lease_until, leased_at, parked_until,
+--   lane:<lane>          a hash: held, token, nonce, nonces, lease_until, leased_at, parked_until,
 --                        parked_at, quiet_until, quiet_from, put_off, strikes, stop, noticed,
 --                        commit, answer, parked_by,
+--                        lost (how many leases ran out since the head last moved),
+--                        alone (the token of a lease under which the lane was the only suspect in
+--                        its holder's hands),
 --                        begun (the id of the head while somebody has it in hand, and after that
 --                        unless it was finished or given back untouched),
 --                        again ('1' if the holder was told that the head had been begun before),
@@ -32,12 +35,15 @@ local DUE = P .. 'lanes:due'
 local QUARANTINE = P .. 'lanes:quarantine'
 -- How long the sweep leaves a lane to the wake-up that was sent for it; see sweep.lua.
 local FIRST_PUT_OFF, LAST_PUT_OFF = 1500, 8000
--- An empty lane is remembered for longer than a holder repeats its last commit, which is the time of
--- a lease. A token that was forgotten does not come again, since it is a time.
-local IDLE_LANE_TTL = 600
+-- An empty lane is remembered for longer than a holder repeats its last commit, which is 10 min (see
+-- lanes/held.py). A token that was forgotten does not come again, since it is a time.
+local IDLE_LANE_TTL = 720
 -- By how much the clock may step back unnoticed. Those of a primary and of the replica that takes over
 -- differ a little.
 local CLOCK_SLACK = 1000
+-- From so many lost leases on a lane is suspect; its process may die of its head.
+local SUSPECT_FROM = 2
+local MISPLACED_TTL = 7 * 86400
 local LEDGER_TTL = 40 * 86400
 -- Lua's `unpack` fails at about 8,000 values.
 local MOST_UNPACKED = 1000
@@ -57,6 +63,13 @@ local function kind_of(lane) return string.match(lane, '^[^:]*') end
 
 local function read_number(key, field)
   return tonumber(redis.call('HGET', key, field) or '0') or 0
+end
+
+-- Reads fields of a hash, by their names. A field that is not there is false.
+local function read_fields(key, ...)
+  local values, fields = redis.call('HMGET', key, ...), {}
+  for i, name in ipairs({ ... }) do fields[name] = values[i] end
+  return fields
 end
 
 local function check_type(key, wanted)
@@ -100,6 +113,13 @@ local function write_first(command, key, ...)
   return redis.call(command, key, ...)
 end
 
+-- Moves a key of another type out of the way. Who put it there may want to look at it.
+local function set_aside(key)
+  local aside = P .. 'misplaced:' .. string.sub(key, #P + 1)
+  redis.call('RENAME', key, aside)
+  redis.call('EXPIRE', aside, MISPLACED_TTL)
+end
+
 -- Lets a key that lives on with each use live for at least `ttl` s from now. It gets 2 % more, so
 -- that the next uses need not write its end again. Asking for it is a read, which costs the log of
 -- writes (AOF) nothing.
@@ -134,6 +154,11 @@ end
 -- still counts: its work is good, and refusing it would only repeat it.
 -- `state` is what was read of the lane, and begins with the fields `held` and `token`.
 local function is_held_by(state, token) return state[1] == '1' and state[2] == token end
+
+-- The number of the last commit under a token; `commit` is what the lane says of its last one.
+local function last_commit(commit, token)
+  return tonumber(string.match(commit or '', '^' .. token .. ':(%d+)$') or '0')
+end
 
 -- Sets when to look next at a lane that has items and that nobody holds: when its rest is over, or
 -- now. Returns true if that is now; the caller then wakes it. `put_off` is what the lane says of it.

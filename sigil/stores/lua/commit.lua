@@ -2,25 +2,26 @@
 -- or nothing, and only for the holder of the lease.
 -- ARGV: prefix, lane, token, number of the commit, keep the lease ('1' or '0'), number of handled
 -- ids, the handled ids, then the effects.
--- Answers {'ok', lanes to wake…}; or {'lost'}, {'full <noticed> <lane>'} or {'rejected <why>'}, and
--- then nothing was applied.
+-- Answers {'ok', how many items at the head are to be stopped, lanes to wake…}; or {'lost'},
+-- {'full <noticed> <lane>'} or {'rejected <why>'}, and then nothing was applied.
 -- Repeating it is safe: the lane remembers its last commit, by token and number, and the answer to
 -- it. That comes before the fence, because the first run may have given the lease back.
 local lane, token, number, keeps = ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
 local done = tonumber(ARGV[6])
 local key = lane_key(lane)
 
-local function build_answer(wakes)
-  local answer = { 'ok' }
+local function build_answer(stop, wakes)
+  local answer = { 'ok', stop }
   for woken in string.gmatch(wakes, '%S+') do answer[#answer + 1] = woken end
   return answer
 end
 
-local state = redis.call('HMGET', key, 'held', 'token', 'commit', 'answer', 'stop')
-if state[3] == token .. ':' .. number then return build_answer(state[4]) end -- check: last commit
+local state = redis.call('HMGET', key, 'held', 'token', 'commit', 'answer', 'stop', 'lost')
+local stop = read_int(state[5])
+local last = last_commit(state[3], token)
+if tonumber(number) == last then return build_answer(stop, state[4]) end -- check: last commit
 if not is_held_by(state, token) then return { 'lost' } end -- check: fence
 -- A connection that was given up may deliver a commit once more, after its holder's next one.
-local last = tonumber(string.match(state[3] or '', '^' .. token .. ':(%d+)$') or '0')
 if tonumber(number) < last then return { 'rejected a later commit was applied' } end
 
 -- The handled ids and the one behind them, which is the next head.
@@ -39,16 +40,20 @@ if reason then return { reason } end
 redis.call('ZREM', DUE, '')
 local wakes, changes = {}, { 'commit', token .. ':' .. number }
 apply_effects(list, wakes)
+stop = stopped[lane] or stop
 local function change(field, value)
   changes[#changes + 1] = field
   changes[#changes + 1] = value
 end
 if done > 0 then
-  -- The journal and the strikes belong to the head, which has moved. The next head is in hand now
-  -- if the lease is kept.
+  -- The journal, the losses and the strikes belong to the head, which has moved. The next head is
+  -- in hand now if the lease is kept.
+  if state[6] then redis.call('HDEL', key, 'lost', 'alone') end
   if kind_of(lane) == 'session' then redis.call('DEL', journal_key(lane)) end
-  local stop = stopped[lane] or tonumber(state[5] or '0') or 0
-  if stop > 0 then change('stop', math.max(0, stop - done)) end
+  if stop > 0 then
+    stop = math.max(0, stop - done)
+    change('stop', stop)
+  end
   change('strikes', '0')
   change('begun', keeps and head[done + 1] or '')
   change('again', '0')
@@ -61,4 +66,4 @@ end
 local wakes_text = table.concat(wakes, ' ')
 change('answer', wakes_text)
 redis.call('HSET', key, unpack(changes))
-return build_answer(wakes_text)
+return build_answer(stop, wakes_text)

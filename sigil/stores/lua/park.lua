@@ -6,22 +6,22 @@
 local lane, token, delay = ARGV[2], ARGV[3], tonumber(ARGV[4])
 local adds_strike, was_begun = ARGV[5] == '1', ARGV[6] == '1'
 local key = lane_key(lane)
-local state = redis.call('HMGET', key, 'held', 'token', 'parked_by')
+local state = redis.call('HMGET', key, 'held', 'token', 'parked_by', 'strikes')
 if state[3] == token then return { 'ok' } end
 if not is_held_by(state, token) then return { 'lost' } end
 
 local changes = { 'held', '0', 'parked_by', token }
-if not was_begun then
-  changes[#changes + 1] = 'begun'
-  changes[#changes + 1] = ''
+local function change(field, value)
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
 end
+if not was_begun then change('begun', '') end
+if adds_strike then change('strikes', read_int(state[4]) + 1) end
 -- An empty lane has no head to keep, and must not rest: the next push wakes it at once.
 if delay > 0 and redis.call('LLEN', ids_key(lane)) > 0 then
-  for _, text in ipairs({ 'parked_until', format_int(NOW + delay), 'parked_at', format_int(NOW) }) do
-    changes[#changes + 1] = text
-  end
+  change('parked_until', format_int(NOW + delay))
+  change('parked_at', format_int(NOW))
 end
 write_first('HSET', key, unpack(changes))
-if adds_strike then redis.call('HINCRBY', key, 'strikes', 1) end
 if schedule(lane) then return { 'ok', lane } end
 return { 'ok' }

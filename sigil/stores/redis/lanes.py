@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import structlog
+
 from sigil.errors import EffectRejected, IdentityTaken, LaneFull, LeaseLost, SessionStale
 from sigil.lanes.effects import Effect, Push
 from sigil.lanes.lane import (
@@ -27,9 +29,9 @@ from sigil.stores.redis.server import make_full_error
 from sigil.stores.redis.snapshot import read_forgotten, read_ledgers
 from sigil.stores.redis.verify import verify
 
+log = structlog.get_logger(__name__)
+
 _MOST_WAITS = 10_000
-
-
 _ANY_NUMBER = 10**9
 
 
@@ -55,13 +57,16 @@ class RedisLanes:
         _raise_unless_applied(push.lane, status)
         return Pushed(duplicate=status == "duplicate", wake=tuple(wake))
 
-    async def take(self, lane: str, nonce: str, *, ttl: float, limit: int) -> Lease | Refusal:
-        args = (lane, nonce, _to_ms(ttl), limit)
+    async def take(
+        self, lane: str, nonce: str, *, ttl: float, limit: int, suspect: bool = True
+    ) -> Lease | Refusal:
+        args = (lane, nonce, _to_ms(ttl), limit, int(suspect))
         answer = await self._client.run_script("take", args=args)
         status = _decode(answer[0])
         if status != "granted":
             return Refusal(status)
-        _, token, strikes, stop, again, flat, journal, directory = answer
+        _, token, strikes, is_suspect, stop, again, flat, journal, directory, misplaced = answer
+        _log_misplaced(lane, misplaced)
         items = tuple(
             Item(_decode(item_id), _read_fields(fields))
             for item_id, fields in zip(flat[::2], flat[1::2], strict=True)
@@ -75,6 +80,7 @@ class RedisLanes:
             _decode_all(journal),
             directory,
             again=again == b"1",
+            suspect=is_suspect == b"1",
         )
 
     async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:
@@ -88,7 +94,10 @@ class RedisLanes:
     ) -> Sequence[Renewal | None]:
         named = [part for lease in leases for part in lease]
         answer = await self._client.run_script("renew", args=(_to_ms(ttl), *named))
-        return [None if stop < 0 else Renewal(stop) for stop in answer]
+        return [
+            None if stop < 0 else Renewal(stop, commits)
+            for stop, commits in zip(answer[::2], answer[1::2], strict=True)
+        ]
 
     async def commit(
         self,
@@ -101,9 +110,10 @@ class RedisLanes:
         keep: bool = False,
     ) -> Commit:
         args = (lane, token, n, int(keep), len(done), *done, *self._encoder.encode(effects))
-        status, *wake = _decode_all(await self._client.run_script("commit", args=args))
-        _raise_unless_applied(lane, status)
-        return Commit(wake=tuple(wake))
+        status, *answer = await self._client.run_script("commit", args=args)
+        _raise_unless_applied(lane, _decode(status))
+        stop, *wake = answer
+        return Commit(_decode_all(wake), stop)
 
     async def park(
         self, lane: str, token: int, *, delay: float, strike: bool = False, begun: bool = False
@@ -176,6 +186,11 @@ def _raise_unless_applied(lane: str, status: str) -> None:
         raise SessionStale(f"lane {lane}: its session has been written since it was read.")
     if status.startswith("rejected "):
         raise EffectRejected(f"lane {lane}: {status.removeprefix('rejected ')}.")
+
+
+def _log_misplaced(lane: str, keys: Sequence[bytes]) -> None:
+    for key in _decode_all(keys):
+        log.error("a key of another type was set aside", lane=lane, key=key)
 
 
 def _describe_loss(lane: str) -> LeaseLost:
