@@ -1,5 +1,6 @@
 """`sigil up`, as a person meets it: one command, and nothing left when it ends."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -323,14 +324,19 @@ async def test_a_message_is_answered_once_although_its_supervisor_is_killed_thre
     would be a strike, and the first one would be the end of this message."""
     (folder / "sigil.yaml").write_text(CONFIG)
     log = folder / "data" / "logs" / "agent.log"
+    token = 0  # of the newest lease
     for kills in range(3):
         up = Up(folder, LANES__MAX_STRIKES=1)
         up.ready()
         async with open_gateway(up) as gateway:
             if kills == 0:
                 await say(gateway, "c", "one two three four five six")
-            drafts = len(await events(gateway, "c", "draft"))
-            await until(gateway, "c", "draft", within=20, count=drafts + 1)
+            drafts: list[dict[str, object]] = []
+            async with asyncio.timeout(20):
+                while not (drafts and int(str(drafts[-1]["token"])) > token):
+                    drafts = await events(gateway, "c", "draft")
+                    await asyncio.sleep(0.05)
+            token = int(str(drafts[-1]["token"]))
         up.kill()
     with running(folder, LANES__MAX_STRIKES=1) as up:
         up.ready()
@@ -341,9 +347,8 @@ async def test_a_message_is_answered_once_although_its_supervisor_is_killed_thre
     assert log.read_text().count("task handed back") == 3
 
 
-@pytest.mark.parametrize("guard", ["guarded", "unguarded"])
 def test_a_valkey_that_hangs_while_its_supervisor_is_killed_is_ended_before_the_next_starts(
-    folder: Path, guard: str
+    folder: Path,
 ):
     up = Up(folder)
     up.ready()
@@ -352,15 +357,13 @@ def test_a_valkey_that_hangs_while_its_supervisor_is_killed_is_ended_before_the_
         client.set("kept", "yes")
     hung = up.child("valkey-server")
     os.kill(hung, signal.SIGSTOP)
-    if guard == "unguarded":
-        os.kill(up.child("guard.py"), signal.SIGKILL)
     up.kill()
     with running(folder) as again:
         again.ready()
         assert again.child("valkey-server") != hung
         with redis.Redis.from_url(address) as client:
             assert client.get("kept") == b"yes"
-    assert ("Ending the Valkey" in again.output) == (guard == "unguarded")
+    assert "Waiting for what an earlier start" in again.output
     assert again.family() == {}
 
 
@@ -414,7 +417,6 @@ def test_a_full_disk_is_named_and_survived(folder: Path):
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(b"x" * 4096)
-        up.run("chat", "too much " * 2000, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: f"no space left on device: {disk}/valkey" in up.output, within=20)
         wait_until(lambda: up.output.count("valkey ended") > 2, within=20)
         assert up.process.poll() is None
