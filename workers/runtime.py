@@ -121,9 +121,9 @@ class Runtime:
             os._exit(os.EX_TEMPFAIL)
 
         within = self._grace + STOP_MARGIN_S
-        timer = threading.Timer(within, end_process)
-        timer.daemon = True
-        timer.start()
+        self._last_resort = threading.Timer(within, end_process)
+        self._last_resort.daemon = True
+        self._last_resort.start()
 
     def drain(self) -> None:
         """Starts to drain, unless that was done already."""
@@ -136,6 +136,7 @@ class Runtime:
         self._call(self._end.set)
         self._thread.join()
         self._on_end()
+        self._last_resort.cancel()
 
     def _call(self, callback: Callable[[], object]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed already
