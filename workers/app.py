@@ -21,6 +21,7 @@ from typing import Any
 import structlog
 from celery import Celery, signals
 
+import celeryconfig
 from sigil.bootstrap import build
 from sigil.config import Settings, load_settings
 from sigil.errors import ConfigError, SigilError
@@ -68,7 +69,8 @@ def _configure_broker() -> dict[str, Any]:
 
 
 app = Celery("sigil")
-app.config_from_object("celeryconfig")
+# Given as a module: by a name, Celery would look in the current folder first.
+app.config_from_object(celeryconfig)
 app.add_defaults(_configure_broker)
 
 

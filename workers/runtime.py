@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 import structlog
 import uvloop
 
-from sigil.host.heartbeat import EVERY_S, Heartbeat
+from sigil.host.heartbeat import Heartbeat
 from sigil.host.process import Process
 from sigil.host.record import CountSlots, RecordKeeper
 from workers.steps import LaneWork, StepEnd, Steps
@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 # Longer than the gateway process's: workers often start together with a server that first loads
 # its data, and nobody waits at a terminal for one of them.
 STORE_WITHIN_S = 10.0
+# After the grace time: to hand back, to flush and to close. Less than what compose and a
+# container's platform allow on top of the grace.
+STOP_MARGIN_S = 6.0
 # So many new objects are looked through for cycles at a time. By Python's default of 700 that
 # happens at every fourth message and is a twentieth of its work; hardly any cycle is ever found.
 YOUNG_OBJECTS = 5_000
@@ -104,8 +107,23 @@ class Runtime:
         """Starts to drain; safe in a signal handler. A second call, or `hurry`, does not wait
         for running steps."""
         hurry = hurry or self._stopping
-        self._stopping = True
+        if not self._stopping:
+            self._stopping = True
+            self._bound_stop()
         self._call(lambda: self._steps.start_drain(hurry=hurry))
+
+    def _bound_stop(self) -> None:
+        """Ends the process for certain when its time is over. Without that, Celery's consumer
+        would wait several times for a broker that does not answer, 15 s each."""
+
+        def end_process() -> None:
+            log.warning("stopped without the store's answer", seconds=within)
+            os._exit(os.EX_TEMPFAIL)
+
+        within = self._grace + STOP_MARGIN_S
+        self._last_resort = threading.Timer(within, end_process)
+        self._last_resort.daemon = True
+        self._last_resort.start()
 
     def drain(self) -> None:
         """Starts to drain, unless that was done already."""
@@ -118,6 +136,7 @@ class Runtime:
         self._call(self._end.set)
         self._thread.join()
         self._on_end()
+        self._last_resort.cancel()
 
     def _call(self, callback: Callable[[], object]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed already
@@ -166,15 +185,9 @@ class Runtime:
             await self._steps.finish_drain()
 
     async def _show_heartbeat(self) -> None:
-        if self._heartbeat is None:
-            return
-        try:
+        if self._heartbeat is not None:
             await self._consuming.wait()
-            while True:
-                await asyncio.to_thread(self._heartbeat.beat)
-                await asyncio.sleep(EVERY_S)
-        finally:
-            self._heartbeat.end()
+            await self._heartbeat.keep()
 
 
 current: Runtime | None = None

@@ -7,17 +7,22 @@ folder would start two of them. So a process takes the lock of a folder before i
     …
     lock.release()
 
-The lock is `flock` on an open file. The kernel drops it when the process ends, even on
-`kill -9`, so that no stale lock is ever left to be cleaned up by hand.
+The lock is `flock` on an open file. The kernel drops it when all processes that have the file open
+have ended, even on `kill -9`, so that no stale lock is ever left to be cleaned up by hand.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from sigil.errors import ConfigError
+
+_LOOK_AGAIN_S = 0.05
 
 
 def private_folder(path: Path) -> Path:
@@ -32,34 +37,77 @@ def private_folder(path: Path) -> Path:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file that its owner alone can read, replacing what was in it."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    """Writes a file that its owner alone can read. Raises `OSError`; then the file is as it was."""
+    new = path.with_name(f"{path.name}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 class FolderLock:
     """The right to use a folder. The file holds the process id of its holder, for the message
     that others get."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        what: str,
+        *,
+        patience: float = 0.0,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         """Takes the lock. `what` names the program in the error.
 
-        Raises `ConfigError` with the holder's process id if another process has it.
+        If the holder has ended, but a process that it started still has the lock, waits for that
+        one for at most `patience` seconds, and says so. Raises `ConfigError` with the holder's
+        process id if the lock stays with somebody else.
         """
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(self._fd, 20).decode("ascii", "replace").strip()
-            os.close(self._fd)
-            raise ConfigError(
-                f"{what} already runs on {path.parent} (process {holder or 'unknown'}).",
-                hint="Stop it first, or set data_dir to another folder.",
-            ) from None
+        if not self._try():
+            holder = os.read(self._fd, 20).decode("ascii", "replace").strip() or "unknown"
+            if _exists(holder) or not self._wait(patience, holder, say):
+                os.close(self._fd)
+                raise ConfigError(
+                    f"{what} already runs on {path.parent} (process {holder}).",
+                    hint="Stop it first, or set data_dir to another folder.",
+                )
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def fileno(self) -> int:
+        """The open file, for a process that shall hold the lock too."""
+        return self._fd
 
     def release(self) -> None:
         """Lets another process use the folder. Call it once."""
         os.close(self._fd)
+
+    def _try(self) -> bool:
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        return False
+
+    def _wait(self, patience: float, holder: str, say: Callable[[str], None]) -> bool:
+        if patience:
+            say(f"Waiting for what an earlier start (process {holder}) left running …")
+        deadline = time.monotonic() + patience
+        while not (is_free := self._try()) and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN_S)
+        return is_free
+
+
+def _exists(process: str) -> bool:
+    """Whether a process has this id. It may be another one than the one that wrote it down."""
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        pass
+    return True

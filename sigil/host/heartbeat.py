@@ -1,4 +1,4 @@
-"""Signs of life of the worker processes on this machine: one small file for each process.
+"""Signs of life of the gateway and worker processes on this machine: one small file for each.
 
 `sigil worker ROLE --check` and `sigil up` read them. A sign shows that the process's event loop
 runs, not that Redis is up: restarting a worker would not bring Redis back.
@@ -6,6 +6,7 @@ runs, not that Redis is up: restarting a worker would not bring Redis back.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -33,7 +34,7 @@ def _find_folder(settings: Settings) -> Path:
 
 
 class Heartbeat:
-    """This process's sign of life. `beat` every `EVERY_S` seconds, `end` on a clean exit."""
+    """This process's sign of life."""
 
     def __init__(self, settings: Settings, role: str) -> None:
         """Raises `ConfigError` if the folder belongs to another user."""
@@ -50,24 +51,38 @@ class Heartbeat:
         with contextlib.suppress(OSError):
             self._path.touch(mode=0o600)
 
+    async def keep(self) -> None:
+        """Renews the sign as long as the event loop runs: a chore of the process."""
+        try:
+            while True:
+                await asyncio.to_thread(self.beat)
+                await asyncio.sleep(EVERY_S)
+        finally:
+            self.end()
+
     def end(self) -> None:
         """Removes the sign."""
         self._path.unlink(missing_ok=True)
 
 
-def find_live_workers(settings: Settings, role: str) -> set[int]:
-    """The process ids of this machine's workers of a role whose sign is fresh.
+def read_signs(settings: Settings, role: str = "*") -> dict[int, int]:
+    """When each process of a role on this machine gave its last sign, in nanoseconds of the file
+    system's clock, by process id.
 
     Removes the signs of processes that no longer exist.
     """
-    oldest = time.time() - FRESH_S
-    live = set()
+    signs = {}
     for path in _find_folder(settings).glob(f"{role}-*"):
         pid = int(path.name.rpartition("-")[2])
         try:
             os.kill(pid, 0)  # signal 0 only asks whether the process exists
-            if path.stat().st_mtime >= oldest:
-                live.add(pid)
+            signs[pid] = path.stat().st_mtime_ns
         except OSError:
             path.unlink(missing_ok=True)
-    return live
+    return signs
+
+
+def find_live_workers(settings: Settings, role: str) -> set[int]:
+    """The process ids of this machine's processes of a role whose sign is fresh."""
+    oldest = (time.time() - FRESH_S) * 1e9
+    return {pid for pid, sign in read_signs(settings, role).items() if sign >= oldest}

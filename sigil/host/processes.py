@@ -1,4 +1,4 @@
-"""Child processes that do not outlive their parent."""
+"""Child processes: started with nothing of ours that they do not need, and ended for certain."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+KILLED_WITHIN_S = 5.0
 # Loaded now, since nothing may be loaded between fork and exec.
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-
-def _die_with_parent() -> None:
-    """Runs in the child before exec: asks Linux for SIGTERM when the parent dies."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def spawn(
@@ -29,28 +24,42 @@ def spawn(
     *,
     log: Path,
     env: Mapping[str, str] | None = None,
-    stdin: bytes = b"",
+    cwd: Path | None = None,
+    stdin: int = subprocess.DEVNULL,
+    keep: int | None = None,
+    lock: int | None = None,
+    with_parent: bool = True,
 ) -> subprocess.Popen[bytes]:
-    """Starts a process and appends its output to `log`.
+    """Starts a process and appends its output to `log`. Raises `OSError`.
 
     The process gets a session of its own: Ctrl-C in a terminal signals the whole foreground
-    group, and only the parent should receive it. On Linux the process gets SIGTERM when the
-    thread that called `spawn` ends, so that even `kill -9` of the parent leaves nothing behind.
+    group, and only the parent should receive it. The files that it makes belong to its owner alone.
+
+    `with_parent`: on Linux the process gets SIGTERM when the thread that called `spawn` ends, so
+    that even `kill -9` of the parent leaves nothing behind. `keep` is the open file of a lock that
+    the process holds as well from now on; `lock` likewise, and it writes its id into that one.
     """
+
+    def prepare() -> None:
+        """Runs in the child before exec. It makes system calls only, which is safe there."""
+        if with_parent and _LIBC is not None:
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if lock is not None:
+            os.pwrite(lock, b"%-10d\n" % os.getpid(), 0)
+
     with os.fdopen(os.open(log, _APPEND, 0o600), "ab") as output:
-        process = subprocess.Popen(  # noqa: S603  # no shell, and the arguments are ours
+        return subprocess.Popen(  # noqa: S603  # no shell, and the arguments are ours
             list(argv),
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdin=stdin,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=None if env is None else dict(env),
+            cwd=cwd,
+            umask=0o077,
+            pass_fds=[each for each in (keep, lock) if each is not None],
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # safe: it makes one system call
+            preexec_fn=prepare,
         )
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError), process.stdin:
-            process.stdin.write(stdin)
-    return process
 
 
 def stop(processes: Sequence[subprocess.Popen[bytes]], *, within: float) -> None:
@@ -63,14 +72,20 @@ def stop(processes: Sequence[subprocess.Popen[bytes]], *, within: float) -> None
             process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            # A process that waits for a disk that hangs does not even end then.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(KILLED_WITHIN_S)
 
 
-def tail(path: Path, lines: int = 10) -> str:
-    """The last lines of a log, each indented on a line of its own; "" if there is no log."""
+def tail(path: Path, lines: int = 10, *, since: int = 0) -> str:
+    """The last lines of a log, each indented on a line of its own; "" if there is no log.
+
+    Those before the byte `since` are left out, unless the log has been cut since then.
+    """
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 8192))
+            size = path.stat().st_size
+            file.seek(max(0, size - 8192, since if since <= size else 0))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""

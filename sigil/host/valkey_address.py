@@ -21,7 +21,9 @@ from sigil.errors import ConfigError
 
 # The field sun_path of macOS's <sys/un.h> has 104 bytes, one of them the terminator.
 MAX_SOCKET_PATH_BYTES = 103
-_ANSWER_WITHIN_S = 2
+# The servers' own sockets are named `valkey.sock.1a2b`; `valkey.sock` is a link to the newest.
+LONGEST_SOCKET_ENDING = 5
+ANSWER_WITHIN_S = 2
 
 
 def find_store_url(settings: Settings) -> str:
@@ -59,7 +61,7 @@ def choose_address(folder: Path) -> tuple[str, str]:
     port on loopback instead. Any user of this machine could connect there, hence the password.
     """
     path = folder.resolve() / "valkey.sock"
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+    if len(os.fsencode(path)) + LONGEST_SOCKET_ENDING <= MAX_SOCKET_PATH_BYTES:
         return f"unix://{quote(os.fsencode(path))}", ""
     # Running processes still use the last address, so it is kept where the port is free.
     last = urlsplit(read_address(folder) or "")
@@ -83,7 +85,7 @@ def send_command(address: str, command: str) -> str | None:
     unix = parts.scheme == "unix"
     try:
         with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as connection:
-            connection.settimeout(_ANSWER_WITHIN_S)
+            connection.settimeout(ANSWER_WITHIN_S)
             connection.connect(
                 unquote(parts.path) if unix else (parts.hostname or "", parts.port or 0)
             )

@@ -17,6 +17,7 @@ import uvloop
 from sigil.bootstrap import build
 from sigil.config.addresses import bind_socket, local_url
 from sigil.errors import ConfigError
+from sigil.host.heartbeat import Heartbeat
 from sigil.host.process import Process
 from sigil.host.record import RecordKeeper
 from sigil.inbound.listening import keep_listening
@@ -82,7 +83,8 @@ async def serve(settings: Settings, listening: socket.socket, wakeups: Wakeups) 
     process = Process(gateway, settings)
     record = RecordKeeper(settings, ["gateway"])
     keep_record = partial(record.keep, gateway.stores.fleet, gateway.wakeups)
-    async with process.run(*listeners, keep_record, store_within=STORE_WITHIN_S):
+    heartbeat = Heartbeat(settings, "gateway")
+    async with process.run(*listeners, keep_record, heartbeat.keep, store_within=STORE_WITHIN_S):
         for warning in await gateway.stores.backend.list_warnings():
             log.warning("the server may lose messages", reason=warning)
         app = create_app(

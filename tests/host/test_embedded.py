@@ -5,7 +5,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import pytest
 import redis
 
 from sigil.errors import ConfigError
-from sigil.host import embedded
+from sigil.host import embedded, guard
 from sigil.host.valkey_address import find_running_url
+from tests.workers.stack import wait_until
 
 pytestmark = pytest.mark.valkey
 
@@ -114,10 +114,112 @@ def test_a_server_that_cannot_start_shows_why(folder):
     aof.write_bytes(b"this is no append-only file\r\n")
     with pytest.raises(ConfigError, match="did not start") as caught:
         embedded.start(data)
-    assert "Bad file format" in str(caught.value)
+    assert f"{aof} is damaged" in str(caught.value)
     # The folder is free again.
     aof.write_bytes(b"")
     embedded.start(data).stop()
+
+
+def test_a_damaged_file_can_be_mended_as_the_error_says(folder, started):
+    first = embedded.start(folder / "data")
+    with redis.Redis.from_url(first.url) as client:
+        for number in range(20):
+            client.set(f"k{number}", "v")
+    first.stop()
+    (aof,) = (folder / "data" / "valkey" / "appendonlydir").glob("*.incr.aof")
+    written = bytearray(aof.read_bytes())
+    written[written.index(b"*3", len(written) // 2)] ^= 0x55
+    aof.write_bytes(written)
+    with pytest.raises(ConfigError) as caught:
+        embedded.start(folder / "data")
+    commands = [line.strip() for line in str(caught.value).splitlines()[1:]]
+    script = "\n".join(commands).replace("/tmp/valkey-check", f"{folder}/valkey-check")
+    subprocess.run(["sh", "-ec", script], input=b"y\n", check=True, capture_output=True)
+    started.append(embedded.start(folder / "data"))
+    with redis.Redis.from_url(started[0].url) as client:
+        assert client.get("k0") == b"v"
+        assert client.get("k19") is None
+
+
+def test_the_next_server_has_a_socket_of_its_own_behind_the_same_address(folder, started):
+    first = embedded.start(folder / "data")
+    link = folder / "data" / "valkey" / "valkey.sock"
+    sockets = {link.resolve()}
+    first.process.kill()  # it leaves its socket
+    first.stop()
+    started.append(embedded.start(folder / "data"))
+    sockets.add(link.resolve())
+    assert len(sockets) == 2
+    assert {path.resolve() for path in link.parent.glob("valkey.sock*")} == {link.resolve()}
+
+
+LEFT = """
+import os, signal, sys
+from pathlib import Path
+from sigil.host import embedded, guard
+server = embedded.start(Path(sys.argv[1]))
+server.process.send_signal(signal.SIGSTOP)
+print(server.process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def leave_orphan(data: Path) -> int:
+    """A server that hangs, and whose parent was killed."""
+    command = [sys.executable, "-c", LEFT, str(data)]
+    parent = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    assert parent.returncode == -signal.SIGKILL
+    return int(parent.stdout)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or ") Z " not in stat.read_text()
+
+
+def test_an_orphan_that_hangs_is_ended_before_the_next_server_starts(folder, started):
+    orphan = leave_orphan(folder / "data")
+    said: list[str] = []
+    server = embedded.EmbeddedValkey(folder / "data", say=said.append)
+    started.append(server)
+    server.spawn()
+    assert not is_running(orphan)
+    assert [f"process {orphan}" in text for text in said] == [True, True]  # SIGTERM, SIGKILL
+
+
+def test_the_id_of_another_program_in_the_lock_ends_nothing(folder, started, monkeypatch):
+    """The process that wrote its id has ended, and another one got that id."""
+    monkeypatch.setattr(guard, "END_SERVER_WITHIN_S", 0.1)
+    orphan = leave_orphan(folder / "data")
+    innocent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    (folder / "data" / "valkey" / "data.lock").write_text(f"{innocent.pid}\n")
+    server = embedded.EmbeddedValkey(folder / "data")
+    started.append(server)
+    with pytest.raises(ConfigError, match="cannot be ended"):
+        server.spawn()
+    assert innocent.poll() is None
+    innocent.communicate(b"\n")
+    os.kill(orphan, signal.SIGKILL)
+
+
+def test_a_disk_without_room_is_named(folder, started, monkeypatch):
+    """The server of this test writes what Valkey does when its file cannot grow."""
+    server = embedded.EmbeddedValkey(folder / "data")
+    started.append(server)
+    stand_in = folder / "valkey-server"
+    stand_in.write_text(
+        "#!/bin/sh\necho 'Error writing to the AOF file: No space left on device'\nexit 1\n"
+    )
+    stand_in.chmod(0o700)
+    monkeypatch.setattr(server, "_binary", stand_in)
+    server.spawn().wait()
+    assert server.explain() == f"no space left on device: {folder}/data/valkey"
+    with pytest.raises(ConfigError, match="did not start: no space left"):
+        server.is_ready()
 
 
 def test_a_second_server_on_the_folder_is_refused(folder, started):
@@ -153,13 +255,4 @@ def test_it_ends_with_the_process_that_started_it(folder):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    ended = threading.Event()
-    for _ in range(100):
-        if (
-            not Path(f"/proc/{server}").exists()
-            or "Z (" in Path(f"/proc/{server}/stat").read_text()
-        ):
-            break
-        ended.wait(0.05)
-    else:
-        pytest.fail("the server outlived its parent")
+    wait_until(lambda: not is_running(server), within=5)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.workers.stack import Stack, environ, events, say, short_folder, until, wait_until
+from workers.runtime import STOP_MARGIN_S
 
 pytestmark = [
     pytest.mark.valkey,
@@ -93,6 +94,18 @@ def test_a_worker_ends_soon_when_there_is_nothing_to_do(stack: Stack):
     worker.terminate()
     assert worker.wait(10) == 0
     assert time.monotonic() - began < 5
+
+
+def test_a_worker_ends_although_its_store_does_not_answer():
+    """Celery's consumer alone would wait for the broker for 45 s."""
+    with short_folder() as folder, Stack(folder, TIMEOUTS__GRACE=1) as stack:
+        worker = stack.worker("outbound")
+        assert stack.valkey.process is not None
+        stack.valkey.process.send_signal(signal.SIGSTOP)
+        worker.terminate()
+        worker.wait(1 + STOP_MARGIN_S + 8)
+        stack.valkey.process.send_signal(signal.SIGCONT)
+        assert "stopped without the store's answer" in stack.log("outbound")
 
 
 async def test_celery_starts_the_same_worker(stack: Stack):

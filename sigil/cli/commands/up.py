@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from sigil.config import Settings
+    from sigil.host.folders import FolderLock
 
 app = make_app()
 
@@ -43,10 +45,12 @@ def run(settings: Settings, *, flower: bool = False) -> int:
     """
     from sigil import bootstrap
     from sigil.host.folders import FolderLock, private_folder
-    from sigil.host.supervisor import FLOWER_AT
+    from sigil.host.supervisor import FLOWER_AT, GUARD_WITHIN_S
 
     bootstrap.check(settings)
-    lock = FolderLock(private_folder(settings.data_dir) / "lock", "Sigil")
+    lock = FolderLock(
+        private_folder(settings.data_dir) / "lock", "Sigil", patience=GUARD_WITHIN_S, say=_say
+    )
     try:
         port = _choose_port(
             settings.gateway.host,
@@ -55,7 +59,7 @@ def run(settings: Settings, *, flower: bool = False) -> int:
         )
         if flower:
             _choose_port(*FLOWER_AT, otherwise="leave out --flower")
-        return _supervise(settings, port, flower)
+        return _supervise(settings, port, flower, lock)
     finally:
         lock.release()
 
@@ -71,18 +75,26 @@ def _choose_port(host: str, port: int, *, otherwise: str) -> int:
         ) from None
 
 
-def _supervise(settings: Settings, port: int, flower: bool) -> int:
+def _make_console() -> Console:
     from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    from rich.text import Text
+
+    with contextlib.suppress(OSError):  # what it is written to may be full
+        _make_console().print(Text(text, style="yellow"))
+
+
+def _supervise(settings: Settings, port: int, flower: bool, lock: FolderLock) -> int:
     from rich.text import Text
 
     from sigil.host.supervisor import Supervisor
 
-    console = Console(highlight=False, soft_wrap=True)
-
-    def say(text: str) -> None:
-        console.print(Text(text, style="yellow"))
-
-    supervisor = Supervisor(settings, port=port, flower=flower, say=say)
+    console = _make_console()
+    supervisor = Supervisor(settings, port=port, flower=flower, lock=lock, say=_say)
     _handle_signals(supervisor.ask_to_stop)
     try:
         console.print(Text("Starting Sigil …", style="dim"))
