@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         ChannelSettings,
         LaneSettings,
         ModelSettings,
+        ProviderSettings,
         TimeoutSettings,
     )
     from sigil.money.budgets import Budgets
@@ -178,6 +179,11 @@ class Directory:
         """What an account says about letting people in."""
         account = self.account(name)
         return Door(account.mode, account.allowlist, capabilities.authenticated, self.people.users)
+
+    @property
+    def providers(self) -> Mapping[str, ProviderSettings]:
+        """What is configured of the model vendors, by their names."""
+        return self._settings.providers
 
     @property
     def lease_terms(self) -> LeaseTerms:

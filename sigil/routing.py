@@ -28,7 +28,7 @@ from sigil.errors import (
     RecordTooNew,
 )
 from sigil.identity.pairing import Admission, admit
-from sigil.identity.users import ConfiguredUsers, Identity
+from sigil.identity.users import ConfiguredUsers, DirectChat, Identity
 from sigil.lanes.effects import (
     Admit,
     Audit,
@@ -83,6 +83,7 @@ class Routing:
         self._workspaces = workspaces
         self._channels = channels
         self._replies = Replies(stores.lanes)
+        self._direct_chats: dict[str, DirectChat] = {}  # as this process has noted them
 
     async def handle(self, held: Held, directory: Directory) -> None:
         """Routes the items in hand, together in one commit. After a failure it routes one by one,
@@ -164,6 +165,8 @@ class Routing:
         directory: Directory,
         before: Sequence[Effect],
     ) -> list[Effect]:
+        if user.role == "owner":
+            await self._note_direct_chat(message, user)
         try:
             route = await self._find_route(message, user, directory)
         except NotAMember as error:
@@ -187,6 +190,20 @@ class Routing:
         result = await command.run(context)
         reply = await self._replies.push_notice(message, result.text, item_id)
         return [*result.effects, reply, Finish(item_id, Outcome.ANSWERED)]
+
+    async def _note_direct_chat(self, message: InboundMessage, user: User) -> None:
+        """Remembers where the owner can be told what only they can mend."""
+        capabilities = self._channels.get(message.channel_type).capabilities
+        # Nobody comes back to the chat of a terminal.
+        is_lasting = capabilities.html or not capabilities.live
+        if not message.is_direct or not is_lasting:
+            return
+        chat = DirectChat(
+            message.channel_type, message.account, message.channel_id, message.thread_id
+        )
+        if self._direct_chats.get(user.id) != chat:
+            await self._stores.users.note_direct_chat(user.id, chat)
+            self._direct_chats[user.id] = chat
 
     async def _route_alone(
         self, held: Held, item: Item, effects: list[Effect], directory: Directory

@@ -190,12 +190,15 @@ def limited(kind, retry_in):
 
 def test_what_the_guide_quotes_is_what_people_are_told():
     table = section("What people are told")
+    refused = limited(ErrorKind.AUTH, retry_in=None)
     told = [
         wording.explain_wait(limited(ErrorKind.RATE_LIMITED, retry_in=20), 22.5),
         wording.explain_wait(limited(ErrorKind.NETWORK, retry_in=200), 205),
         wording.explain_wait(limited(ErrorKind.OVERLOADED, retry_in=0), 12),
         wording.explain_failure(AllProvidersUnavailable({}, retry_in=170)),
         wording.explain_failure(AllProvidersUnavailable({})),
+        wording.explain_failure(refused, owner_knows=True),
+        wording.explain_failure(refused),
         wording.explain_failure(ProviderError("long", kind=ErrorKind.CONTEXT_TOO_LONG)),
         wording.explain_failure(ProviderError("bad", kind=ErrorKind.FILTERED)),
     ]

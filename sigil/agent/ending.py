@@ -11,12 +11,13 @@ begun too often           DEAD       an apology          the message, for replay
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from sigil.agent import wording
+from sigil.agent.owner_news import NO_NEWS, OwnerNews
 from sigil.channels.live import dropped_event, show_event
 from sigil.errors import BudgetExceeded
 from sigil.lanes.effects import (
@@ -60,14 +61,24 @@ class Ending:
     actions: tuple[Action, ...] = ()
 
 
-def end_turn(turn: Turn, question: Message, reply: Reply, *, live: bool = False) -> Ending:
-    """The ending of a turn that has asked the models. The readers of a `live` chat see from the
-    answer's details that it was stopped or cut; others are told in its last line."""
+def end_turn(
+    turn: Turn, question: Message, reply: Reply, news: OwnerNews = NO_NEWS, *, live: bool = False
+) -> Ending:
+    """The ending of a turn that has asked the models; `news` are for the owner. The readers of a
+    `live` chat see from the answer's details that it was stopped or cut; others are told in its
+    last line."""
+    ending = _end_asked(turn, question, reply, news, live=live)
+    return replace(ending, effects=(*ending.effects, *news.effects))
+
+
+def _end_asked(
+    turn: Turn, question: Message, reply: Reply, news: OwnerNews, *, live: bool
+) -> Ending:
     if isinstance(reply.error, BudgetExceeded):
         return _end_over_budget(turn, reply, reply.error)
     if reply.error is not None:
         log.warning("no model answered", reason=str(reply.error))
-        told = wording.explain_failure(reply.error)
+        told = wording.explain_failure(reply.error, owner_knows=news.is_told, causes=news.causes)
         why = {"why": reply.error.code, "detail": str(reply.error)}
         return _end_failed(turn, question, reply, told, why)
     text = fit_reply(reply.text).strip()

@@ -35,6 +35,7 @@ from sigil.agent.ending import (
 )
 from sigil.agent.kept_session import load_session
 from sigil.agent.model_wait import ModelWait, choose_wait
+from sigil.agent.owner_news import OwnerNews, gather_news
 from sigil.agent.reply import Reply, add_estimates, read_reply
 from sigil.agent.turn import make_turn, name_turn, read_group
 from sigil.channels.live import live_chat_key
@@ -173,11 +174,12 @@ class Agent:
         question = build_question(turn)
         reply = await self._ask(held, turn, question)
         wait = await self._choose_wait(held, turn, reply)
+        news = await gather_news(self._stores, self._replies, turn, reply)
         while True:
             try:
                 if wait is not None:
-                    return await self._wait(held, turn, reply, wait)
-                ending = end_turn(turn, question, reply, live=self._is_live(turn))
+                    return await self._wait(held, turn, reply, wait, news)
+                ending = end_turn(turn, question, reply, news, live=self._is_live(turn))
                 return await self._finish(held, turn, ending)
             except SessionStale:
                 # The answer is paid for, and it stands: only what is kept of it is made anew.
@@ -196,10 +198,12 @@ class Agent:
         waits = (await self._stores.lanes.status(held.lane)).waits
         return choose_wait(turn, reply.error, waits) if waits < self.most_waits else None
 
-    async def _wait(self, held: Held, turn: Turn, reply: Reply, wait: ModelWait) -> None:
+    async def _wait(
+        self, held: Held, turn: Turn, reply: Reply, wait: ModelWait, news: OwnerNews
+    ) -> None:
         """Gives the lane back until a model may be called. The notice has the same id however often
         the turn waits, so it is sent once. Raises `SessionStale`; then nothing was applied."""
-        effects: list[Effect] = [*record_calls(turn, reply), Wait(held.lane, wait.seconds)]
+        effects = [*record_calls(turn, reply), *news.effects, Wait(held.lane, wait.seconds)]
         capabilities = self._channels.get(turn.last.channel_type).capabilities
         if wait.notice and capabilities.notices:
             message = make_reply(turn.last, wait.notice, answers=())

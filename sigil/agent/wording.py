@@ -12,7 +12,7 @@ from sigil.errors import (
     ProviderError,
     SigilError,
 )
-from sigil.errors.failures import POLICY, Told
+from sigil.errors.failures import MENDED_BY_OWNER, POLICY, Told
 from sigil.money.amounts import format_reset
 
 DEAD = (
@@ -30,14 +30,24 @@ _UNKNOWN_WHEN = "as soon as I can"
 
 _FAILED = "I could not reach a model just now. Please try again {when}."
 _SOON = "in a little while"
+_NOBODY = "No model could answer."
+_ONLY_OWNER = "I cannot answer just now. Only my owner can mend that,"
+_OWNER_KNOWS = "who has been told."
+_TELL_OWNER = "so please tell them."
 _CONTEXT = "This conversation is too long for the model. /new starts a fresh one."
 _NAMED_WAIT_S = 3600
 _NAMED_SECONDS = 90
 
 
-def explain_failure(error: SigilError | None) -> str:
-    """One short honest sentence about why no model has answered."""
+def explain_failure(
+    error: SigilError | None, *, owner_knows: bool = False, causes: str = ""
+) -> str:
+    """One short honest sentence about why no model has answered; for the owner, the causes too."""
+    if causes:
+        return f"{_NOBODY}\n\n{causes}"
     if isinstance(error, AllProvidersUnavailable):
+        if error.kinds and MENDED_BY_OWNER.issuperset(error.kinds.values()):
+            return f"{_ONLY_OWNER} {_OWNER_KNOWS if owner_knows else _TELL_OWNER}"
         seconds = error.retry_in
         if seconds is not None and seconds <= _NAMED_WAIT_S:
             return _FAILED.format(when=format_reset("hour", seconds))

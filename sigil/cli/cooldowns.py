@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sigil.cli.output import print_table
+from sigil.cli.output import print_line, print_table
+from sigil.errors import ErrorKind
+from sigil.errors.failures import MENDED_BY_OWNER
+from sigil.providers.chain.trouble import explain_trouble
 
 if TYPE_CHECKING:
+    from sigil.config.schema import ProviderSettings
     from sigil.providers.chain.health_store import Cooldown
 
 
-def print_cooldowns(cooldowns: Sequence[Cooldown]) -> None:
-    """Prints which models rest and for how much longer, the longest last."""
+def print_cooldowns(
+    cooldowns: Sequence[Cooldown], providers: Mapping[str, ProviderSettings]
+) -> None:
+    """Prints which models rest and for how much longer, the longest last, and what only the owner
+    can mend."""
     rows = [
         (
             f"{each.provider}/{each.model}",
@@ -24,6 +31,16 @@ def print_cooldowns(cooldowns: Sequence[Cooldown]) -> None:
         for each in sorted(cooldowns, key=lambda each: each.seconds)
     ]
     print_table(("model", "key", "reason", "state", "failures"), rows)
+    for sentence in dict.fromkeys(_list_troubles(cooldowns, providers)):
+        print_line(sentence)
+
+
+def _list_troubles(
+    cooldowns: Sequence[Cooldown], providers: Mapping[str, ProviderSettings]
+) -> Iterator[str]:
+    for each in cooldowns:
+        if each.reason in MENDED_BY_OWNER:
+            yield explain_trouble(each.provider, ErrorKind(each.reason), providers)
 
 
 def _describe_state(cooldown: Cooldown) -> str:

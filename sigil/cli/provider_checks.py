@@ -11,9 +11,10 @@ from sigil.cli import vendor_probes
 from sigil.cli.finding import Finding
 from sigil.config.problems import suggest
 from sigil.errors import ConfigError, ErrorKind, ProviderError, SigilError
+from sigil.errors.failures import MENDED_BY_OWNER
 from sigil.money.amounts import format_usd
 from sigil.money.limits import list_models
-from sigil.providers.trouble import MENDED_BY_OWNER, explain_trouble
+from sigil.providers.chain.trouble import explain_trouble
 
 if TYPE_CHECKING:
     from sigil.cli.vendor_probes import VendorAnswer
@@ -101,9 +102,8 @@ def _check_health(settings: Settings) -> Iterator[Finding]:
     except SigilError:
         return
     for cooldown in resting:
-        kind = ErrorKind(cooldown.reason) if cooldown.reason in set(ErrorKind) else None
-        if kind in MENDED_BY_OWNER and cooldown.provider in settings.providers:
-            yield _describe_trouble(settings, cooldown.provider, kind)
+        if cooldown.reason in MENDED_BY_OWNER:
+            yield _describe_trouble(settings, cooldown.provider, ErrorKind(cooldown.reason))
         else:
             name = f"{cooldown.provider}/{cooldown.model}"
             advice = f"`sigil providers reset {name}` lets it be called at once."

@@ -127,3 +127,6 @@ POLICY: Mapping[ErrorKind, Rule] = {
     ErrorKind.FILTERED:         Rule(False, _NEVER, _NONE,   None,       False, _CAME, _REJECTED),
 }
 # fmt: on
+
+MENDED_BY_OWNER = frozenset({ErrorKind.AUTH, ErrorKind.BILLING})
+"""The classes that pass only when the owner does something; the owner is told of them."""

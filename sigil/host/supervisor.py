@@ -73,7 +73,8 @@ class Supervisor:
         say: Callable[[str], None],
     ) -> None:
         """`port` is the gateway's. `lock` is that of the data folder; the guard holds it too. `say`
-        shows a sentence to the person who started it."""
+        shows a sentence to the person who started it; `env` is the environment of the children.
+        """
         self._settings = settings
         self._lock = lock
         self._say = say
@@ -85,7 +86,7 @@ class Supervisor:
         self._guard_input: IO[bytes] | None = None
         self._guarded: list[int] = []
         self._answer = ""
-        self._env = os.environ | {
+        self.env = os.environ | {
             "SIGIL_DATA_DIR": str(settings.data_dir),
             "SIGIL_GATEWAY__PORT": str(port),
             "SIGIL_TIMEOUTS__GRACE": str(min(GRACE_S, settings.timeouts.grace)),
@@ -94,7 +95,7 @@ class Supervisor:
         }
         # The children run in a folder of their own, so they would not find a file in ours.
         if source := find_source():
-            self._env["SIGIL_CONFIG"] = str(source.absolute())
+            self.env["SIGIL_CONFIG"] = str(source.absolute())
         self._pages = [(local_host(settings.gateway.host), port, "/readyz")]
         if flower:
             self._pages.append((*FLOWER_AT, "/healthcheck"))
@@ -105,7 +106,7 @@ class Supervisor:
             log = self._logs / f"{name}.log"
             argv = [sys.executable, "-m", *module]
             return Child(
-                name, partial(spawn, argv, log=log, env=self._env, cwd=self._logs), log, role
+                name, partial(spawn, argv, log=log, env=self.env, cwd=self._logs), log, role
             )
 
         yield child("gateway", "sigil", "gateway", role="gateway")

@@ -54,6 +54,16 @@ class User:
         object.__setattr__(self, "identities", tuple(self.identities))
 
 
+@dataclass(frozen=True, slots=True)
+class DirectChat:
+    """A chat between one person and Sigil: the platform's ids, and the account it came in by."""
+
+    channel: str
+    account: str
+    chat_id: str
+    thread_id: str | None = None
+
+
 class UserStore(Protocol):
     """Users and the identities they hold."""
 
@@ -75,6 +85,14 @@ class UserStore(Protocol):
         ...
 
     async def all(self) -> list[User]: ...
+
+    async def note_direct_chat(self, user_id: str, chat: DirectChat) -> None:
+        """Remembers where the user wrote last, in a chat of their own."""
+        ...
+
+    async def find_direct_chat(self, user_id: str) -> DirectChat | None:
+        """Where the user wrote last; None if that is not known."""
+        ...
 
 
 class IdentityResolver:
@@ -163,6 +181,14 @@ class ConfiguredUsers:
         if user is None and stored is not None:
             user = people.users.get(stored.id) or _overlay_user(stored, people)
         return user, paired
+
+    async def note_direct_chat(self, user_id: str, chat: DirectChat) -> None:
+        """As in `UserStore`."""
+        await self.store.note_direct_chat(user_id, chat)
+
+    async def find_direct_chat(self, user_id: str) -> DirectChat | None:
+        """As in `UserStore`."""
+        return await self.store.find_direct_chat(user_id)
 
     async def all(self) -> list[User]:
         """The configured users, then the stored ones."""

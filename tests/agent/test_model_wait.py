@@ -261,7 +261,7 @@ async def test_settle_lets_a_turn_wait_three_times() -> None:
 async def test_what_only_the_owner_can_mend_is_not_waited_for(kind: ErrorKind) -> None:
     t = scripted(ProviderError("no.", kind=kind), "late")
     (text,) = await t.say("hello")
-    assert text == "I could not reach a model just now. Please try again in a little while."
+    assert text.startswith("I could" if kind is ErrorKind.UNAVAILABLE else "I cannot answer")
     assert (await t.counts())["failed"] == 1
 
 

@@ -320,3 +320,22 @@ async def test_a_call_of_a_model_that_is_well_costs_one_read(valkey_url):
     assert calls.pop("hget") == 1
     assert not set(calls) - {"config|resetstat", "info", "hello", "client|setinfo"}
     await stores.backend.close()
+
+
+async def test_an_episode_has_one_name_until_a_probe_is_answered(stores, health):
+    grant = await rested(health, reason="auth")
+    name = await health.begin_episode("openai", "key-a", "auth")
+    assert await health.begin_episode("openai", "key-a", "auth") == name
+    await end_cooldowns(stores)
+    probe = await admit(health)
+    await health.release(probe)
+    assert await health.begin_episode("openai", grant.key, "auth") == name
+    await health.record_answer(await admit(health))
+    assert await health.begin_episode("openai", "key-a", "auth") != name
+
+
+async def test_a_reset_ends_the_episode(health):
+    await rested(health, reason="billing")
+    name = await health.begin_episode("openai", "key-a", "billing")
+    assert await health.reset("openai") == 1
+    assert await health.begin_episode("openai", "key-a", "billing") != name

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from pytest_httpserver import HTTPServer
 
 from sigil.bootstrap import build
 from sigil.config import load_settings
@@ -424,3 +425,15 @@ def test_a_full_disk_is_named_and_survived(folder: Path):
         wait_until(lambda: answers(f"{address}readyz"), within=30)
         chat = up.run("chat", "room again", stdout=subprocess.PIPE)
         assert b"room again" in chat.communicate(timeout=60)[0]
+
+
+def test_a_key_that_is_refused_is_said_at_the_start(folder: Path, httpserver: HTTPServer):
+    httpserver.expect_request("/models").respond_with_data("", status=401)
+    (folder / "sigil.yaml").write_text(
+        "models: {default: lab/m}\nproviders:\n  lab:\n    api_key: k\n    type: openai\n"
+        f"    base_url: {httpserver.url_for('')}\n"
+    )
+    with running(folder) as up:
+        up.ready()
+        said = "lab refused its key (401). Check `providers.lab.api_key`, line 4 of sigil.yaml."
+        wait_until(lambda: said in up.output, within=30)

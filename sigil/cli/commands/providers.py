@@ -64,7 +64,7 @@ def show(settings: Settings, *, as_json: bool) -> int:
     print_table(("provider", "type", "host", "keys", "resting"), rows)
     if resting:
         print_line("")
-        print_cooldowns(resting)
+        print_cooldowns(resting, settings.providers)
     return 0
 
 

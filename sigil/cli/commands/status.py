@@ -69,7 +69,7 @@ def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
         _print_days(days)
         if resting:
             print_line("")
-            print_cooldowns(resting)
+            print_cooldowns(resting, settings.providers)
         if waits:
             are = "conversation waits" if len(waits) == 1 else "conversations wait"
             print_line(f"{len(waits)} {are} for a model; the first goes on in {ceil(waits[0])} s.")

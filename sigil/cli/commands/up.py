@@ -92,17 +92,23 @@ def _supervise(settings: Settings, port: int, flower: bool, lock: FolderLock) ->
     from rich.text import Text
 
     from sigil.host.supervisor import Supervisor
+    from sigil.host.vendor_check import VendorCheck
 
     console = _make_console()
     supervisor = Supervisor(settings, port=port, flower=flower, lock=lock, say=_say)
     _handle_signals(supervisor.ask_to_stop)
+    check: VendorCheck | None = None
     try:
         console.print(Text("Starting Sigil …", style="dim"))
         if supervisor.start():
             _print_welcome(console, settings, port, flower)
+            if not settings.models.default.startswith("echo/"):
+                check = VendorCheck(supervisor.env, _say)
             supervisor.watch()
         console.print(Text("Stopping …", style="dim"))
     finally:
+        if check is not None:
+            check.stop()
         supervisor.stop()
     return 0
 

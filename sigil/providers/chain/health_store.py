@@ -104,6 +104,11 @@ class HealthStore(Protocol):
         """Keeps a probe whose call takes long."""
         ...
 
+    async def begin_episode(self, provider: str, key: str, reason: str) -> str:
+        """Names the episode in which a key keeps failing for this reason: the same name until a
+        model has answered under the key again, but for two days at most."""
+        ...
+
     async def list_cooldowns(self) -> list[Cooldown]:
         """Everything that rests or waits for a probe."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from sigil.errors.failures import MENDED_BY_OWNER
 from sigil.providers.chain.health_store import Cooldown, KeyGrant
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 PROBE_LEASE_S = 30.0
 _SESSION_KEEPS_S = 3600
 _REMEMBERED_S = 86_400.0
+_EPISODE_S = 2 * 86_400
 _MOST_MODELS = 1000
 
 
@@ -81,12 +83,23 @@ class RedisHealth:
 
     async def record_answer(self, grant: KeyGrant) -> None:
         await self._report_probe(grant, "answered")
+        if grant.probe:
+            await self._end_episodes(grant.provider, grant.key)
 
     async def release(self, grant: KeyGrant) -> None:
         await self._report_probe(grant, "0")
 
     async def renew(self, grant: KeyGrant) -> None:
         await self._report_probe(grant, _ms(PROBE_LEASE_S))
+
+    async def begin_episode(self, provider: str, key: str, reason: str) -> str:
+        name, now = self._keys.health_episode(provider, key, reason), str(await self._read_time())
+        begun = await self._client.call("SET", name, now, "NX", "GET", "EX", _EPISODE_S)
+        return now if begun is None else str(begun.decode())
+
+    async def _end_episodes(self, provider: str, key: str) -> None:
+        names = [self._keys.health_episode(provider, key, each.value) for each in MENDED_BY_OWNER]
+        await self._client.call("DEL", *names)
 
     async def list_cooldowns(self) -> list[Cooldown]:
         with self._client.guard():
@@ -111,6 +124,8 @@ class RedisHealth:
         names = {self._keys.health(cooldown.provider, cooldown.model) for cooldown in found}
         if names:
             await self._client.call("DEL", *names)
+        for cooldown in found:
+            await self._end_episodes(cooldown.provider, cooldown.key)
         return len(found)
 
     async def _report_probe(self, grant: KeyGrant, outcome: str) -> None:

@@ -80,6 +80,9 @@ class Keys:
     def user(self, user_id: str) -> str:
         return self._key("user", user_id)
 
+    def direct_chat(self, user_id: str) -> str:
+        return self._key("direct-chat", user_id)
+
     def identity(self, channel: str, platform_id: str) -> str:
         return self._key("identity", channel, platform_id)
 
@@ -146,6 +149,9 @@ class Keys:
 
     def health_turn(self, provider: str, model: str) -> str:
         return self._key("health-turn", provider, model)
+
+    def health_episode(self, provider: str, key: str, reason: str) -> str:
+        return self._key("health-episode", provider, key, reason)
 
     def health_session(self, provider: str, model: str, session: str) -> str:
         return self._key("health-session", provider, model, session)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sigil.errors import StoreError
 from sigil.identity.users import (
+    DirectChat,
     Identity,
     User,
     describe_unknown_identity,
@@ -66,6 +67,16 @@ class RedisUsers:
         data, paired = await self._client.run_script("find_user", keys=[identity, pairing])
         user = None if data is None else _decode_user(data)
         return user, None if paired is None else paired.decode()
+
+    async def note_direct_chat(self, user_id: str, chat: DirectChat) -> None:
+        """Remembers where the user wrote last."""
+        fields = [chat.channel, chat.account, chat.chat_id, chat.thread_id]
+        await self._client.call("SET", self._keys.direct_chat(user_id), json.dumps(fields))
+
+    async def find_direct_chat(self, user_id: str) -> DirectChat | None:
+        """Where the user wrote last; None if that is not known."""
+        known = await self._client.call("GET", self._keys.direct_chat(user_id))
+        return None if known is None else DirectChat(*json.loads(known)[:4])
 
     async def all(self) -> list[User]:
         """Every user, by id."""

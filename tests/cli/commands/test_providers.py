@@ -78,6 +78,7 @@ def test_what_rests_is_shown_until_it_is_reset(call, real_redis, configured):
         ["openai/gpt-x", FIRST, "rate_limited", "30 s left", "1"],
         ["openai/gpt-x", SECOND, "auth", "10 min left", "1"],
         ["local/org/llama", "-", "network", "24 h left", "1"],
+        ["openai refused its key. Check `providers.openai.api_keys`, line 5 of sigil.yaml."],
     ]
     counts = [line.split("\t")[-1] for line in out.splitlines()[1:4]]
     assert counts == ["0", "1", "2"]

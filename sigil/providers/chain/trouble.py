@@ -11,8 +11,6 @@ from sigil.errors import ErrorKind
 if TYPE_CHECKING:
     from sigil.config.schema import ProviderSettings
 
-MENDED_BY_OWNER = frozenset({ErrorKind.AUTH, ErrorKind.BILLING})
-
 
 def explain_trouble(
     provider: str,
