@@ -75,7 +75,7 @@ async def test_a_lane_with_a_record_for_newer_processes_is_left_to_them(
         await make_due(t.stores)
     assert t.texts == []
     assert not {"dead", "refused", "stopped"} & (await t.counts()).keys()
-    assert t.gateway.count_left_lanes() == 1
+    assert t.gateway.left_lanes.count() == 1
     monkeypatch.setattr(records, "VERSION", VERSION + 1)  # a newer process takes it
     await settle(t.gateway)
     assert t.texts == ["ok"]
@@ -170,7 +170,7 @@ async def test_the_fleet_hears_of_lanes_that_are_left(monkeypatch: pytest.Monkey
     await verb(lane)
     keeper = RecordKeeper(t.settings, ["routing"])
     chore = asyncio.create_task(
-        keeper.keep(t.stores.fleet, t.woken, count_left_lanes=t.gateway.count_left_lanes)
+        keeper.keep(t.stores.fleet, t.woken, count_left_lanes=t.gateway.left_lanes.count)
     )
     async with asyncio.timeout(5):
         while not (known := await t.stores.fleet.list()):
