@@ -146,6 +146,38 @@ async def test_what_cannot_be_read_harms_no_message_before_it(
     assert (await t.counts())["answered"] == 3
 
 
+async def test_a_malformed_message_of_the_history_is_left_out() -> None:
+    t = talk()
+    for text in ("one", "two"):
+        await t.say(text)
+    client: Any = t.stores.backend
+    [history] = await client.redis.keys(f"{client.keys.prefix}history:*")
+    await client.redis.lset(history, 0, "{")
+    await client.redis.lset(history, 3, '{"role": "root"}')
+    for text in ("three", "four"):
+        assert await t.say(text) == ["ok"]
+    said = [
+        [message.content.rpartition("\n")[2] for message in request.messages]
+        for request in t.provider.requests[2:]
+    ]
+    # A window begins with what a person said.
+    assert said == [["two", "three"], ["two", "three", "ok", "four"]]
+    assert await t.counts() == {"accepted": 4, "answered": 4, "sent": 4}
+
+
+async def test_a_malformed_user_holds_up_nobody_else_in_the_chat() -> None:
+    t = talk()
+    room = {"channel_id": "room", "is_direct": False}
+    await t.say("hello", "bob", **room)
+    client: Any = t.stores.backend
+    bob = await t.stores.users.find("memory", "bob")
+    await client.redis.hset(client.keys.user(bob.id), "data", "{")
+    for sender in ("ann", "bob", "cleo"):
+        await t.write("and now", sender, **room)
+    await settle(t.gateway)
+    assert await t.counts() == {"accepted": 4, "answered": 3, "dead": 1, "sent": 3}
+
+
 @pytest.mark.parametrize("bring", [receive, route, answer])
 async def test_a_malformed_record_ends_after_a_few_tries(bring: Callable[[Talk], Any]) -> None:
     t = talk()
