@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sigil import records
+from sigil.channels.base import Capabilities
 from sigil.host import record as host_record
 from sigil.host.record import RecordKeeper
 from sigil.lanes.effects import Receipt
@@ -192,6 +193,22 @@ async def test_a_malformed_record_ends_after_a_few_tries(bring: Callable[[Talk],
     ended = {"answered": 1, "undelivered": 1} if bring is answer else {"dead": 1}
     assert await t.counts() == {"accepted": 1, **ended}
     assert not (await t.stores.lanes.status(lane)).waiting
+
+
+@pytest.mark.parametrize("authenticated", [True, False])
+async def test_who_is_known_is_told_that_their_message_was_given_up(
+    authenticated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> str:
+        raise RuntimeError
+
+    t = talk(
+        capabilities=Capabilities(authenticated=authenticated), users={"ann": {"role": "owner"}}
+    )
+    monkeypatch.setattr("sigil.routing.session_key", fail)
+    told = await t.say("hello")
+    assert ["given up" in text for text in told] == [True] * authenticated
+    assert await t.counts() == {"accepted": 1, "dead": 1} | ({"sent": 1} if authenticated else {})
 
 
 async def test_the_fleet_hears_of_lanes_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
