@@ -27,7 +27,7 @@ from sigil.channels.base import Acceptance
 from sigil.channels.live import live_chat_key, user_event
 from sigil.errors import LeaseLost, RecordTooNew, StoreError
 from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
-from sigil.lanes.fleet import LIVE_S, MOST_WAKEUPS_WAITING
+from sigil.lanes.fleet import MOST_WAKEUPS_WAITING, LeftLanes
 from sigil.lanes.held import Held
 from sigil.lanes.lane import Item, LaneKind, Refusal, Wakeups
 from sigil.lanes.leases import LeaseKeeper
@@ -51,7 +51,6 @@ T = TypeVar("T")
 ERROR_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 FORGOTTEN_EVERY_S = 10.0
 TOO_NEW_PAUSE_S = 2.0  # and up to a second more, so that many lanes do not come back at once
-MOST_LEFT_LANES = 10_000
 
 
 class Step(Protocol):
@@ -93,10 +92,10 @@ class Gateway:
         self._agent: Agent | None = None
         self._delivery = delivery
         self._close = close
+        self.left_lanes = LeftLanes()
         self._replies = Replies(stores.lanes)
         self._look_for_forgotten_at = 0.0  # by the monotonic clock
         self._failing: set[str] = set()  # parts of the recovery
-        self._left: dict[str, float] = {}  # lanes left to a newer process: when last (monotonic)
 
     # ------------------------------------------------------------ the verbs
 
@@ -246,17 +245,9 @@ class Gateway:
 
     async def _leave(self, held: Held, error: RecordTooNew) -> None:
         """Leaves a lane to a newer process, which takes it at one of its next due times."""
-        if self._left.pop(held.lane, None) is None:  # once for each lane
+        if self.left_lanes.note(held.lane):
             log.warning("lane left to a newer process", reason=str(error))
-        if len(self._left) == MOST_LEFT_LANES:
-            del self._left[next(iter(self._left))]  # the one that was left longest ago
-        self._left[held.lane] = time.monotonic()
         await held.park(TOO_NEW_PAUSE_S + random.random())  # noqa: S311  # no secret
-
-    def count_left_lanes(self) -> int:
-        """How many lanes this process has left to a newer one in the last `LIVE_S` seconds."""
-        since = time.monotonic() - LIVE_S
-        return sum(left_at > since for left_at in self._left.values())
 
     # ------------------------------------------------------------ what turns need
 

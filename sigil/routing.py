@@ -11,6 +11,7 @@ chats that decide this at the same moment make the same user.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -61,6 +62,8 @@ LANE_FULL_TEXT = (
     "You already have {cap} messages waiting, so I did not take this one. Please send it again "
     "when I have caught up, or send /stop to clear them."
 )
+
+GIVEN_UP_TEXT = "I failed several times to read this message and have given up on it."
 
 
 # What was decided of each sender whose messages are routed in one commit.
@@ -124,8 +127,15 @@ class Routing:
             _log_routing(item, own)
 
     async def give_up(self, held: Held) -> tuple[Sequence[Item], list[Effect]]:
-        """The item to be dead-lettered, and the effects that do it."""
-        return held.items[:1], _bury_item(held.items[0])
+        """The item to be dead-lettered, and the effects that do it. The person is told where the
+        channel knows who they are: elsewhere they may be somebody who is not to be heard."""
+        item = held.items[0]
+        effects = _bury_item(item)
+        with contextlib.suppress(MessageInvalid, ChannelNotFound):
+            message = InboundMessage.from_record(item.fields)
+            if self._channels.get(message.channel_type).capabilities.authenticated:
+                effects.append(await self._replies.push_notice(message, GIVEN_UP_TEXT, item.id))
+        return [item], effects
 
     async def decide(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sigil import records
+from sigil.channels.base import Capabilities
 from sigil.host import record as host_record
 from sigil.host.record import RecordKeeper
 from sigil.lanes.effects import Receipt
@@ -75,7 +76,7 @@ async def test_a_lane_with_a_record_for_newer_processes_is_left_to_them(
         await make_due(t.stores)
     assert t.texts == []
     assert not {"dead", "refused", "stopped"} & (await t.counts()).keys()
-    assert t.gateway.count_left_lanes() == 1
+    assert t.gateway.left_lanes.count() == 1
     monkeypatch.setattr(records, "VERSION", VERSION + 1)  # a newer process takes it
     await settle(t.gateway)
     assert t.texts == ["ok"]
@@ -146,6 +147,38 @@ async def test_what_cannot_be_read_harms_no_message_before_it(
     assert (await t.counts())["answered"] == 3
 
 
+async def test_a_malformed_message_of_the_history_is_left_out() -> None:
+    t = talk()
+    for text in ("one", "two"):
+        await t.say(text)
+    client: Any = t.stores.backend
+    [history] = await client.redis.keys(f"{client.keys.prefix}history:*")
+    await client.redis.lset(history, 0, "{")
+    await client.redis.lset(history, 3, '{"role": "root"}')
+    for text in ("three", "four"):
+        assert await t.say(text) == ["ok"]
+    said = [
+        [message.content.rpartition("\n")[2] for message in request.messages]
+        for request in t.provider.requests[2:]
+    ]
+    # A window begins with what a person said.
+    assert said == [["two", "three"], ["two", "three", "ok", "four"]]
+    assert await t.counts() == {"accepted": 4, "answered": 4, "sent": 4}
+
+
+async def test_a_malformed_user_holds_up_nobody_else_in_the_chat() -> None:
+    t = talk()
+    room = {"channel_id": "room", "is_direct": False}
+    await t.say("hello", "bob", **room)
+    client: Any = t.stores.backend
+    bob = await t.stores.users.find("memory", "bob")
+    await client.redis.hset(client.keys.user(bob.id), "data", "{")
+    for sender in ("ann", "bob", "cleo"):
+        await t.write("and now", sender, **room)
+    await settle(t.gateway)
+    assert await t.counts() == {"accepted": 4, "answered": 3, "dead": 1, "sent": 3}
+
+
 @pytest.mark.parametrize("bring", [receive, route, answer])
 async def test_a_malformed_record_ends_after_a_few_tries(bring: Callable[[Talk], Any]) -> None:
     t = talk()
@@ -162,6 +195,22 @@ async def test_a_malformed_record_ends_after_a_few_tries(bring: Callable[[Talk],
     assert not (await t.stores.lanes.status(lane)).waiting
 
 
+@pytest.mark.parametrize("authenticated", [True, False])
+async def test_who_is_known_is_told_that_their_message_was_given_up(
+    authenticated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> str:
+        raise RuntimeError
+
+    t = talk(
+        capabilities=Capabilities(authenticated=authenticated), users={"ann": {"role": "owner"}}
+    )
+    monkeypatch.setattr("sigil.routing.session_key", fail)
+    told = await t.say("hello")
+    assert ["given up" in text for text in told] == [True] * authenticated
+    assert await t.counts() == {"accepted": 1, "dead": 1} | ({"sent": 1} if authenticated else {})
+
+
 async def test_the_fleet_hears_of_lanes_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_record, "REPORT_EVERY_S", 0.01)
     t = talk()
@@ -170,7 +219,7 @@ async def test_the_fleet_hears_of_lanes_that_are_left(monkeypatch: pytest.Monkey
     await verb(lane)
     keeper = RecordKeeper(t.settings, ["routing"])
     chore = asyncio.create_task(
-        keeper.keep(t.stores.fleet, t.woken, count_left_lanes=t.gateway.count_left_lanes)
+        keeper.keep(t.stores.fleet, t.woken, count_left_lanes=t.gateway.left_lanes.count)
     )
     async with asyncio.timeout(5):
         while not (known := await t.stores.fleet.list()):

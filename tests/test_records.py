@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import pytest
@@ -128,12 +128,12 @@ class Grown(Record):
 def test_fields_that_were_added_lie_beside_what_version_1_reads(
     grown: Grown, written: dict[str, Any]
 ) -> None:
-    fields = grown.to_record()
-    assert {name: json.loads(text) for name, text in fields.items()} == written
-    assert Grown.from_record({**fields, "turn": "7"}) == grown
+    kept = grown.to_record()
+    assert {name: json.loads(text) for name, text in kept.items()} == written
+    assert Grown.from_record({**kept, "turn": "7"}) == grown
     assert Grown.from_json(grown.to_json()) == grown
-    assert Grown.from_record({"body": fields["body"]}) == Grown("a")
-    assert Grown.from_record({"body": fields["body"], "extras": '{"sizes": 7}'}) == Grown("a")
+    assert Grown.from_record({"body": kept["body"]}) == Grown("a")
+    assert Grown.from_record({"body": kept["body"], "extras": '{"sizes": 7}'}) == Grown("a")
 
 
 @pytest.mark.parametrize("record", [INBOUND, OUTBOUND, ROUTE], ids=KINDS[:3])
@@ -142,3 +142,15 @@ def test_version_1_is_given_nothing_that_it_refuses(record: Record) -> None:
     assert set(json.loads(first)) == set(VERSION_1[type(record)].split())
     for file in [*json.loads(first).get("attachments", ()), *json.loads(first).get("media", ())]:
         assert set(file) == {"url", "name", "mime_type", "size"}
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        (SPOKEN, "role content tool_calls tool_call_id images native"),
+        (CALL, "id name arguments"),
+        (SPOKEN.images[0], "url mime_type"),
+    ],
+)
+def test_version_1_is_given_no_history_that_it_refuses(value: Any, names: str) -> None:
+    assert [field.name for field in fields(value)] == names.split()

@@ -175,7 +175,7 @@ class Runtime:
                     gateway.stores.fleet,
                     gateway.wakeups,
                     self._count_slots,
-                    gateway.count_left_lanes,
+                    gateway.left_lanes.count,
                 )
 
         chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat)

@@ -12,6 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import structlog
+
+from sigil.errors import MessageInvalid
 from sigil.lanes.effects import WriteSession
 from sigil.messages.conversation import decode_message
 
@@ -24,18 +27,26 @@ if TYPE_CHECKING:
     from sigil.sessions import SessionRecord, SessionStore
 
 
+log = structlog.get_logger(__name__)
+
+
 class KeptSession:
     """A session's record as it is stored, and its history, each message of it decoded once."""
 
-    def __init__(self, record: SessionRecord, past: Sequence[Message] = ()) -> None:
+    def __init__(self, record: SessionRecord, past: Sequence[Message | None] = ()) -> None:
         self.record = record
-        self._past = list(past)  # of the first messages of the record
+        self._past = list(past)  # of the first messages of the record; None: it is malformed
 
     def read_past(self) -> Sequence[Message]:
-        """The history, oldest first. Raises `MessageInvalid` for one that cannot be read."""
+        """The history, oldest first. A malformed message is left out: it must not keep the
+        conversation from going on. Raises `RecordTooNew`."""
         for text in self.record.messages[len(self._past) :]:
-            self._past.append(decode_message(text))
-        return self._past
+            try:
+                self._past.append(decode_message(text))
+            except MessageInvalid as error:
+                log.warning("a message of the history left out", reason=str(error))
+                self._past.append(None)
+        return [message for message in self._past if message is not None]
 
     def follow(self, effects: Iterable[Effect]) -> KeptSession | None:
         """The session after a commit of these effects; None if it has to be loaded for that."""

@@ -13,6 +13,7 @@ is done once every live one does: see `choose_lanes_per_wakeup`.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +25,7 @@ from sigil.lanes.lane import Wakeups
 REPORT_EVERY_S = 5.0
 LIVE_S = 20.0
 KEPT_S = 600.0
+MOST_LEFT_LANES = 10_000
 
 WOKEN_STAGES = (Stage.ROUTE, Stage.TURN, Stage.DELIVER)
 # A queue with more wake-ups than this has fallen behind its workers, and the sweep adds none to it.
@@ -94,6 +96,27 @@ class FleetStore(Protocol):
     async def remove(self, id: str) -> None:
         """Removes the record of a process that ends."""
         ...
+
+
+class LeftLanes:
+    """The lanes that this process has left to a newer one: a record in them is for newer versions
+    only (see `sigil.records`)."""
+
+    def __init__(self) -> None:
+        self._left_at: dict[str, float] = {}  # by the monotonic clock, the longest ago first
+
+    def note(self, lane: str) -> bool:
+        """Notes that the lane was left. Answers whether this is the first time."""
+        is_first = self._left_at.pop(lane, None) is None
+        self._left_at[lane] = time.monotonic()
+        if len(self._left_at) > MOST_LEFT_LANES:
+            del self._left_at[next(iter(self._left_at))]
+        return is_first
+
+    def count(self) -> int:
+        """How many were left in the last `LIVE_S` seconds."""
+        since = time.monotonic() - LIVE_S
+        return sum(left_at > since for left_at in self._left_at.values())
 
 
 def choose_lanes_per_wakeup(records: Iterable[ProcessRecord]) -> int:

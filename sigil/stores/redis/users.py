@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sigil.errors import StoreError
+from sigil.errors import CommandRefused
 from sigil.identity.users import (
     DirectChat,
     Identity,
@@ -107,11 +107,11 @@ def encode_user(user: User) -> str:
 
 
 def _decode_user(data: bytes) -> User:
-    """The inverse of `encode_user`. Unknown fields are ignored. Raises `StoreError`, and
-    `RecordTooNew`."""
+    """The inverse of `encode_user`. Unknown fields are ignored. Raises `CommandRefused`, since
+    it stays malformed, and `RecordTooNew`."""
     try:
         fields = read_record(data)
         fields["identities"] = tuple(Identity(*pair) for pair in fields["identities"])
         return User(**keep_known(User, fields))
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError("a user's record cannot be read.") from error
+        raise CommandRefused("a user's record is malformed.") from error
