@@ -49,7 +49,8 @@ class Vendor:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
         if head.startswith("get"):  # a worker asks what models there are
-            return writer.close()
+            writer.close()
+            return
         length = int(head.partition("content-length:")[2].split("\r\n")[0])
         request = json.loads(await reader.readexactly(length))
         said = request["messages"][-1]["content"].partition("\n")[2]
