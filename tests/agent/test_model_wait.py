@@ -132,9 +132,9 @@ async def test_a_short_wait_is_not_told() -> None:
 
 
 async def test_many_short_waits_are_told_in_the_end() -> None:
-    t = scripted(*[LIMITED_2] * 4, "here")
+    t = scripted(*[LIMITED_2] * 5, "here")
     await t.write("hello")
-    for _ in range(4):
+    for _ in range(5):
         await run_turn(t)
         await make_due(t.stores)
         await end_cooldowns(t.stores)
