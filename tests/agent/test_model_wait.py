@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigil.agent import model_wait
@@ -16,12 +17,21 @@ from sigil.agent.model_wait import compute_wait
 from sigil.agent.wording import format_wait
 from sigil.channels.base import Capabilities
 from sigil.channels.web import WebChannel
-from sigil.errors import ErrorKind, ProviderError
+from sigil.errors import ErrorKind, ProviderError, StoreError
 from sigil.messages.exchange import InboundMessage
+from sigil.money.store import Limit
 from sigil.providers.base import ChatEvent, EventType
 from sigil.providers.chain.health_store import KeyGrant
-from sigil.testing import ScriptedProvider, end_cooldowns, fake_stores, make_due, settle
+from sigil.testing import (
+    ScriptedProvider,
+    end_cooldowns,
+    expire_leases,
+    fake_stores,
+    make_due,
+    settle,
+)
 from tests.talking import Talk, another_worker, talk
+from tests.test_gateway_failures import failing_stores
 
 LIMITED_30 = ProviderError("slow down.", kind=ErrorKind.RATE_LIMITED, retry_after=30.0)
 LIMITED_2 = ProviderError("slow down.", kind=ErrorKind.RATE_LIMITED, retry_after=2.0)
@@ -122,9 +132,9 @@ async def test_a_short_wait_is_not_told() -> None:
 
 
 async def test_many_short_waits_are_told_in_the_end() -> None:
-    t = scripted(*[LIMITED_2] * 4, "here")
+    t = scripted(*[LIMITED_2] * 5, "here")
     await t.write("hello")
-    for _ in range(4):
+    for _ in range(5):
         await run_turn(t)
         await make_due(t.stores)
         await end_cooldowns(t.stores)
@@ -187,8 +197,8 @@ async def test_what_was_called_before_the_wait_is_used_and_on_record() -> None:
     await run_turn(t)
     (entry,) = map(json.loads, await t.stores.audit.recent())
     assert (entry["what"], [each["error"] for each in entry["attempts"]]) == ("waits", ["server"])
-    spendings = await t.gateway.directory.current.open_budgets(t.stores.budgets).read_standings([])
-    assert not any(each.reserved for each in spendings)
+    for window in await t.stores.budgets.read_spending([Limit("all")]):
+        assert (window.spent > 0, window.reserved) == (True, 0)
     await settle(t.gateway)
     assert t.texts[-1] == "whole"
     assert "1 answers" in (await t.say("/usage"))[0]
@@ -230,6 +240,40 @@ async def test_a_draft_that_broke_off_is_taken_back_while_the_turn_waits() -> No
         ("reply", True),
         ("reply", False),
     ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(nth=st.integers(0, 159), how_many=st.integers(1, 2))
+def test_a_store_that_fails_at_any_call_repeats_no_notice(nth: int, how_many: int) -> None:
+    """Each call is counted twice, before it is applied and after it: a lost answer."""
+    calls = 0
+
+    def fails(_: str) -> BaseException | None:
+        nonlocal calls
+        calls += 1
+        return StoreError("gone") if nth <= calls - 1 < nth + how_many else None
+
+    async def run() -> None:
+        nonlocal calls
+        t = scripted(LIMITED_30, LIMITED_30, *["here"] * 9, stores=failing_stores(fails))
+        message = t.message("hello")
+        for _ in range(9):
+            with suppress(StoreError):
+                await t.gateway.receive(message)
+                break
+        for _ in range(6):
+            with suppress(StoreError):
+                await settle(t.gateway)
+            await expire_leases(t.stores)
+        calls = 10_000  # from here on nothing fails
+        await settle(t.gateway)
+        *notices, answer = t.texts
+        assert answer == "here"
+        assert [text[: len(BUSY)] for text in notices] in ([], [BUSY])
+        counts = await t.counts()
+        assert (counts["accepted"], counts["answered"]) == (1, 1)
+
+    asyncio.run(run())
 
 
 # ---------------------------------------------------------------- not waiting
