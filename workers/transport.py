@@ -11,6 +11,9 @@ their queues, and remote control reaches workers by pub/sub; only its answers ge
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+
 import structlog
 from kombu.transport import TRANSPORT_ALIASES, redis
 from redis.exceptions import OutOfMemoryError
@@ -20,10 +23,21 @@ log = structlog.get_logger(__name__)
 
 class _BindsAtTheLimit:
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
-        try:
+        with _leave_out(queue):
             super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]  # kombu's
-        except OutOfMemoryError:
-            log.warning("the memory of Redis is full, a binding was left out", queue=queue)
+
+    def _refresh_bindings(self, queues: Sequence[str]) -> None:
+        # Otherwise kombu would try again, and log it, after each message.
+        with _leave_out(*queues):
+            super()._refresh_bindings(queues)  # type: ignore[misc]  # kombu's
+
+
+@contextlib.contextmanager
+def _leave_out(*queues: str) -> Iterator[None]:
+    try:
+        yield
+    except OutOfMemoryError:
+        log.warning("the memory of Redis is full, bindings were left out", queues=queues)
 
 
 class _Channel(_BindsAtTheLimit, redis.Channel):
