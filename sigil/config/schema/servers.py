@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sigil.config.schema.section import Section
-from sigil.config.schema.values import ByteCount, HostName, KeyPrefix, Level, Number, RedisUrl, Secret
+from sigil.config.schema.values import (
+    ByteCount,
+    HostName,
+    KeyPrefix,
+    Level,
+    Number,
+    RedisUrl,
+    Secret,
+)
 
 
 class RedisSettings(Section):
