@@ -29,7 +29,7 @@ from sigil.host import logs
 from sigil.host.heartbeat import Heartbeat
 from sigil.host.process import Process
 from sigil.host.record import RecordKeeper
-from workers import broker, runtime
+from workers import broker, runtime, transport
 from workers.options import check_options
 from workers.publisher import wakeups
 from workers.queues import Queue
@@ -68,6 +68,7 @@ def _configure_broker() -> dict[str, Any]:
         raise SystemExit(str(error)) from None
 
 
+transport.install()
 app = Celery("sigil")
 # Given as a module: by a name, Celery would look in the current folder first.
 app.config_from_object(celeryconfig)

@@ -15,7 +15,11 @@ from workers.queues import Queue
 
 # KEYS: the queue. ARGV: most messages to wait, messages… Answers how many were appended: one more
 # than that may be in the queue. A script, because several processes send to one queue.
+# LREM of nothing comes first since Redis, when its memory is full, refuses a script's first write if it
+# may need memory, but none after one that needs none. Without wake-ups nobody would finish what was
+# accepted, and free memory; they are few, and each is soon taken out.
 _PUSH = """
+redis.call('LREM', KEYS[1], 1, '')
 local room = math.max(0, ARGV[1] + 1 - redis.call('LLEN', KEYS[1]))
 local count = math.min(room, #ARGV - 1)
 for i = 2, count + 1 do redis.call('LPUSH', KEYS[1], ARGV[i]) end

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.responses import JSONResponse
 
-from sigil.errors import MessageInvalid, RecordTooNew, SigilError, StoreError
+from sigil.errors import (
+    MessageInvalid,
+    RecordTooNew,
+    SigilError,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 MAX_BODY_BYTES = 256 * 1024
 RETRY_AFTER_S = 2
+# Memory does not get free in a moment.
+FULL_RETRY_AFTER_S = 30
 # A client that is still sending may not see our response, so this much of a body that is too
 # large is read and thrown away.
 _DISCARD_BYTES = 16 * MAX_BODY_BYTES
@@ -52,12 +61,30 @@ async def handle_sigil_error(request: Request, error: Exception) -> JSONResponse
     message that is not valid, else 500."""
     assert isinstance(error, SigilError)
     if isinstance(error, (StoreError, RecordTooNew)):
-        # The error names the store's address, which is not the client's business.
-        message = "The message store is not responding. Try again in a moment."
-        retry = {"Retry-After": str(RETRY_AFTER_S)}
-        return render_refusal(RequestRefused(503, error.code, message, headers=retry))
+        return render_refusal(_refuse_for_now(error))
     status = 422 if isinstance(error, MessageInvalid) else 500
     return render_refusal(RequestRefused(status, error.code, str(error)))
+
+
+def _refuse_for_now(error: SigilError) -> RequestRefused:
+    # The error itself may name the store's address, which is not the client's business.
+    message, pause = "The message store is not responding. Try again in a moment.", RETRY_AFTER_S
+    if isinstance(error, StoreFull):
+        message = (
+            "Sigil's memory is full, so it takes no new messages just now. "
+            "Try again in a few minutes."
+        )
+        pause = FULL_RETRY_AFTER_S
+    elif isinstance(error, StoreReadOnly):
+        message = "The message store takes no new messages just now. Try again in a moment."
+    return RequestRefused(503, error.code, message, headers={"Retry-After": str(pause)})
+
+
+def describe_store(error: Exception) -> str:
+    """Why the store takes no messages, for everybody: without its address."""
+    if isinstance(error, StoreError) and error.code != StoreError.code:
+        return error.message.removesuffix(".")
+    return "the message store is not responding"
 
 
 async def read_json(request: Request, model: type[Payload]) -> Payload:

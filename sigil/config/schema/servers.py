@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from sigil.config.schema.section import Section
-from sigil.config.schema.values import HostName, KeyPrefix, Level, Number, RedisUrl, Secret
+from sigil.config.schema.values import (
+    ByteCount,
+    HostName,
+    KeyPrefix,
+    Level,
+    Number,
+    RedisUrl,
+    Secret,
+)
 
 
 class RedisSettings(Section):
@@ -22,6 +30,12 @@ class RedisSettings(Section):
     prefix: KeyPrefix = Field(
         "sigil:",
         description="Put before every key, so that several Sigils can share one server.",
+    )
+    maxmemory: ByteCount | None = Field(
+        None,
+        description="The most memory that the private Valkey may use, such as 512mb; 0: no limit. "
+        "New messages are refused from nine tenths of it on. Not given: a quarter of the "
+        "machine's memory, 256mb at least. A server of your own has a setting of this name.",
     )
 
 

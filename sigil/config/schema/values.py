@@ -58,6 +58,7 @@ _MODEL = r"^[^\s/]+/[^\s]+$"
 _IDENTITY = r"^[^\s:]+:\S.*$"
 _TYPE = r"^(?:[A-Za-z0-9][A-Za-z0-9_-]{0,63}|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
 _PREFIX = r"^[A-Za-z0-9:_.-]{1,64}$"
+_BYTES = r"^(?:0|[1-9][0-9]{0,17}(?:kb|mb|gb)?)$"
 _HTTP_URL = r"^https?://\S+$"
 
 PATTERNS = {
@@ -66,6 +67,7 @@ PATTERNS = {
     _IDENTITY: "must be channel:platform_id",
     _TYPE: "must be a built-in type or package.module:Class",
     _PREFIX: "must be 1 to 64 letters, digits, ':', '_', '.' or '-'",
+    _BYTES: "must be a number of bytes, or of kb, mb or gb, such as 512mb",
     _HTTP_URL: "must be an http:// or https:// URL",
 }
 """What to say about a text that does not match the pattern."""
@@ -79,6 +81,7 @@ IdentityName = Annotated[str, StringConstraints(pattern=_IDENTITY, max_length=51
 PlatformId = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 Prompt = Annotated[str, StringConstraints(max_length=65_536)]
 TypeName = Annotated[str, StringConstraints(pattern=_TYPE, max_length=256)]
+ByteCount = Annotated[str, StringConstraints(pattern=_BYTES, to_lower=True)]
 KeyPrefix = Annotated[str, StringConstraints(pattern=_PREFIX)]
 HttpUrl = Annotated[str, StringConstraints(pattern=_HTTP_URL, max_length=2048)]
 HostName = Annotated[str, StringConstraints(min_length=1, max_length=255)]

@@ -15,6 +15,7 @@ from prometheus_client.core import (
 )
 
 from sigil.config.schema import WORKER_ROLES, ProcessRole
+from sigil.errors import StoreDenied, StoreError, StoreFull, StoreReadOnly
 from sigil.lanes.effects import Outcome
 from sigil.lanes.fleet import read_backlogs
 from sigil.metrics import BUCKETS_S, STAGES
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sigil.lanes.lane import Wakeups
     from sigil.money.store import Spending
     from sigil.providers.chain.health_store import Cooldown
-    from sigil.stores.base import Stores
+    from sigil.stores.base import Backend, Stores
 
 # People can choose models by name, so the number of models here has to be limited.
 _MAX_RESTING_MODELS = 100
@@ -52,6 +53,7 @@ class Metrics:
         families.append(_sum_money(await stores.budgets.read_spending([Limit("all")])))
         families += _count_processes(await stores.fleet.list())
         families.append(_count_wakeups(await read_backlogs(self._wakeups)))
+        families += await _examine_store(stores.backend)
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Snapshot(families))
         return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
@@ -180,3 +182,24 @@ def _count_wakeups(waiting: Mapping[Stage, int]) -> Metric:
     for stage, count in waiting.items():
         family.add_metric([stage], count)
     return family
+
+
+async def _examine_store(backend: Backend) -> list[Metric]:
+    memory = await backend.read_memory()
+    used = GaugeMetricFamily("sigil_store_memory_bytes", "Memory that Redis uses")
+    used.add_metric([], memory.used)
+    limit = GaugeMetricFamily(
+        "sigil_store_memory_limit_bytes", "maxmemory of Redis; 0: it has no limit"
+    )
+    limit.add_metric([], memory.limit)
+    refusal = None
+    try:
+        await backend.check_room()
+    except StoreError as error:
+        refusal = error.code
+    refuses = GaugeMetricFamily(
+        "sigil_store_refuses", "1: new messages are refused, for this reason", labels=["reason"]
+    )
+    for kind in (StoreFull, StoreReadOnly, StoreDenied, StoreError):
+        refuses.add_metric([kind.code], int(kind.code == refusal))
+    return [used, limit, refuses]

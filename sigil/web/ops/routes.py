@@ -12,6 +12,7 @@ from starlette.routing import Route
 from sigil.config.schema import WORKER_ROLES
 from sigil.errors import StoreError
 from sigil.lanes.fleet import LIVE_S, describe_missing, describe_silence, measure_silence
+from sigil.web.responses import describe_store
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sigil.web.ops.metrics import Metrics
 
 READY_WITHIN_S = 2.0
+METRICS_WITHIN_S = 5.0
 
 
 class OperationsRoutes:
@@ -43,7 +45,8 @@ class OperationsRoutes:
         return PlainTextResponse("ok\n")
 
     async def check_readiness(self, request: Request) -> Response:
-        """200, or 503 if the store does not answer within `READY_WITHIN_S`.
+        """200, or 503 with the cause if the store does not answer within `READY_WITHIN_S` or would
+        take no message.
 
         Without workers it stays 200: messages are taken and kept until a worker is back, and a
         gateway that is taken out of service would take none. But the cause is named.
@@ -51,16 +54,20 @@ class OperationsRoutes:
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 await self._backend.ping()
+                await self._backend.check_room()
                 causes = await self._absences.describe()
-        except (StoreError, TimeoutError):
-            causes = ["the message store is not responding"]
-            return JSONResponse({"ready": False, "causes": causes}, 503)
+        except (StoreError, TimeoutError) as error:
+            return JSONResponse({"ready": False, "causes": [describe_store(error)]}, 503)
         return JSONResponse({"ready": True, "causes": causes})
 
     async def show_metrics(self, request: Request) -> Response:
         """How messages ended, how long each stage takes, which models rest, what was spent."""
         self._access.check_metrics_reader(request)
-        body, content_type = await self._metrics.render()
+        try:
+            async with asyncio.timeout(METRICS_WITHIN_S):
+                body, content_type = await self._metrics.render()
+        except TimeoutError:
+            raise StoreError(f"Redis did not answer within {METRICS_WITHIN_S:g} s.") from None
         return Response(body, headers={"Content-Type": content_type})
 
 

@@ -1,0 +1,63 @@
+"""kombu's transport, except that a worker can start while the memory of Redis is full.
+
+When kombu consumes a queue, it first writes down to which exchange the queue is bound, and Redis
+refuses that when its memory is full. So the worker would not start, although it is wanted: only
+work that is finished frees memory. Nobody needs what was to be written. Wake-ups go straight to
+their queues, and remote control reaches workers by pub/sub; only its answers get lost meanwhile.
+"""
+
+# kombu is typed in part only.
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import structlog
+from kombu.transport import TRANSPORT_ALIASES, redis
+from redis.exceptions import OutOfMemoryError
+
+log = structlog.get_logger(__name__)
+
+
+class _BindsAtTheLimit:
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        with _leave_out(queue):
+            super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]  # kombu's
+
+    def _refresh_bindings(self, queues: Sequence[str]) -> None:
+        # Otherwise kombu would try again, and log it, after each message.
+        with _leave_out(*queues):
+            super()._refresh_bindings(queues)  # type: ignore[misc]  # kombu's
+
+
+@contextlib.contextmanager
+def _leave_out(*queues: str) -> Iterator[None]:
+    try:
+        yield
+    except OutOfMemoryError:
+        log.warning("the memory of Redis is full, bindings were left out", queues=queues)
+
+
+class _Channel(_BindsAtTheLimit, redis.Channel):
+    pass
+
+
+class _SentinelChannel(_BindsAtTheLimit, redis.SentinelChannel):
+    pass
+
+
+class Transport(redis.Transport):
+    Channel = _Channel
+
+
+class SentinelTransport(redis.SentinelTransport):
+    Channel = _SentinelChannel
+
+
+def install() -> None:
+    """From now on the schemes of Redis URLs stand for these transports."""
+    ours = {"redis": Transport, "rediss": Transport, "sentinel": SentinelTransport}
+    names = {scheme: f"{__name__}:{kind.__name__}" for scheme, kind in ours.items()}
+    TRANSPORT_ALIASES.update(names)
