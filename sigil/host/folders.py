@@ -68,14 +68,20 @@ class FolderLock:
         process id if the lock stays with somebody else.
         """
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if not self._try():
-            holder = os.read(self._fd, 20).decode("ascii", "replace").strip() or "unknown"
-            if _exists(holder) or not self._wait(patience, holder, say):
+        deadline = time.monotonic() + patience
+        waited_for = ""
+        while not self._try():
+            holder = self._read_holder()
+            if _exists(holder) or time.monotonic() >= deadline:
                 os.close(self._fd)
                 raise ConfigError(
-                    f"{what} already runs on {path.parent} (process {holder}).",
+                    f"{what} already runs on {path.parent} (process {holder or 'unknown'}).",
                     hint="Stop it first, or set data_dir to another folder.",
                 )
+            if holder != waited_for:
+                say(f"Waiting for what an earlier start (process {holder}) left running …")
+                waited_for = holder
+            time.sleep(_LOOK_AGAIN_S)
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
@@ -93,13 +99,8 @@ class FolderLock:
             return True
         return False
 
-    def _wait(self, patience: float, holder: str, say: Callable[[str], None]) -> bool:
-        if patience:
-            say(f"Waiting for what an earlier start (process {holder}) left running …")
-        deadline = time.monotonic() + patience
-        while not (is_free := self._try()) and time.monotonic() < deadline:
-            time.sleep(_LOOK_AGAIN_S)
-        return is_free
+    def _read_holder(self) -> str:
+        return os.pread(self._fd, 20, 0).decode("ascii", "replace").strip()
 
 
 def _exists(process: str) -> bool:

@@ -270,9 +270,11 @@ def _rotate_log(log: Path) -> None:
     """Moves a log that has grown large to `.log.1`, and empties it in place.
 
     The process that writes to it has it open for appending, so it goes on at the new end. A line
-    that is written between the copy and the cut is lost. If the disk is full, the log stays.
+    that is written between the copy and the cut is lost. If the disk has little room, there is no
+    copy: messages need it more.
     """
     with contextlib.suppress(OSError):
         if log.stat().st_size > MAX_LOG_BYTES:
-            shutil.copyfile(log, log.with_suffix(".log.1"))
+            if shutil.disk_usage(log.parent).free > 4 * MAX_LOG_BYTES:
+                shutil.copyfile(log, log.with_suffix(".log.1"))
             os.truncate(log, 0)

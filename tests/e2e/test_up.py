@@ -1,28 +1,23 @@
 """`sigil up`, as a person meets it: one command, and nothing left when it ends."""
 
-import asyncio
-import contextlib
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from pytest_httpserver import HTTPServer
 
-from sigil.bootstrap import build
 from sigil.config import load_settings
-from sigil.gateway import Gateway
 from sigil.host.heartbeat import find_live_workers
-from tests.workers.stack import CONFIG, ROOT, events, say, short_folder, until, wait_until
+from tests.e2e.up import Up, answers, running
+from tests.workers.stack import short_folder, wait_until
 
 pytestmark = [
     pytest.mark.valkey,
@@ -32,112 +27,10 @@ pytestmark = [
 ]
 
 
-# Nobody waits 20 s for a process that hangs: its signs of life are looked for more often.
-QUICK = """
-from sigil.cli import main
-from sigil.host import supervisor, valkey_address
-supervisor.LOOK_EVERY_S = 0.5
-valkey_address.ANSWER_WITHIN_S = 0.5
-main()
-"""
-
-
-class Up:
-    """A `sigil up` in a session of its own, as a terminal would have it."""
-
-    def __init__(self, folder: Path, *options: str, **overrides: object) -> None:
-        self.folder = folder
-        self.out = folder / "up.out"
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("SIGIL_")}
-        self.env = kept | {
-            "PYTHONPATH": str(ROOT),
-            "SIGIL_DATA_DIR": str(folder / "data"),
-            "SIGIL_GATEWAY__PORT": "0",
-            "XDG_CONFIG_HOME": str(folder),
-            **{f"SIGIL_{name}": str(value) for name, value in overrides.items()},
-        }
-        self.began = time.monotonic()
-        with self.out.open("wb") as output:
-            self.process = self.run("up", *options, stdout=output, stderr=subprocess.STDOUT)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def run(self, *argv: str, **kwargs: object) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-c", QUICK, *argv],
-            env=self.env,
-            cwd=self.folder,
-            start_new_session=True,
-            **kwargs,
-        )
-
-    def ready(self) -> str:
-        """The first address that it prints, once it is there."""
-
-        def says() -> bool:
-            assert self.process.poll() is None, self.output
-            return "http://" in self.output and "Logs" in self.output
-
-        wait_until(says, within=60)
-        return re.search(r"http://\S+", self.output)[0]
-
-    @property
-    def output(self) -> str:
-        return self.out.read_text()
-
-    def family(self) -> dict[int, str]:
-        """Its processes by pid, as the system knows them: all that work on this folder."""
-        found = {}
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                environ = (entry / "environ").read_bytes()
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            if command and str(self.folder).encode() in environ + command.encode():
-                found[int(entry.name)] = command
-        return found
-
-    def child(self, words: str) -> int:
-        (pid,) = (pid for pid, command in self.family().items() if words in command)
-        return pid
-
-
-def answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=5) as page:
-            return page.status == 200
-    except OSError:
-        return False
-
-
 @pytest.fixture
 def folder() -> Iterator[Path]:
     with short_folder() as folder:
         yield folder
-
-
-@contextlib.contextmanager
-def running(folder: Path, **overrides: object) -> Iterator[Up]:
-    up = Up(folder, **overrides)
-    try:
-        yield up
-    finally:
-        if up.process.poll() is None:
-            up.process.terminate()
-            up.process.wait(20)
-
-
-@contextlib.asynccontextmanager
-async def open_gateway(up: Up) -> AsyncIterator[Gateway]:
-    """On the store of the one that runs."""
-    gateway = build(load_settings(environ=up.env))
-    try:
-        yield gateway
-    finally:
-        await gateway.close()
 
 
 @pytest.fixture
@@ -316,115 +209,6 @@ def test_nothing_outlives_a_supervisor_that_is_killed(folder: Path):
     again.ready()
     again.process.terminate()
     assert again.process.wait(20) == 0
-
-
-async def test_a_message_is_answered_once_although_its_supervisor_is_killed_three_times(
-    folder: Path,
-):
-    """The workers hand it back each time, since Valkey ends after them: a lease that was lost
-    would be a strike, and the first one would be the end of this message."""
-    (folder / "sigil.yaml").write_text(CONFIG)
-    log = folder / "data" / "logs" / "agent.log"
-    token = 0  # of the newest lease
-    for kills in range(3):
-        up = Up(folder, LANES__MAX_STRIKES=1)
-        up.ready()
-        async with open_gateway(up) as gateway:
-            if kills == 0:
-                await say(gateway, "c", "one two three four five six")
-            drafts: list[dict[str, object]] = []
-            async with asyncio.timeout(20):
-                while not (drafts and int(str(drafts[-1]["token"])) > token):
-                    drafts = await events(gateway, "c", "draft")
-                    await asyncio.sleep(0.05)
-            token = int(str(drafts[-1]["token"]))
-        up.kill()
-    with running(folder, LANES__MAX_STRIKES=1) as up:
-        up.ready()
-        async with open_gateway(up) as gateway:
-            await until(gateway, "c", "reply", within=30)
-            (reply,) = await events(gateway, "c", "reply")
-        assert "six" in str(reply)
-    assert log.read_text().count("task handed back") == 3
-
-
-def test_a_valkey_that_hangs_while_its_supervisor_is_killed_is_ended_before_the_next_starts(
-    folder: Path,
-):
-    up = Up(folder)
-    up.ready()
-    address = (folder / "data/valkey/url").read_text()
-    with redis.Redis.from_url(address) as client:
-        client.set("kept", "yes")
-    hung = up.child("valkey-server")
-    os.kill(hung, signal.SIGSTOP)
-    up.kill()
-    with running(folder) as again:
-        again.ready()
-        assert again.child("valkey-server") != hung
-        with redis.Redis.from_url(address) as client:
-            assert client.get("kept") == b"yes"
-    assert "Waiting for what an earlier start" in again.output
-    assert again.family() == {}
-
-
-def test_what_hangs_is_replaced(folder: Path):
-    with running(folder) as up:
-        address = up.ready()
-        up.env["SIGIL_GATEWAY__PORT"] = address.rstrip("/").rpartition(":")[2]
-        for names in (("worker agent", "sigil gateway"), ("valkey-server",)):
-            hung = [up.child(name) for name in names]
-            for pid in hung:
-                os.kill(pid, signal.SIGSTOP)
-            wait_until(lambda pids=hung: not set(pids) & set(up.family()), within=30)
-            wait_until(lambda: answers(f"{address}readyz"), within=30)
-            chat = up.run("chat", "is anybody there", stdout=subprocess.PIPE)
-            assert b"is anybody there" in chat.communicate(timeout=60)[0]
-        for name in ("agent", "gateway", "valkey"):
-            assert up.output.count(f"{name} shows no sign of life") == 1, up.output
-        assert "routing" not in up.output
-
-
-def test_no_program_is_taken_from_the_folder_that_somebody_is_in(folder: Path):
-    for name in ("uvicorn", "celery", "celeryconfig", "kombu", "redis"):
-        (folder / f"{name}.py").write_text("open('ran', 'w').close()")
-    up = Up(folder)
-    try:
-        up.ready()
-    finally:
-        up.process.terminate()
-        assert up.process.wait(20) == 0
-    assert not list(folder.rglob("ran"))
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 40 MB."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=40m,mode=0700", "sigil-test", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("mounting is not allowed here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def test_a_full_disk_is_named_and_survived(folder: Path):
-    with small_disk(folder / "disk") as disk, running(folder, DATA_DIR=disk) as up:
-        address = up.ready()
-        up.env["SIGIL_GATEWAY__PORT"] = address.rstrip("/").rpartition(":")[2]
-        filler = disk / "filler"
-        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
-            while True:
-                file.write(b"x" * 4096)
-        wait_until(lambda: f"no space left on device: {disk}/valkey" in up.output, within=20)
-        wait_until(lambda: up.output.count("valkey ended") > 2, within=20)
-        assert up.process.poll() is None
-        filler.unlink()
-        wait_until(lambda: answers(f"{address}readyz"), within=30)
-        chat = up.run("chat", "room again", stdout=subprocess.PIPE)
-        assert b"room again" in chat.communicate(timeout=60)[0]
 
 
 def test_a_key_that_is_refused_is_said_at_the_start(folder: Path, httpserver: HTTPServer):
