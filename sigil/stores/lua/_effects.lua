@@ -276,6 +276,15 @@ local function check_effects(list)
   end
 end
 
+-- What ends an item takes its content away. So it comes last: an error that nobody foresaw would leave
+-- the item as it was, or else all that was made of it.
+local ENDS = { finish = true, delivered = true, dead_letter = true }
+
 local function apply_effects(list, wakes)
-  for _, effect in ipairs(list) do effects[effect.name].apply(effect.args, wakes) end
+  for _, effect in ipairs(list) do
+    if not ENDS[effect.name] then effects[effect.name].apply(effect.args, wakes) end
+  end
+  for _, effect in ipairs(list) do
+    if ENDS[effect.name] then effects[effect.name].apply(effect.args, wakes) end
+  end
 end
