@@ -213,9 +213,9 @@ SCENES = (
     *(find_forgotten, reserve, settle, undo, expire, draft, show, admit, cool, report_probe),
     *(add_user, pair, unpair, append),
 )
-# What these do for one lane, hold or draft, they do without the others: one that is broken is left
-# out, and the rest is done.
-ONE_BY_ONE = (sweep, find_forgotten, settle, expire, draft, receive_again)
+# What these do for one lane, item, hold or draft, they do without the others: one that is broken is
+# left out, and the rest is done.
+ONE_BY_ONE = (sweep, find_forgotten, take_up, settle, expire, draft, receive_again)
 
 
 @pytest.fixture
