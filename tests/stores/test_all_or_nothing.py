@@ -44,6 +44,7 @@ LIMITS = [Limit("user", "u", 500, None), Limit("all", "", None, 3000)]
 DRAFTS = [DraftUpdate("web:a", "t", 5, 2, "a"), DraftUpdate("web:b", "u", 5, 2, "b")]
 
 Act = Callable[[], Awaitable[Any]]
+Scene = Callable[[Stores], Awaitable[Act]]
 
 
 async def receive(stores: Stores) -> Act:
@@ -358,3 +359,21 @@ def is_write(call: list[Any]) -> bool:
     name, *args = call
     nothing = args[-1:] in ([""], ["0-1"]) or str(args[0]).endswith("nothing")
     return name not in READS and not nothing
+
+
+# ---------------------------------------------------------------- a server without room
+
+FINISHES = tuple(scene for scene in SCENES if scene not in (receive, rest, add_user, pair, append))
+
+
+@pytest.mark.valkey
+@on_valkey
+@pytest.mark.parametrize("scene", FINISHES, ids=lambda scene: scene.__name__)
+async def test_what_finishes_work_goes_on_when_redis_is_full(stores: Stores, scene: Scene) -> None:
+    act = await scene(stores)
+    client: Any = stores.backend
+    await client.redis.config_set("maxmemory", 1)
+    try:
+        await act()
+    finally:
+        await client.redis.config_set("maxmemory", 0)
