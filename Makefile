@@ -76,7 +76,7 @@ chaos: .venv/.dev ## kill, cut and freeze everything for a minute and count (SEE
 	@$(BIN)/python -m tests.chaos --seed $(SEED) $(ARGS)
 
 .PHONY: mutants
-mutants: .venv/.dev ## show that the chaos run fails once a safeguard is switched off
+mutants: .venv/.dev ## show that tests fail once a safeguard is switched off (ARGS=--quick: no chaos run)
 	@$(BIN)/python -m tests.chaos.mutants $(ARGS)
 
 # The first line checks that all extras can be installed together. The dev lock is resolved within

@@ -13,6 +13,7 @@ from sigil.errors import ChannelNotFound, ConfigError
 from sigil.lanes.effects import Stage
 from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.messages.exchange import OutboundMessage
+from sigil.money.store import Limit
 from sigil.stores import Stores
 from sigil.testing import (
     ScriptedProvider,
@@ -128,6 +129,53 @@ async def test_recover_wakes_what_is_due_and_says_when_the_next_one_is() -> None
     await make_due(t.stores)
     await t.gateway.recover()
     assert [lane_kind(lane) for lane in t.woken.lanes] == [LaneKind.INBOUND]
+
+
+async def test_recover_sweeps_whatever_else_fails_and_says_so_once() -> None:
+    t = talk()
+    await t.write("hello")
+    client: Any = t.stores.backend
+    await client.redis.set(client.keys.budget_holds(), "not what it should be")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            t.woken.lanes.clear()
+            await make_due(t.stores)
+            await t.gateway.recover()
+            assert [lane_kind(lane) for lane in t.woken.lanes] == [LaneKind.INBOUND]
+    failures = [each["part"] for each in logs if each["event"] == "a part of the recovery failed"]
+    assert failures == ["expire_holds"]
+    (problem,) = (await t.stores.lanes.verify())["problems"]
+    assert problem == "sigil:budget-holds is a string: rename it, and it is made anew"
+
+
+async def test_recover_brings_back_what_nobody_would_find_and_names_what_it_cannot() -> None:
+    t = talk()
+    await t.write("hello", "ann")
+    await t.write("hello", "bob")
+    lost, broken = t.woken.lanes
+    client: Any = t.stores.backend
+    await client.redis.zrem(client.keys.due(), lost)
+    await make_due(t.stores)
+    await client.redis.set(client.keys.lane(broken), "not what it should be")
+    with structlog.testing.capture_logs() as logs:
+        await t.gateway.recover()
+    told = {each["lane"]: each["event"] for each in logs}
+    assert told == {
+        lost: "lane put back into the index of due lanes",
+        broken: "lane put into quarantine",
+    }
+    t.woken.lanes.clear()
+    await t.gateway.recover()
+    assert t.woken.lanes == [lost]
+
+
+async def test_recover_settles_what_workers_that_died_had_reserved() -> None:
+    t = talk()
+    limits = [Limit("all", "", 100, None)]
+    await t.stores.budgets.reserve("1", limits, 10, 10, ttl=0)
+    await t.gateway.recover()
+    spending = await t.stores.budgets.read_spending(limits)
+    assert [(each.spent, each.reserved) for each in spending] == [(10, 0)] * 2
 
 
 async def test_recover_is_silent_for_workers_that_are_behind() -> None:

@@ -129,6 +129,19 @@ def _check_redis(settings: Settings) -> Iterator[Finding]:
         yield from check_fleet(*asyncio.run(probes.read_fleet(settings)))
     except SigilError as error:
         yield Finding("processes", "fail", str(error), "Is Redis still running?")
+        return
+    yield from _check_books(settings)
+
+
+def _check_books(settings: Settings) -> Iterator[Finding]:
+    try:
+        problems = asyncio.run(probes.read_problems(settings))
+    except SigilError as error:
+        yield Finding("books", "fail", str(error), "Is Redis still running?")
+        return
+    for problem in problems:
+        advice = "`sigil status --verify` says it again; with --deep it names what is lost."
+        yield Finding("books", "fail", problem, advice)
 
 
 def _check_port(settings: Settings) -> Finding:

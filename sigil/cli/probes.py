@@ -24,6 +24,14 @@ async def read_redis_warnings(settings: Settings) -> list[str]:
         return await stores.backend.list_warnings()
 
 
+async def read_problems(settings: Settings) -> Sequence[str]:
+    """What is wrong with the lanes and their counts, as sentences that say what to do. Raises
+    `ConfigError` or `StoreError`."""
+    async with open_stores(settings) as stores:
+        problems: Sequence[str] = (await stores.lanes.verify())["problems"]
+        return problems
+
+
 async def read_fleet(settings: Settings) -> tuple[Sequence[ProcessRecord], dict[Stage, int]]:
     """What is known of the processes, and how many wake-ups wait for each stage. Raises
     `ConfigError` or `StoreError`."""

@@ -60,8 +60,8 @@ def lane_id(lane: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """`duplicate`: the id was pushed before, and nothing was applied. `wake` names the lanes to wake,
-    also for a duplicate that still waits: the wake-up of the first push may have been lost."""
+    """`duplicate`: the id was pushed before, and nothing was applied. `wake` names the lanes to
+    wake, also for a duplicate that still waits: the first wake-up may have been lost."""
 
     duplicate: bool
     wake: tuple[str, ...] = ()
@@ -126,8 +126,8 @@ class Commit:
 class Swept:
     """Lanes to wake now, and in how many seconds the next one falls due (None: none is).
 
-    `quarantined` lanes cannot be worked on, since a key of theirs is of another type; it says which.
-    Each is named once."""
+    `quarantined` lanes cannot be worked on, since a key of theirs is of another type; it says
+    which. Each is named once."""
 
     wake: tuple[str, ...]
     next_due: float | None
@@ -179,9 +179,9 @@ class Lanes(Protocol):
         ...
 
     async def push(self, push: Push, effects: Sequence[Effect] = ()) -> Pushed:
-        """Appends the item and applies `effects`, unless the id was pushed before. A push whose answer
-        was lost may be sent twice, and is no duplicate of itself. Raises `LaneFull`; then nothing
-        was applied."""
+        """Appends the item and applies `effects`, unless the id was pushed before. A push whose
+        answer was lost may be sent twice, and is no duplicate of itself. Raises `LaneFull`; then
+        nothing was applied."""
         ...
 
     async def take(

@@ -1,18 +1,23 @@
-"""`python -m tests.chaos.mutants`: shows that the chaos run sees what it looks for.
+"""`python -m tests.chaos.mutants [--quick]`: shows that tests see what they look for.
 
-A shortened run passes as things are, and fails with each safeguard switched off in turn. What
-a fault hits is a matter of moments, so a mutant that gets through is tried with further seeds.
-Exit code 0 only if all of that is so.
+First some tests run with one safeguard switched off at a time, and must fail; this takes seconds,
+and with `--quick` it is all.
+
+Then the chaos run: a shortened one passes as things are, and fails with each safeguard switched off
+in turn. What a fault hits is a matter of moments, so a mutant that gets through is tried with
+further seeds. Exit code 0 only if all of that is so.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 
-from tests.chaos.mutations import MUTATIONS
+from tests.chaos.mutations import MUTATIONS, QUICK_MUTATIONS
 from tests.chaos.site import ROOT
 
 SEEDS = (1, 2, 3)
@@ -32,6 +37,45 @@ class Outcome:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="only what single tests find")
+    is_quick = parser.parse_args().quick
+    seen = _try_quick_ones()
+    if not is_quick:
+        seen = _try_chaos() and seen
+    print("every mutant was seen" if seen else "NOT every mutant was seen, or the plain run failed")
+    return 0 if seen else 1
+
+
+def _try_quick_ones() -> bool:
+    print(f"{'switched off':<24}what it showed", flush=True)
+    good = True
+    for mutant, (_, files) in QUICK_MUTATIONS.items():
+        failure = _find_failure(mutant, files)
+        good = good and failure is not None
+        print(f"{mutant:<24}{failure or 'NOTHING'}", flush=True)
+    return good
+
+
+def _find_failure(mutant: str, files: tuple[str, ...]) -> str | None:
+    """The first test that fails on a mutant."""
+    options = ("-q", "-x", "-p", "tests.chaos.mutated", "-p", "no:cacheprovider")
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *files],
+        cwd=ROOT,
+        env=os.environ | {"SIGIL_MUTANT": mutant},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST_S,
+        check=False,
+    )
+    failed = [line for line in ended.stdout.splitlines() if line.startswith("FAILED ")]
+    if ended.returncode not in (0, 1) or (ended.returncode == 1 and not failed):
+        raise RuntimeError(f"the tests broke off:\n{ended.stdout}\n{ended.stderr}")
+    return failed[0].removeprefix("FAILED ").split(" - ")[0] if failed else None
+
+
+def _try_chaos() -> bool:
     print(f"{'switched off':<14}{'seed':>5}  {'run':<8}what it showed", flush=True)
     plain = _try("", SEEDS[0], max(SECONDS.values()))
     good = plain.code == 0
@@ -40,8 +84,7 @@ def main() -> int:
         outcome = _first_failure(mutant)
         good = good and outcome.code != 0
         _row(mutant, outcome)
-    print("every mutant was seen" if good else "NOT every mutant was seen, or the plain run failed")
-    return 0 if good else 1
+    return good
 
 
 def _first_failure(mutant: str) -> Outcome:

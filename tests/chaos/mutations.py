@@ -1,4 +1,7 @@
-"""One safeguard switched off, inside a process of the chaos run and nowhere else."""
+"""One safeguard switched off, inside a process of a test run and nowhere else.
+
+`MUTATIONS` are found by the chaos run, `QUICK_MUTATIONS` by single tests within seconds.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +62,66 @@ def _no_renewal() -> None:
     LeaseKeeper._tick = tick  # type: ignore[method-assign]
 
 
+# ---------------------------------------------------------------- what single tests find
+
+COMMITS = ("push", "commit", "show")
+
+
+def _count_ends_today() -> None:
+    first = r"(if record\[field\] then return end\n  local day = )record\.day or today\(\)"
+    _edit_scripts(first, r"\1today()", *COMMITS)
+
+
+def _forget_proofs_after_a_minute() -> None:
+    _edit_scripts(r"(redis\.call\('EXPIRE', key, )ttl(\)\n  record\.day)", r"\1 60\2", *COMMITS)
+
+
+def _settle_nothing_while_sweeping() -> None:
+    original = Gateway._try
+
+    async def _try(self: Any, part: Any) -> Any:
+        return None if part.__name__ == "expire_holds" else await original(self, part)
+
+    Gateway._try = _try  # type: ignore[method-assign]
+
+
+def _let_late_drafts_through() -> None:
+    _edit_scripts(r"if is_done or mine < last_token then", "if is_done then", "draft")
+
+
+def _let_the_token_fall_with_the_clock() -> None:
+    _edit_scripts(r"math\.max\(read_int\(token\) \+ 1, NOW_US\)", "NOW_US", "take")
+
+
+def _let_pushed_items_expire() -> None:
+    _edit_scripts(r"^ *redis\.call\('PERSIST', item_key\(id\)\)$", "", *COMMITS)
+
+
+def _wake_lanes_that_are_held() -> None:
+    _edit_scripts(r"if state\[1\] == '1' or \((waiting > 1 .*)\) then", r"if \1 then", *COMMITS)
+
+
+LANE_TESTS = (
+    "tests/contracts/test_lane_clock_contract.py",
+    "tests/contracts/test_lane_waiting_contract.py",
+    "tests/contracts/test_lane_contract.py",
+    "tests/contracts/test_lane_again_contract.py",
+    "tests/contracts/test_lane_effects_contract.py",
+)
+
+# What switches the safeguard off, and the files with a test that fails then.
+QUICK_MUTATIONS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {
+    "finish-day": (_count_ends_today, ("tests/contracts/test_clock_contract.py",)),
+    "dedupe-ttl": (_forget_proofs_after_a_minute, LANE_TESTS[-1:]),
+    "recover-expire": (_settle_nothing_while_sweeping, ("tests/test_gateway.py",)),
+    "draft-token": (_let_late_drafts_through, ("tests/contracts/test_draft_contract.py",)),
+    "take-token-clock-back": (_let_the_token_fall_with_the_clock, LANE_TESTS),
+    "push-persist": (_let_pushed_items_expire, LANE_TESTS),
+    "append-held": (_wake_lanes_that_are_held, LANE_TESTS),
+}
+
+# ---------------------------------------------------------------- what the chaos run finds
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     "fence": _no_fence,
     "duplicate": _no_duplicates,
@@ -70,5 +133,7 @@ MUTATIONS: dict[str, Callable[[], None]] = {
 
 def apply(name: str) -> None:
     """Switches the safeguard off in this process; an empty name changes nothing."""
-    if name:
+    if name in QUICK_MUTATIONS:
+        QUICK_MUTATIONS[name][0]()
+    elif name:
         MUTATIONS[name]()

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.chaos.mutations import MUTATIONS
+from tests.chaos.mutations import MUTATIONS, QUICK_MUTATIONS
 from tests.chaos.proxy import Proxy, calls, commits_that_keep
 from tests.chaos.verdict import Evidence, judge
 
@@ -94,8 +94,11 @@ def test_every_mutation_still_finds_what_it_switches_off(monkeypatch: pytest.Mon
     from sigil.lanes.leases import LeaseKeeper
     from sigil.stores.redis import client
 
-    homes = [(client, "script_text"), (Gateway, "recover"), (LeaseKeeper, "_tick")]
-    for mutate in MUTATIONS.values():
+    homes = [
+        *((client, "script_text"), (LeaseKeeper, "_tick")),
+        *((Gateway, "recover"), (Gateway, "_try")),
+    ]
+    for mutate in [*MUTATIONS.values(), *(mutate for mutate, _ in QUICK_MUTATIONS.values())]:
         with monkeypatch.context() as patch:
             for home, name in homes:
                 patch.setattr(home, name, getattr(home, name))

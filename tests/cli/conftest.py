@@ -52,7 +52,7 @@ class FakeLanes:
     async def list_waits(self):
         return self.waits
 
-    async def verify(self, *, deep):
+    async def verify(self, *, deep=False):
         problems = [] if self.balanced else ["one is lost"]
         report = {"balanced": self.balanced, "days": {}, "problems": problems}
         return report | ({"lost": []} if deep else {})

@@ -168,6 +168,32 @@ async def test_settling_again_changes_nothing(stores, clock):
     assert await money(stores, *FOUR) == [(30, 0)] * 8
 
 
+async def test_what_arrives_after_its_undo_is_not_held(stores, clock):
+    """The caller gave up, and undid what may have been made; its first call comes late."""
+    await stores.budgets.settle("late", 0)
+    await stores.budgets.reserve("late", FOUR, 400, 10, ttl=60)
+    assert await money(stores, *FOUR) == [(0, 0)] * 8
+    assert await stores.budgets.reserve("next", FOUR, 500, 500, ttl=60) == 500
+    redis, prefix = stores.backend.redis, stores.backend.keys.prefix
+    assert 0 < await redis.ttl(f"{prefix}budget-hold:late") <= 3600
+
+
+@pytest.mark.parametrize("broken", [("set", "x"), ("hset", "reserved", "x")])
+async def test_a_window_that_cannot_count_holds_up_no_other(stores, clock, broken):
+    command, *args = broken
+    for number in "12":
+        await stores.budgets.reserve(number, [Limit(number), Limit("all")], 10, 10, ttl=60)
+    window = f"{stores.backend.keys.prefix}budget:1::hour:2026-11-22T23"
+    assert await stores.backend.redis.delete(window)
+    await getattr(stores.backend.redis, command)(window, *args)
+    with pytest.raises(EffectRejected):
+        await stores.budgets.reserve("3", [Limit("1"), Limit("all")], 10, 10, ttl=60)
+    await stores.budgets.settle("1", 4)
+    await clock.advance(60)
+    assert await stores.budgets.expire_holds() == 1
+    assert await money(stores, Limit("2"), Limit("all")) == [(10, 0)] * 2 + [(14, 0)] * 2
+
+
 async def test_settling_after_expiry_changes_nothing(stores, clock):
     await stores.budgets.reserve("1", FOUR, 400, 10, ttl=60)
     await clock.advance(60)

@@ -87,6 +87,17 @@ def test_a_message_is_what_kombu_would_have_written(valkey_url: str, options):
 
 
 @pytest.mark.valkey
+def test_a_lane_of_a_newer_version_does_not_hold_up_the_others(valkey_url: str, options):
+    publisher = Publisher(to_broker_url(valkey_url), options)
+    publisher.wake("tool:any:a")
+    publisher.wake_again(["session:any:b", "tool:any:c", "", "delivery:web:d"], together=1)
+    publisher.close()
+    assert waiting(valkey_url, options, "sigil.agent") == ["session:any:b"]
+    assert waiting(valkey_url, options, "sigil.outbound") == ["delivery:web:d"]
+    assert (publisher.sent, publisher.dropped) == (2, 3)
+
+
+@pytest.mark.valkey
 def test_closing_sends_all_that_there_is_room_for(valkey_url: str, options):
     publisher = Publisher(to_broker_url(valkey_url), options)
     publisher.lanes_per_wakeup = 32

@@ -77,8 +77,9 @@ effects.notice = {
   apply = function(args) redis.call('HSET', lane_key(args[1]), 'noticed', '1') end,
 }
 
--- Lanes that this commit stops: lane -> how many of its items.
-local stopped = {}
+-- How many ids at the head of a lane this commit is about to remove, and lanes that it stops: lane ->
+-- how many of its items.
+local handled, stopped = {}, {}
 
 -- lane
 -- A stop is a count: as many items as are in the lane now are to be stopped. Commits count it down,
@@ -90,7 +91,7 @@ effects.stop = {
       or check_type(WAITING, 'zset')
   end,
   apply = function(args, wakes)
-    local waiting = redis.call('LLEN', ids_key(args[1]))
+    local waiting = redis.call('LLEN', ids_key(args[1])) - (handled[args[1]] or 0)
     if waiting == 0 then return end
     local key = lane_key(args[1])
     redis.call('HSET', key, 'stop', waiting)
@@ -115,13 +116,14 @@ effects.wait = {
   check = function(args) return check_ints(args, 2, 1, 2) or check_wait(args) end,
   apply = function(args)
     local lane, key = args[1], lane_key(args[1])
-    local head = redis.call('LINDEX', ids_key(lane), 0)
+    local done = handled[lane] or 0
+    local head = redis.call('LINDEX', ids_key(lane), done)
     if not head then return end
     local state = redis.call('HMGET', key, 'waits', 'stop', 'token', 'wait_ended')
     local of, times = string.match(state[1] or '', '^(%S+) (%d+) ')
     times = of == head and tonumber(times) + 1 or 1
     local rest = tonumber(args[2])
-    if tonumber(state[2] or '0') > 0 or state[4] and state[4] == state[3] then rest = 0 end
+    if (stopped[lane] or read_int(state[2]) - done) > 0 or state[4] and state[4] == state[3] then rest = 0 end
     local rests_until = format_int(NOW + rest)
     redis.call('HSET', key, 'waits', head .. ' ' .. times .. ' ' .. rests_until, 'begun', '',
       'parked_until', rests_until, 'parked_at', format_int(NOW))
@@ -274,6 +276,15 @@ local function check_effects(list)
   end
 end
 
+-- What ends an item takes its content away. So it comes last: an error that nobody foresaw would leave
+-- the item as it was, or else all that was made of it.
+local ENDS = { finish = true, delivered = true, dead_letter = true }
+
 local function apply_effects(list, wakes)
-  for _, effect in ipairs(list) do effects[effect.name].apply(effect.args, wakes) end
+  for _, effect in ipairs(list) do
+    if not ENDS[effect.name] then effects[effect.name].apply(effect.args, wakes) end
+  end
+  for _, effect in ipairs(list) do
+    if ENDS[effect.name] then effects[effect.name].apply(effect.args, wakes) end
+  end
 end

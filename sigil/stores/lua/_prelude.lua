@@ -116,7 +116,7 @@ end
 -- Moves a key of another type out of the way. Who put it there may want to look at it.
 local function set_aside(key)
   local aside = P .. 'misplaced:' .. string.sub(key, #P + 1)
-  redis.call('RENAME', key, aside)
+  redis.pcall('RENAME', key, aside) -- unless it is gone by now
   redis.call('EXPIRE', aside, MISPLACED_TTL)
 end
 

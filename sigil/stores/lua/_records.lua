@@ -45,10 +45,14 @@ local function note_day(id)
 end
 
 -- A hash that has held a long value takes several times the memory that its fields need, also after
--- the value is gone (Redis keeps it as a table). So a record that ends is written anew.
+-- the value is gone (Redis keeps it as a table). So a record that ends is written anew, and takes the
+-- place of the old one when it is there.
 local function rewrite_record(key, fields)
   local new = key .. ':new'
-  redis.call('HSET', new, unpack(fields))
+  if type(redis.pcall('HSET', new, unpack(fields))) == 'table' then
+    redis.call('DEL', new) -- somebody else's, of another type
+    redis.call('HSET', new, unpack(fields))
+  end
   redis.call('RENAME', new, key)
 end
 

@@ -26,6 +26,7 @@ local function try_key(at)
   local key, state = keys[at], states[at]
   if not state then return { 1, key, '' } end
   local ends, leased_until, probe, rest = string.match(state, '^(%d+) (%d+) (%S+) (.*)$')
+  if not ends then return { 1, key, '' } end -- nobody can read it
   local is_over = tonumber(ends) <= NOW
   if is_over and (probe == token or tonumber(leased_until) <= NOW) then
     local new_state = table.concat({ ends, format_int(NOW + lease), token, rest }, ' ')

@@ -39,8 +39,9 @@ if reason then return { reason } end
 -- Redis is full, as are all that follow it.
 redis.call('ZREM', DUE, '')
 local wakes, changes = {}, { 'commit', token .. ':' .. number }
+handled[lane] = done
 apply_effects(list, wakes)
-stop = stopped[lane] or stop
+stop = stopped[lane] or math.max(0, stop - done)
 local function change(field, value)
   changes[#changes + 1] = field
   changes[#changes + 1] = value
@@ -50,10 +51,7 @@ if done > 0 then
   -- in hand now if the lease is kept.
   if state[6] then redis.call('HDEL', key, 'lost', 'alone') end
   if kind_of(lane) == 'session' then redis.call('DEL', journal_key(lane)) end
-  if stop > 0 then
-    stop = math.max(0, stop - done)
-    change('stop', stop)
-  end
+  if read_int(state[5]) > 0 then change('stop', stop) end
   change('strikes', '0')
   change('begun', keeps and head[done + 1] or '')
   change('again', '0')

@@ -12,8 +12,8 @@ local failures = 1
 local name = string.sub(KEYS[1], #P + 1)
 local forgotten_at = tonumber(redis.call('ZSCORE', KEYS[2], name) or '0')
 local state = redis.call('HGET', KEYS[1], key)
-if state then
-  local probe, count, last_steps = string.match(state, '^%d+ %d+ (%S+) (%d+) %S+ (%S+)$')
+local probe, count, last_steps = string.match(state or '', '^%d+ %d+ (%S+) (%d+) %S+ (%S+)$')
+if probe then
   -- While a model rests, only probes are called. So any other failure is of a call that had begun
   -- before, or of a probe that was too slow and was replaced. Neither says anything new.
   if probe ~= token then return { state, format_int(NOW) } end

@@ -11,7 +11,7 @@ local DRAFT_TTL = 3600
 local function replace(stream, draft, token, revision, entry)
   local state = try_read('HMGET', draft, 'token', 'revision', 'entry', 'done')
   if not state then return 0 end
-  local last_token, last_revision = tonumber(state[1] or '0'), tonumber(state[2] or '-1')
+  local last_token, last_revision = read_int(state[1]), read_int(state[2] or '-1')
   local last_entry, is_done = state[3], state[4]
   local mine = tonumber(token)
   if is_done or mine < last_token then return 0 end

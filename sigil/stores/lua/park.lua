@@ -22,6 +22,9 @@ if delay > 0 and redis.call('LLEN', ids_key(lane)) > 0 then
   change('parked_until', format_int(NOW + delay))
   change('parked_at', format_int(NOW))
 end
-write_first('HSET', key, unpack(changes))
+-- The first write removes nothing. It fails if the index is of another type, and it is allowed when
+-- Redis is full, as are all that follow it.
+redis.call('ZREM', DUE, '')
+redis.call('HSET', key, unpack(changes))
 if schedule(lane) then return { 'ok', lane } end
 return { 'ok' }

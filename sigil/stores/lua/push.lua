@@ -8,17 +8,14 @@ local nonce, list = ARGV[2], read_effects(3)
 local args = list[1].args
 local lane, id = args[1], args[2]
 if was_pushed(id, lane) then -- check: duplicate
-  local answer = { 'pushed' }
-  if redis.call('HGET', item_key(id), 'attempt') ~= nonce then
-    answer[1] = 'duplicate'
-    if not check_ledger(today(), 'duplicate') then
-      redis.call('ZREM', DUE, '') -- so that it is counted also when Redis is full
-      count_in_ledger(today(), 'duplicate')
-    end
-  end
+  local answer = { redis.call('HGET', item_key(id), 'attempt') == nonce and 'pushed' or 'duplicate' }
   -- The wake-up may be lost as well.
-  local is_held = redis.call('HGET', lane_key(lane), 'held') == '1'
-  if not is_held and redis.call('LPOS', ids_key(lane), id, 'MAXLEN', 1000) then answer[2] = lane end
+  local is_held = try_read('HGET', lane_key(lane), 'held') == '1'
+  if not is_held and try_read('LPOS', ids_key(lane), id, 'MAXLEN', 1000) then answer[2] = lane end
+  if answer[1] == 'duplicate' and not check_ledger(today(), 'duplicate') then
+    redis.call('DEL', P .. 'nothing') -- so that it is counted also when Redis is full
+    count_in_ledger(today(), 'duplicate')
+  end
   return answer
 end
 local _, _, is_full = measure_room()

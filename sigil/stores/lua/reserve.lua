@@ -11,7 +11,10 @@ local hold, want, least, ttl = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), to
 local MOST_TO_EXPIRE = 20
 
 local amount_before = redis.call('HGET', hold, 'amount')
-if amount_before then return { 'held', amount_before } end
+if amount_before then
+  if not is_whole(amount_before) then return { 'rejected', hold .. ' has no amount' } end
+  return { 'held', amount_before }
+end
 
 -- First only read. A key of another type is an error of the first command that touches it, and each
 -- key is touched here, before the first write that changes anything.

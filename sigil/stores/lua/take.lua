@@ -73,7 +73,9 @@ if kind_of(lane) == 'session' then
 end
 local directory = tonumber(redis.call('HGET', P .. 'directory', 'version') or '0')
 
-write_first('HSET', key, 'held', '1', 'token', token, 'nonce', nonce, 'nonces', marks,
+-- The index comes first: if it is of another type, nothing is written.
+write_first('ZADD', DUE, format_int(NOW + ttl), lane)
+redis.call('HSET', key, 'held', '1', 'token', token, 'nonce', nonce, 'nonces', marks,
   'lease_until', format_int(NOW + ttl), 'leased_at', format_int(NOW), 'strikes', strikes,
   'begun', ids[1] or '', 'again', again)
 if lost > 0 then
@@ -83,7 +85,6 @@ end
 if state.parked_until or state.quiet_until or state.quiet_from or state.put_off then
   redis.call('HDEL', key, 'parked_until', 'parked_at', 'quiet_until', 'quiet_from', 'put_off')
 end
-redis.call('ZADD', DUE, format_int(NOW + ttl), lane)
 for _, name in ipairs(misplaced) do set_aside(name) end
 -- What an item needs to end: the proof that it was pushed, and a day to count it on.
 for _, id in ipairs(lost_records) do

@@ -16,8 +16,8 @@ from sigil.stores.redis.client import Client
 
 Ledgers = Mapping[str, Mapping[str, int]]
 
-# A day's ledger is kept for 40 days after its first counts. A clock that stepped back leaves ledgers of
-# days to come.
+# A day's ledger is kept for 40 days after its first counts. A clock that stepped back leaves some
+# of days to come.
 _LEDGER_DAYS = range(-2, 41)
 # A server answers nobody else while a script runs. These take it about a millisecond.
 _LANES_AT_ONCE = 500

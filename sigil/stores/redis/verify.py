@@ -55,8 +55,8 @@ async def verify(client: Client, retention_days: int, *, deep: bool) -> Mapping[
 
 
 async def _find_wrong_keys(client: Client) -> list[str]:
-    """A sentence for each key of another type, or without its number, that stops work: what is wrong,
-    and what to do."""
+    """A sentence for each key of another type, or without its number, that stops work: what is
+    wrong, and what to do."""
     keys, problems = client.keys, []
     wanted = dict.fromkeys((keys.due(), keys.budget_holds(), keys.dead_letters()), "zset")
     for key, kind in (wanted | {keys.quarantine(): "hash"}).items():

@@ -77,6 +77,15 @@ def test_doctor_repeats_what_the_server_warns_of(call, fake_redis):
     assert [each["state"] for each in found["redis"]] == ["ok", "warn"]
 
 
+def test_doctor_names_what_is_wrong_with_the_lanes(call, fake_redis):
+    assert "books" not in findings(call("doctor", "--json")[1])
+    fake_redis.lanes.balanced = False
+    code, out, _ = call("doctor", "--json")
+    (found,) = findings(out)["books"]
+    assert (code, found["state"], found["detail"]) == (1, "fail", "one is lost")
+    assert "--deep" in found["advice"]
+
+
 def test_doctor_looks_at_the_processes_of_all_machines(call, fake_redis):
     def process(id, role, version="0.1", configuration="c0ffee", silence=0.0):
         known = (id, (role,), version, configuration, f"host-{id}", 1)
