@@ -85,9 +85,9 @@ class Routing:
         self._replies = Replies(stores.lanes)
 
     async def handle(self, held: Held, directory: Directory) -> None:
-        """Routes the items in hand, together in one commit. After a failure it routes one by one,
-        so that only the message that fails is given up. Raises `MessageInvalid` or `RecordTooNew`
-        if the head cannot be read."""
+        """Routes the items in hand, together in one commit. After a failure, or if the head is
+        suspect, it routes one by one, so that only the message that fails is given up. Raises
+        `MessageInvalid` or `RecordTooNew` if the head cannot be read."""
         try:
             await self._route(held, directory)
         except IdentityTaken:
