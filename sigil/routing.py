@@ -89,9 +89,9 @@ class Routing:
         self._direct_chats: dict[str, DirectChat] = {}  # as this process has noted them
 
     async def handle(self, held: Held, directory: Directory) -> None:
-        """Routes the items in hand, together in one commit. After a failure it routes one by one,
-        so that only the message that fails is given up. Raises `MessageInvalid` or `RecordTooNew`
-        if the head cannot be read."""
+        """Routes the items in hand, together in one commit. After a failure, or if the head is
+        suspect, it routes one by one, so that only the message that fails is given up. Raises
+        `MessageInvalid` or `RecordTooNew` if the head cannot be read."""
         try:
             await self._route(held, directory)
         except IdentityTaken:

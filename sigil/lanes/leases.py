@@ -99,7 +99,7 @@ class LeaseKeeper:
             self._tasks.discard(task)
 
     async def _take(self, lane: str) -> Held | Refusal:
-        nonce, terms, asked_at, suspect = secrets.token_hex(16), self._read_terms(), 0.0, False
+        nonce, terms, asked_at, suspect = secrets.token_hex(8), self._read_terms(), 0.0, False
 
         async def take() -> Lease | Refusal:
             nonlocal asked_at

@@ -22,7 +22,8 @@ async def misplace(stores: Stores, name: str) -> str:
 
 
 async def aside(stores: Stores, name: str) -> bytes | None:
-    found: bytes | None = await redis(stores).get(f"{prefix(stores)}misplaced:{name}")
+    keys = stores.backend.keys  # type: ignore[attr-defined]  # what only a look inside can show
+    found: bytes | None = await redis(stores).get(keys.misplaced(name))
     return found
 
 

@@ -33,7 +33,9 @@ class LaneSettings(Section):
         30, description="Seconds after which a worker gives the lane back, likewise."
     )
     max_strikes: Annotated[int, Field(ge=1, le=100), Number] = Field(
-        3, description="Crashes or errors of one message before it is dead-lettered."
+        3,
+        description="Strikes of one message before it is dead-lettered: its errors, and crashes of "
+        "its worker from the third on.",
     )
     coalesce_quiet: Annotated[float, Field(ge=0, le=60), Number] = Field(
         1.2, description="Silence after which messages in quick succession are answered together."

@@ -56,6 +56,11 @@ class Keys:
         """Lanes that cannot be worked on, and why. Twin in `lua/_prelude.lua`."""
         return f"{self.prefix}lanes:quarantine"
 
+    def misplaced(self, name: str) -> str:
+        """Where a key of another type is moved to; `name` is that key without the prefix. Twin in
+        `lua/_prelude.lua`."""
+        return f"{self.prefix}misplaced:{name}"
+
     def ledger(self, day: str) -> str:
         """How many messages were accepted on a day, and how they ended."""
         return f"{self.prefix}ledger:{day}"
