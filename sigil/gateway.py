@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 import time
 import uuid
@@ -24,9 +23,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import structlog
 
 from sigil.channels.base import Acceptance
-from sigil.channels.live import live_chat_key, user_event
-from sigil.errors import LeaseLost, RecordTooNew, StoreError
-from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
+from sigil.channels.live import dropped_event, show_event, user_event
+from sigil.errors import ChannelNotFound, LeaseLost, MessageInvalid, RecordTooNew, StoreError
+from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Stage
 from sigil.lanes.fleet import LIVE_S, MOST_WAKEUPS_WAITING
 from sigil.lanes.held import Held
 from sigil.lanes.lane import Item, LaneKind, Refusal, Wakeups
@@ -113,8 +112,7 @@ class Gateway:
         item_id = await self.stores.lanes.item_id(*chat, message.message_id)
         effects: list[Effect] = [Accept(item_id)]
         if capabilities.live:
-            event = json.dumps(user_event(message), ensure_ascii=False)
-            effects.append(Show(live_chat_key(*chat), item_id, event))
+            effects.append(show_event(message, item_id, user_event(message)))
         pushed = await self.stores.lanes.push(Push(lane, item_id, message.to_record()), effects)
         for woken in pushed.wake:
             self.wakeups.wake(woken)
@@ -210,7 +208,7 @@ class Gateway:
         while not held.given_back:
             if held.stop:
                 items = held.items[: held.stop]
-                await held.finish(items, [Finish(item.id, Outcome.STOPPED) for item in items])
+                await held.finish(items, [each for item in items for each in self._drop(item)])
             elif held.strikes >= directory.lanes.max_strikes:
                 await held.finish(*await step.give_up(held))
             else:
@@ -257,6 +255,17 @@ class Gateway:
         """How many lanes this process has left to a newer one in the last `LIVE_S` seconds."""
         since = time.monotonic() - LIVE_S
         return sum(left_at > since for left_at in self._left.values())
+
+    def _drop(self, item: Item) -> list[Effect]:
+        """The effects that end a message which was stopped while it waited. Where people watch the
+        chat, it is marked."""
+        effects: list[Effect] = [Finish(item.id, Outcome.STOPPED)]
+        with contextlib.suppress(ChannelNotFound, MessageInvalid):
+            message = InboundMessage.from_record(item.fields)
+            if self.channels.get(message.channel_type).capabilities.live:
+                event = dropped_event(message.message_id)
+                effects.append(show_event(message, f"{item.id}.dropped", event))
+        return effects
 
     # ------------------------------------------------------------ what turns need
 

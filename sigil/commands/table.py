@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sigil.commands.base import Command, CommandContext, CommandResult, Place
+from sigil.commands.base import Command, CommandContext, CommandResult
 from sigil.commands.model import choose_model
 from sigil.commands.new import start_session
 from sigil.commands.status import show_status
@@ -26,28 +26,17 @@ async def show_help(context: CommandContext) -> CommandResult:
 
 
 _ROWS = (
-    Command("help", "this list", Place.TURN, show_help),
-    Command("new", "start a fresh conversation", Place.TURN, start_session),
-    Command("status", "what I am doing, and with which model", Place.ROUTING, show_status),
-    Command(
-        "stop",
-        "stop the answer that is being written, and drop what waits",
-        Place.ROUTING,
-        stop_session,
-    ),
+    Command("help", "this list", show_help),
+    Command("new", "start a fresh conversation", start_session),
+    Command("status", "what I am doing, and with which model", show_status),
+    Command("stop", "stop the answer that is being written, and drop what waits", stop_session),
     Command(
         "model",
         "choose the model of this conversation; `/model default` undoes it",
-        Place.TURN,
         choose_model,
         usage="provider/model",
     ),
-    Command(
-        "usage",
-        "the tokens and the money used in this conversation and today",
-        Place.TURN,
-        show_usage,
-    ),
+    Command("usage", "the tokens and the money used in this conversation and today", show_usage),
 )
 
 COMMANDS = {command.name: command for command in _ROWS}

@@ -49,16 +49,6 @@ async def test_a_mistyped_command_is_not_sent_to_the_model() -> None:
     assert t.provider.requests == []
 
 
-async def test_new_forgets_the_conversation_in_its_turn() -> None:
-    t = talk()
-    for text in ("one", "/new", "two"):
-        await t.write(text)
-    await settle(t.gateway)
-    assert [len(request.messages) for request in t.provider.requests] == [1, 1]
-    assert t.texts[1].startswith("A fresh conversation")
-    assert "1 in, 1 out" in (await t.say("/usage"))[0]
-
-
 async def test_model_chooses_for_this_conversation_alone() -> None:
     other = FakeProvider("other", reply="from other")
     t = talk(providers={"other": other})
