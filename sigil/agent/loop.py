@@ -266,10 +266,11 @@ class Agent:
         return reply
 
     def _make_chain(self, turn: Turn) -> FailoverProvider:
-        directory, session = turn.directory, turn.session
+        directory, session, workspace_id = turn.directory, turn.session, turn.route.workspace_id
         budgets = directory.open_budgets(self._stores.budgets)
+        choice = directory.models.admit(workspace_id, session.model)
         return self._registry.chain(
-            ModelRequest(turn.route.workspace_id, session.model, turn.budget),
+            ModelRequest(workspace_id, choice, turn.budget),
             order=directory.models,
             cooldowns=directory.model_settings.cooldowns,
             model_call=directory.timeouts.model_call,

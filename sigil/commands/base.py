@@ -38,7 +38,8 @@ class CommandContext:
     @property
     def current_model(self) -> str:
         """The model that answers here."""
-        return self.session.model or self.usual_model
+        choice = self.directory.models.admit(self.route.workspace_id, self.session.model)
+        return choice or self.usual_model
 
 
 @dataclass(frozen=True, slots=True)
