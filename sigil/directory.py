@@ -23,6 +23,7 @@ from sigil.errors import ConfigError, StoreError
 from sigil.identity.pairing import Door, PairingMode
 from sigil.identity.users import Identity, People, Role, User
 from sigil.lanes.leases import LeaseTerms
+from sigil.providers.base import ModelInfo
 from sigil.providers.order import ModelOrder
 from sigil.workspace.manager import Binding, WorkspaceConfig, WorkspaceTable
 from sigil.workspace.tool_policy import ToolPolicy
@@ -156,6 +157,7 @@ class Directory:
                 settings.models.default,
                 tuple(settings.models.failover),
                 {id: config.model for id, config in workspaces.items() if config.model},
+                tuple(settings.models.allowed),
             ),
             provider_names=tuple(settings.providers) if provider_names is None else provider_names,
             grants=overlay.grants,
@@ -197,6 +199,19 @@ class Directory:
         from sigil.money.price_book import PriceBook
 
         return PriceBook(self._settings.providers)
+
+    def find_model(self, name: str) -> ModelInfo | None:
+        """What a model can do by its full name, as far as the configuration or a built-in
+        catalogue says; None if neither does."""
+        from sigil.providers.loading import find_builtin_model
+        from sigil.providers.overrides import apply_overrides
+
+        provider, _, model = name.partition("/")
+        settings = self._settings.providers.get(provider)
+        known = settings and find_builtin_model(provider, model, settings)
+        if settings is None or (known is None and model not in settings.models):
+            return None
+        return apply_overrides(known or ModelInfo(model), settings.models)
 
     def open_budgets(self, store: BudgetStore) -> Budgets:
         """What may be spent under this configuration."""

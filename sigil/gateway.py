@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import random
 import time
 import uuid
@@ -24,9 +23,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import structlog
 
 from sigil.channels.base import Acceptance
-from sigil.channels.live import live_chat_key, user_event
-from sigil.errors import LeaseLost, RecordTooNew, StoreError
-from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Show, Stage
+from sigil.channels.live import dropped_event, show_event, user_event
+from sigil.errors import ChannelNotFound, LeaseLost, MessageInvalid, RecordTooNew, StoreError
+from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Stage
 from sigil.lanes.fleet import MOST_WAKEUPS_WAITING, LeftLanes
 from sigil.lanes.held import Held
 from sigil.lanes.lane import Item, LaneKind, Refusal, Wakeups
@@ -112,8 +111,7 @@ class Gateway:
         item_id = await self.stores.lanes.item_id(*chat, message.message_id)
         effects: list[Effect] = [Accept(item_id)]
         if capabilities.live:
-            event = json.dumps(user_event(message), ensure_ascii=False)
-            effects.append(Show(live_chat_key(*chat), item_id, event))
+            effects.append(show_event(message, item_id, user_event(message)))
         pushed = await self.stores.lanes.push(Push(lane, item_id, message.to_record()), effects)
         for woken in pushed.wake:
             self.wakeups.wake(woken)
@@ -209,7 +207,7 @@ class Gateway:
         while not held.given_back:
             if held.stop:
                 items = held.items[: held.stop]
-                await held.finish(items, [Finish(item.id, Outcome.STOPPED) for item in items])
+                await held.finish(items, [each for item in items for each in self._drop(item)])
             elif held.strikes >= directory.lanes.max_strikes:
                 await held.finish(*await step.give_up(held))
             else:
@@ -248,6 +246,17 @@ class Gateway:
         if self.left_lanes.note(held.lane):
             log.warning("lane left to a newer process", reason=str(error))
         await held.park(TOO_NEW_PAUSE_S + random.random())  # noqa: S311  # no secret
+
+    def _drop(self, item: Item) -> list[Effect]:
+        """The effects that end a message which was stopped while it waited. Where people watch the
+        chat, it is marked."""
+        effects: list[Effect] = [Finish(item.id, Outcome.STOPPED)]
+        with contextlib.suppress(ChannelNotFound, MessageInvalid):
+            message = InboundMessage.from_record(item.fields)
+            if self.channels.get(message.channel_type).capabilities.live:
+                event = dropped_event(message.message_id)
+                effects.append(show_event(message, f"{item.id}.dropped", event))
+        return effects
 
     # ------------------------------------------------------------ what turns need
 

@@ -1,25 +1,30 @@
 """One inbound message → the lane of its session, or a refusal.
 
     message ─▶ account ─▶ admitted? ─▶ workspace ─▶ session ─▶ Push to the session's lane
-                              │             │           └ a command that must not wait: answered
+                              │             │           └ a command: answered at once
                               └─────────────┴─▶ refused
 
 What is decided is a list of effects, which are applied in one fenced commit. A person who is heard
 for the first time gets a user and a pairing by it. Their id derives from their identity, so two
 chats that decide this at the same moment make the same user.
+
+A command does not wait behind a turn. It is decided by the session as it is, so it has a commit of
+its own; if a turn has written the session meanwhile, it is decided again. /new keeps its place in
+the order all the same, since a message's record names the epoch in which it was routed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from sigil.commands.base import CommandContext, Place
-from sigil.commands.table import COMMANDS, parse_command
+from sigil.channels.live import refused_event, show_event
+from sigil.commands.base import CommandContext
+from sigil.commands.table import parse_command, run_command
 from sigil.errors import (
     ChannelNotFound,
     IdentityTaken,
@@ -27,6 +32,7 @@ from sigil.errors import (
     MessageInvalid,
     NotAMember,
     RecordTooNew,
+    SessionStale,
 )
 from sigil.identity.pairing import Admission, admit
 from sigil.identity.users import ConfiguredUsers, DirectChat, Identity
@@ -42,7 +48,7 @@ from sigil.lanes.effects import (
     Stage,
     encode_audit_entry,
 )
-from sigil.lanes.lane import LaneKind, LaneStatus, lane_id
+from sigil.lanes.lane import LaneKind, lane_id
 from sigil.lanes.replies import Replies
 from sigil.messages.exchange import InboundMessage
 from sigil.sessions import Route, session_key
@@ -59,8 +65,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 LANE_FULL_TEXT = (
-    "You already have {cap} messages waiting, so I did not take this one. Please send it again "
-    "when I have caught up, or send /stop to clear them."
+    "This conversation is full ({cap} waiting), so I did not take your message, and I take no "
+    "more until I have caught up. Please send it again then, or send /stop to drop what waits."
 )
 
 GIVEN_UP_TEXT = "I failed several times to read this message and have given up on it."
@@ -94,20 +100,23 @@ class Routing:
         `MessageInvalid` or `RecordTooNew` if the head cannot be read."""
         try:
             await self._route(held, directory)
-        except IdentityTaken:
+        except (IdentityTaken, SessionStale) as changed:
             # Nothing was applied. A sender who was unknown when they were looked up is somebody by
-            # now. The gateway calls again while items are in hand, and then finds that user.
-            log.info("sender became known meanwhile, routed anew")
+            # now, or a turn has moved on under a command. The gateway calls again while items are
+            # in hand, and then finds what is so now.
+            log.info("routed anew", reason=str(changed))
 
     async def _route(self, held: Held, directory: Directory) -> None:
-        items = held.items[:1] if held.strikes or held.suspect else held.items
         effects: list[Effect] = []
         by_item: list[tuple[Item, list[Effect]]] = []
         senders: Senders = {}
-        for item in items:
+        for item in held.items[:1] if held.strikes or held.suspect else held.items:
             try:
                 message = InboundMessage.from_record(item.fields)
-                own = await self.decide(item.id, message, directory, effects, senders)
+                is_command = parse_command(message.content) is not None
+                if is_command and by_item:
+                    break
+                own = await self.decide(item.id, message, directory, senders)
             except (MessageInvalid, RecordTooNew):
                 if not by_item:
                     raise
@@ -115,6 +124,8 @@ class Routing:
             by_item.append((item, own))
             # A new person who writes several messages at once is let in once.
             effects += [each for each in own if type(each) is not Admit or each not in effects]
+            if is_command:
+                break
         try:
             await held.finish([item for item, _ in by_item], effects)
         except LaneFull:
@@ -142,11 +153,9 @@ class Routing:
         item_id: str,
         message: InboundMessage,
         directory: Directory,
-        before: Sequence[Effect],
         senders: Senders,
     ) -> list[Effect]:
-        """The effects that move the message on; `before` are those of the messages ahead of
-        it, which will be applied in the same commit. Who was looked up for that commit is kept in
+        """The effects that move the message on. Who was looked up for the same commit is kept in
         `senders`. Raises `StoreError`."""
         account = directory.account(message.channel_type)
         try:
@@ -165,7 +174,7 @@ class Routing:
         user, admits = admission.user, list[Effect]()
         if admission.new_pairing:
             admits.append(Admit(identity, user, admission.new_user))
-        return admits + await self._decide_admitted(item_id, message, user, directory, before)
+        return admits + await self._decide_admitted(item_id, message, user, directory)
 
     async def _decide_admitted(
         self,
@@ -173,7 +182,6 @@ class Routing:
         message: InboundMessage,
         user: User,
         directory: Directory,
-        before: Sequence[Effect],
     ) -> list[Effect]:
         if user.role == "owner":
             await self._note_direct_chat(message, user)
@@ -184,20 +192,24 @@ class Routing:
             return await self._refuse(item_id, message, error.code, refusal)
         # Without the channel: a unified session is one lane, whichever channel it is used from.
         lane = await self._stores.lanes.key(LaneKind.SESSION, "any", route.session_key)
-        parsed = parse_command(message.content)
-        command = COMMANDS.get(parsed[0]) if parsed else None
-        if parsed is None or command is None or command.place is not Place.ROUTING:
+        command = parse_command(message.content)
+        if command is None:
             return [self._forward(item_id, message, lane, route, directory)]
+        name, argument = command
+        session, status = await asyncio.gather(
+            self._stores.sessions.load(route.session_key), self._stores.lanes.status(lane)
+        )
         context = CommandContext(
-            parsed[1],
+            argument,
             route,
             lane,
-            await self._stores.sessions.load(route.session_key),
+            session,
             directory,
             self._stores,
-            await self._look_ahead(lane, before),
+            status,
+            self._coalesces(message, directory),
         )
-        result = await command.run(context)
+        result = await run_command(name, context)
         reply = await self._replies.push_notice(message, result.text, item_id)
         return [*result.effects, reply, Finish(item_id, Outcome.ANSWERED)]
 
@@ -226,10 +238,17 @@ class Routing:
         _log_routing(item, effects)
 
     async def _refuse_full(self, item: Item, full: LaneFull, directory: Directory) -> list[Effect]:
-        """The session takes no more. Its person is told once per episode."""
+        """The session takes no more. Its person is told once per episode; where people watch the
+        chat, each message that was not taken is marked."""
         message = InboundMessage.from_record(item.fields)
         text = None if full.noticed else LANE_FULL_TEXT.format(cap=directory.lanes.cap)
-        return [*await self._refuse(item.id, message, full.code, text), Notice(full.lane)]
+        effects = await self._refuse(item.id, message, full.code, text)
+        if text:
+            effects.append(Notice(full.lane))
+        if self._channels.get(message.channel_type).capabilities.live:
+            event = refused_event(message.message_id)
+            effects.append(show_event(message, f"{item.id}.refused", event))
+        return effects
 
     async def _find_route(self, message: InboundMessage, user: User, directory: Directory) -> Route:
         # Everybody who was admitted has a pairing.
@@ -243,9 +262,7 @@ class Routing:
         self, item_id: str, message: InboundMessage, lane: str, route: Route, directory: Directory
     ) -> Push:
         lanes = directory.lanes
-        capabilities = self._channels.get(message.channel_type).capabilities
-        coalesces = directory.account(message.channel_type).coalesces(capabilities)
-        waits = coalesces and not message.content.startswith("/")
+        waits = self._coalesces(message, directory)
         return Push(
             lane,
             item_id,
@@ -253,7 +270,12 @@ class Routing:
             cap=lanes.cap,
             quiet=lanes.coalesce_quiet if waits else 0.0,
             quiet_max=lanes.coalesce_max if waits else 0.0,
+            session=route.session_key,
         )
+
+    def _coalesces(self, message: InboundMessage, directory: Directory) -> bool:
+        capabilities = self._channels.get(message.channel_type).capabilities
+        return directory.account(message.channel_type).coalesces(capabilities)
 
     async def _refuse(
         self, item_id: str, message: InboundMessage, reason: str, text: str | None
@@ -265,12 +287,6 @@ class Routing:
         if text:
             effects.append(await self._replies.push_notice(message, text, item_id))
         return effects
-
-    async def _look_ahead(self, lane: str, before: Sequence[Effect]) -> LaneStatus:
-        """The lane as it will be once `before` is applied."""
-        status = await self._stores.lanes.status(lane)
-        ahead = sum(isinstance(effect, Push) and effect.lane == lane for effect in before)
-        return replace(status, waiting=status.waiting + ahead)
 
 
 def _bury_item(item: Item) -> list[Effect]:

@@ -77,11 +77,13 @@ def decode_item(fields: Mapping[str, str]) -> tuple[InboundMessage, Route]:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """The running session of one conversation.
+    """One session of a conversation.
 
-    `key` names the conversation and stays; `id` changes with /new. `messages` are JSON,
-    oldest first. Token counts are of this session alone. `version` rises with each write; a
-    commit that was decided by an older one is refused as stale.
+    `key` names the conversation and stays; /new begins the next `epoch`, with another `id`.
+    `messages` are JSON, oldest first. Token counts are of this session alone. `version` is the
+    conversation's and rises with each write; a commit that was decided by an older one is refused
+    as stale. A session that `is_over` answers what was written before /new; the tokens of that
+    are no longer counted.
     """
 
     key: str
@@ -92,13 +94,15 @@ class SessionRecord:
     output_tokens: int = 0
     messages: tuple[str, ...] = ()
     version: int = 0
+    is_over: bool = False
 
 
 class SessionStore(Protocol):
     """Sessions; written only by commits (`WriteSession`), or by `append` outside of turns."""
 
-    async def load(self, session_key: str) -> SessionRecord:
-        """The current session with its history; a fresh one if there is none yet."""
+    async def load(self, session_key: str, epoch: int | None = None) -> SessionRecord:
+        """The session of an epoch with its history (None: the current one's); a fresh one if there
+        is none yet."""
         ...
 
     async def append(self, session_key: str, messages: Sequence[str], *, keep: int) -> None: ...

@@ -111,7 +111,7 @@ async def test_a_step_that_fails_is_tried_again_and_then_given_up(
     t = talk()
     failures = 0
 
-    async def load(key: str) -> Any:
+    async def load(key: str, epoch: int | None) -> Any:
         nonlocal failures
         failures += 1
         raise RuntimeError("a defect")

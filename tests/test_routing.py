@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sigil.channels.base import Capabilities
 from sigil.identity.pairing import derive_user_id
 from sigil.identity.users import Identity, User
 from sigil.lanes.effects import Admit, Effect
@@ -149,13 +150,33 @@ async def test_one_notice_per_episode_of_a_full_lane() -> None:
     assert await t.counts() == {"accepted": 9, "answered": 4, "refused": 5, "sent": 6}
 
 
+async def test_a_crowd_at_a_full_lane_is_told_once_however_often_a_place_is_freed() -> None:
+    lanes = {"cap": 2, "items_per_lease": 1}
+    t = talk(lanes=lanes, capabilities=Capabilities(live=True))
+    for number in range(12):
+        await t.write(str(number))
+        if number % 3 == 2:
+            await t.gateway.turn(await t.routed())
+        await t.route_all()
+    await settle(t.gateway)
+    assert t.texts.count(LANE_FULL_TEXT.format(cap=2)) == 1
+    counts = await t.counts()
+    events = [event.data for event in await t.stores.chats.read("memory:ann")]
+    marked = [event["message_id"] for event in events if event["type"] == "refused"]
+    written = [event["message_id"] for event in events if event["type"] == "user"]
+    answered = [f"m{int(text) + 1}" for text in await t.asked()]
+    assert len(marked) == counts["refused"] > 2
+    assert sorted([*marked, *answered]) == sorted(written)
+
+
 async def test_a_full_lane_does_not_keep_out_a_stop() -> None:
     t = talk(lanes={"cap": 1})
     for text in ("one", "two", "/stop"):
         await t.write(text)
     await t.routed()
     await settle(t.gateway)
-    assert t.texts == [LANE_FULL_TEXT.format(cap=1), "Stopped."]
+    dropped = "Stopped. 1 waiting message was dropped."
+    assert t.texts == [LANE_FULL_TEXT.format(cap=1), dropped]
     assert await t.counts() == {
         "accepted": 3,
         "answered": 1,

@@ -193,11 +193,11 @@ def _write_session(
     session = turn.session
     write = WriteSession(
         session.key,
-        turn.session_id,
+        session.id,
         session.version,
         messages=[encode_message(message) for message in messages],
         keep=2 * turn.directory.agent.window,
-        # /new may have come meanwhile. The fresh session has used nothing of this.
-        amounts=amounts if session.id == turn.session_id else {},
+        # After /new the fresh session has used nothing of this.
+        amounts={} if session.is_over else amounts,
     )
     return write, CountUsage(turn.route.user_id, turn.route.scope, amounts)

@@ -73,9 +73,14 @@ class KeptSession:
         return KeptSession(changed, self._past[gone:])
 
 
-async def load_session(held: Held, key: str, sessions: SessionStore) -> KeptSession:
-    """The session of a lane in hand, from memory if it is there."""
+async def load_session(
+    held: Held, key: str, epoch: int | None, sessions: SessionStore
+) -> KeptSession:
+    """The session of a lane in hand, from memory if it is there. None: the current epoch's."""
     kept = held.memo
-    if not isinstance(kept, KeptSession) or kept.record.key != key:
-        held.memo = kept = KeptSession(await sessions.load(key))
+    if isinstance(kept, KeptSession) and kept.record.key == key:
+        record = kept.record
+        if record.epoch == epoch or (epoch is None and not record.is_over):
+            return kept
+    held.memo = kept = KeptSession(await sessions.load(key, epoch))
     return kept

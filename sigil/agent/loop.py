@@ -1,10 +1,10 @@
 """One turn: the messages at the head of a session's lane → an ending, in one commit.
 
-    held lane ─▶ Turn ─▶ still a member? ─▶ command? ─▶ model ─▶ Ending ─▶ commit
-                 │ items, decoded once                  │                  │
-                 │ session, kept from turn to turn      │ draft, meanwhile │ stale: the session is
-                 └ directory                            │                  └ read again, not asked
-                                                        └ failover, budget, deadline, stop
+    held lane ─▶ Turn ─▶ still a member? ─▶ model ─▶ Ending ─▶ commit
+                 │ items, decoded once       │                  │
+                 │ session, kept from turn   │ draft, meanwhile │ stale: the session is
+                 │ to turn                   │                  └ read again, not asked
+                 └ directory                 └ failover, budget, deadline, stop
 
 A turn that no model can answer for now commits that it waits, and begins anew later (see
 `model_wait`). Apart from that it writes nothing before its one commit, which takes the answered
@@ -50,7 +50,7 @@ from sigil.errors import (
 )
 from sigil.lanes.effects import Finish, Wait
 from sigil.lanes.held import Held, Stopped
-from sigil.lanes.lane import lane_id
+from sigil.lanes.lane import LaneStatus, lane_id
 from sigil.lanes.replies import Replies, make_reply
 from sigil.messages.exchange import InboundMessage, fit_reply
 from sigil.outbound.presence import Draft, DraftWriter
@@ -136,12 +136,12 @@ class Agent:
         self, held: Held, group: Sequence[WaitingMessage], directory: Directory
     ) -> tuple[KeptSession, NotAMember | None]:
         """The session, and why the person may not speak in it, if so."""
-        key, sessions = group[0].route.session_key, self._stores.sessions
+        place, sessions = (group[0].route.session_key, group[0].epoch), self._stores.sessions
         if held.memo is None:  # two questions to the store, in the time of one
             return await asyncio.gather(
-                load_session(held, key, sessions), self._find_refusal(group[-1], directory)
+                load_session(held, *place, sessions), self._find_refusal(group[-1], directory)
             )
-        kept = await load_session(held, key, sessions)
+        kept = await load_session(held, *place, sessions)
         return kept, await self._find_refusal(group[-1], directory)
 
     async def _find_refusal(self, last: WaitingMessage, directory: Directory) -> NotAMember | None:
@@ -158,11 +158,13 @@ class Agent:
         return NotAMember(f"the chat does not belong to {route.workspace_id!r} any more.")
 
     async def _run_command(self, held: Held, turn: Turn) -> None:
+        """A routing worker of an older version passed the command on instead of running it."""
         assert turn.command is not None
         name, argument = turn.command
+        idle = LaneStatus(waiting=0)  # it waited for its turn
         while True:
             context = CommandContext(
-                argument, turn.route, held.lane, turn.session, turn.directory, self._stores
+                argument, turn.route, held.lane, turn.session, turn.directory, self._stores, idle
             )
             ending = end_command(await run_command(name, context))
             try:
@@ -186,10 +188,11 @@ class Agent:
                 turn = await self._reload(held, turn)
 
     async def _reload(self, held: Held, turn: Turn) -> Turn:
-        """The turn with its session as it is now: somebody else has written it."""
+        """The turn with its session as it is now: somebody else has written it. After /new that
+        is the session in which the turn began, not the fresh one."""
         log.info("session read again")
-        held.memo = None
-        kept = await load_session(held, turn.route.session_key, self._stores.sessions)
+        held.memo, session = None, turn.session
+        kept = await load_session(held, session.key, session.epoch, self._stores.sessions)
         return replace(turn, kept=kept)
 
     async def _choose_wait(self, held: Held, turn: Turn, reply: Reply) -> ModelWait | None:
@@ -267,10 +270,11 @@ class Agent:
         return reply
 
     def _make_chain(self, turn: Turn) -> FailoverProvider:
-        directory, session = turn.directory, turn.session
+        directory, session, workspace_id = turn.directory, turn.session, turn.route.workspace_id
         budgets = directory.open_budgets(self._stores.budgets)
+        choice = directory.models.admit(workspace_id, session.model)
         return self._registry.chain(
-            ModelRequest(turn.route.workspace_id, session.model, turn.budget),
+            ModelRequest(workspace_id, choice, turn.budget),
             order=directory.models,
             cooldowns=directory.model_settings.cooldowns,
             model_call=directory.timeouts.model_call,

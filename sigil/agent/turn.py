@@ -31,18 +31,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WaitingMessage:
-    """One item of a session's lane, decoded. `command` is its name and argument, if it is one."""
+    """One item of a session's lane, decoded. `epoch` is the session's when the message was routed.
+    None: a routing worker of an older version passed it on. Those passed on commands too, and
+    `command` is its name and argument, if it is one."""
 
     item: Item
     message: InboundMessage
     route: Route
+    epoch: int | None
     command: tuple[str, str] | None
 
     @classmethod
     def read(cls, item: Item) -> Self:
         """Raises `MessageInvalid` if the record is malformed, and `RecordTooNew`."""
         message, route = decode_item(item.fields)
-        return cls(item, message, route, parse_command(message.content))
+        if "epoch" in item.fields:
+            return cls(item, message, route, int(item.fields["epoch"]), None)
+        return cls(item, message, route, None, parse_command(message.content))
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -55,6 +60,7 @@ class WaitingMessage:
             message.thread_id,
             message.sender_id,
             self.route,
+            self.epoch,
         )
 
 
@@ -65,8 +71,7 @@ class Turn:
 
     `id` derives from the first item, never from the attempt, so that whatever the turn sends has
     the same id when a second worker runs it again. `command` is its name and argument, if the
-    turn is one. `session_id` is the session that the turn began in; `kept` is newer, if the
-    session was written meanwhile.
+    turn is one.
     """
 
     id: str
@@ -74,7 +79,6 @@ class Turn:
     messages: tuple[InboundMessage, ...]
     command: tuple[str, str] | None
     route: Route
-    session_id: str
     kept: KeptSession
     directory: Directory
 
@@ -145,7 +149,6 @@ def make_turn(
         messages=tuple(each.message for each in group),
         command=group[-1].command,
         route=group[0].route,
-        session_id=kept.record.id,
         kept=kept,
         directory=directory,
     )

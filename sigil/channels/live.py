@@ -3,7 +3,7 @@
     listener ── take_message ──▶ receive          "user" event, in the same step as the message
     agent ── Draft ──▶ ChatStore.draft            "draft" event, replaced as the answer grows
     sender ── show_chunk ──▶ ChatStore.show       "reply" event, one for each chunk
-    routing, agent ── Show ──▶ the log            "dropped" and "refused", with the commit
+    routing, gateway ── Show ──▶ the log          "dropped" and "refused", with the commit
 
 A live chat's key and the shape of its events are defined here and nowhere else.
 """

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 
-from pydantic import SecretStr
-
 from sigil.config import Settings
+from sigil.config.checks import list_model_names
+from sigil.config.problems import Problem, suggest
 from sigil.config.schema import ProviderSettings
 from sigil.errors import ConfigError, ProviderError, SigilError
 from sigil.money.price import Rates
 from sigil.money.price_book import PriceBook
 from sigil.providers.base import Catalogued, ModelInfo
-from sigil.providers.loading import PROVIDERS, load
+from sigil.providers.loading import PROVIDERS, find_builtin_model, load, load_catalogue
 from sigil.providers.names import split_name
 from sigil.providers.registry import ProviderRegistry
 
@@ -70,6 +70,39 @@ async def list_models(settings: Settings, provider: str | None, *, refresh: bool
     return ModelList(entries, asked.keys(), failures)
 
 
+async def find_unknown_models(
+    settings: Settings, but: Collection[str] = frozenset()
+) -> list[Problem]:
+    """The configured models that the built-in list of their vendor does not hold: mistyped, or
+    newer than the list. Calls nobody, and leaves out some providers. Elsewhere than at the vendor
+    any model may exist."""
+    problems = []
+    for path, name in list_model_names(settings):
+        provider, model = split_name(name)
+        configured = settings.providers[provider]
+        if provider in but or configured.base_url or model in configured.models:
+            continue
+        if find_builtin_model(provider, model, configured) is not None:
+            continue
+        listed = await _list_builtin(provider, configured)
+        if listed:
+            text = f"'{model}' is no model of {provider} that I know{suggest(model, listed)}"
+            problems.append(Problem(path, text))
+    return problems
+
+
+async def _list_builtin(name: str, settings: ProviderSettings) -> list[str]:
+    """The built-in models of a vendor; none of a server of one's own or a plug-in."""
+    if (settings.type or name) not in PROVIDERS:
+        return []
+    try:
+        provider = load_catalogue(name, settings)
+    except ConfigError:  # which is reported by itself
+        return []
+    models = await provider.list_models() if isinstance(provider, Catalogued) else []
+    return [info.id for info in models]
+
+
 def _choose_providers(settings: Settings, wanted: str | None) -> dict[str, ProviderSettings]:
     """The providers to show. A built-in one can be looked at before it is configured."""
     if wanted is None:
@@ -87,16 +120,15 @@ def _make_registry(
 ) -> tuple[ProviderRegistry, dict[str, str]]:
     """The providers, and by name why some of them cannot be called.
 
-    A provider without a key still knows its built-in models, so it gets a made-up key.
+    A provider without a key still knows its built-in models.
     """
     registry, unusable = ProviderRegistry(), {}
     for name, settings in chosen.items():
         try:
-            instances = load(name, settings)
+            registry.register(name, load(name, settings), models=settings.models)
         except ConfigError as error:
             unusable[name] = str(error)
-            instances = load(name, settings.model_copy(update={"api_key": SecretStr("none")}))
-        registry.register(name, instances, models=settings.models)
+            registry.register(name, load_catalogue(name, settings), models=settings.models)
     return registry, unusable
 
 
@@ -140,7 +172,8 @@ async def _list_provider(
 
 def _find_configured_models(name: str, settings: Settings) -> Iterator[str]:
     models, workspaces = settings.models, settings.workspaces.values()
-    for full_name in (models.default, *models.failover, *(each.model for each in workspaces)):
+    used = (models.default, *models.failover, *models.allowed)
+    for full_name in (*used, *(each.model for each in workspaces)):
         if full_name is not None and full_name.startswith(f"{name}/"):
             yield split_name(full_name)[1]
     if name in settings.providers:

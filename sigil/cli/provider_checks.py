@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sigil import bootstrap
 from sigil.cli import vendor_probes
 from sigil.cli.finding import Finding
+from sigil.cli.model_list import find_unknown_models
 from sigil.config.problems import suggest
 from sigil.errors import ConfigError, ErrorKind, ProviderError, SigilError
 from sigil.errors.failures import MENDED_BY_OWNER
@@ -34,6 +35,7 @@ def check_providers(settings: Settings, *, live: bool) -> Iterator[Finding]:
         if not keyless:  # otherwise the reason is the missing key
             advice = error.hint or "Correct providers or models."
             yield Finding("providers", "fail", error.message, advice)
+        yield from _find_unknown(settings)
         return
     model = settings.models.default
     if model.startswith("echo/"):
@@ -41,8 +43,10 @@ def check_providers(settings: Settings, *, live: bool) -> Iterator[Finding]:
         yield Finding("providers", "warn", "echo answers; no model is chosen", advice)
     else:
         yield Finding("providers", "ok", f"{model} is asked first")
-    for answer in asyncio.run(vendor_probes.ask_vendors(settings)):
+    answers = asyncio.run(vendor_probes.ask_vendors(settings))
+    for answer in answers:
         yield from _judge_answer(settings, answer)
+    yield from _find_unknown(settings, {each.provider for each in answers if not each.error})
     yield from _check_health(settings)
     if live:
         yield _call_model(settings)
@@ -92,6 +96,13 @@ def _find_unlisted(settings: Settings, provider: str, listed: Collection[str]) -
             yield Finding(
                 "providers", "warn", detail, f"Correct {place}, unless it is a private model."
             )
+
+
+def _find_unknown(settings: Settings, heard: Collection[str] = ()) -> Iterator[Finding]:
+    """Models that no built-in list holds, of vendors that have not been `heard` themselves."""
+    for problem in asyncio.run(find_unknown_models(settings, heard)):
+        advice = "Is it a typo? A model that is newer than Sigil is no mistake."
+        yield Finding("providers", "warn", str(problem), advice)
 
 
 def _check_health(settings: Settings) -> Iterator[Finding]:

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sigil.lanes.effects import Effect
+from sigil.lanes.lane import LaneStatus
 
 if TYPE_CHECKING:
     from sigil.directory import Directory
-    from sigil.lanes.lane import LaneStatus
     from sigil.sessions import Route, SessionRecord
     from sigil.stores.base import Stores
 
 
-class Place(StrEnum):
-    """Where a command runs: at routing it does not wait behind a turn; in a turn it keeps its
-    place among the messages around it."""
-
-    ROUTING = "routing"
-    TURN = "turn"
-
-
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """Who asks for what, in which session. `lane` is the session's; `status` is how it stands
-    for a command that runs at routing, with what is ahead in the same commit."""
+    """Who asks for what, in which session. `lane` is the session's, and `status` is how it stands:
+    a command is answered at routing, while a turn may run. `coalesces`: one turn may answer several
+    messages."""
 
     argument: str
     route: Route
@@ -35,7 +27,8 @@ class CommandContext:
     session: SessionRecord
     directory: Directory
     stores: Stores
-    status: LaneStatus | None = None
+    status: LaneStatus
+    coalesces: bool = False
 
     @property
     def usual_model(self) -> str:
@@ -45,7 +38,8 @@ class CommandContext:
     @property
     def current_model(self) -> str:
         """The model that answers here."""
-        return self.session.model or self.usual_model
+        choice = self.directory.models.admit(self.route.workspace_id, self.session.model)
+        return choice or self.usual_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +56,5 @@ class Command:
 
     name: str
     help: str
-    place: Place
     run: Callable[[CommandContext], Awaitable[CommandResult]]
     usage: str = ""

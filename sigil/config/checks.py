@@ -84,15 +84,19 @@ def _check_workspaces(settings: Settings) -> Iterator[Problem]:
                 )
 
 
+def list_model_names(settings: Settings) -> Iterator[tuple[KeyPath, str]]:
+    """Where a model is named, and its full name."""
+    models = settings.models
+    yield ("models", "default"), models.default
+    yield from ((("models", "failover", i), name) for i, name in enumerate(models.failover))
+    yield from ((("models", "allowed", i), name) for i, name in enumerate(models.allowed))
+    for id, workspace in settings.workspaces.items():
+        if workspace.model is not None:
+            yield ("workspaces", id, "model"), workspace.model
+
+
 def _check_models(settings: Settings) -> Iterator[Problem]:
-    names: list[tuple[KeyPath, str]] = [(("models", "default"), settings.models.default)]
-    names += [(("models", "failover", i), name) for i, name in enumerate(settings.models.failover)]
-    names += [
-        (("workspaces", id, "model"), workspace.model)
-        for id, workspace in settings.workspaces.items()
-        if workspace.model is not None
-    ]
-    for path, name in names:
+    for path, name in list_model_names(settings):
         provider = name.partition("/")[0]
         if provider not in settings.providers:
             near = suggest(provider, settings.providers)

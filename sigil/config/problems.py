@@ -53,10 +53,17 @@ class Problem:
         return f"{format_path(self.path)}: {self.text}" if self.path else self.text
 
 
+def find_close(word: str, known: Iterable[str], at_least: float = 0.6) -> str | None:
+    """The known word that was probably meant, if one is close: `at_least` is the share of letters
+    that both have in order, where 1 is the same word."""
+    close = difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=at_least)
+    return close[0] if close else None
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'pairing'?`, or "" if no known word is close."""
-    close = difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    close = find_close(word, known)
+    return "" if close is None else f"; did you mean '{close}'?"
 
 
 def translate_errors(error: ValidationError) -> Iterator[Problem]:

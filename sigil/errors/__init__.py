@@ -172,7 +172,8 @@ class LaneFull(StoreError):
 
 
 class SessionStale(StoreError):
-    """Somebody else has written the session since it was read; nothing was applied."""
+    """The session has been written, or its lane has moved, since it was read; nothing was
+    applied."""
 
     code = "session.stale"
 

@@ -47,7 +47,9 @@ class Push:
     than that must know by itself that it has.
 
     `cap` is the most items the lane may hold (0: no cap). `quiet` > 0 asks that the lane
-    rests that long after this push, at most `quiet_max` after the first (coalescing).
+    rests that long after this push, at most `quiet_max` after the first (coalescing). With the
+    key of a `session`, the record notes as `epoch` which one of that conversation was running at
+    the push.
     """
 
     lane: str
@@ -56,6 +58,7 @@ class Push:
     cap: int = 0
     quiet: float = 0.0
     quiet_max: float = 0.0
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +109,22 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Marks that the sender was told that `lane` is full; a later push clears it."""
+    """Marks that the sender was told that `lane` is full. It is as good as not told when the lane
+    has been empty, or after five minutes."""
 
     lane: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Marks all that is in `lane` now as to be stopped; `renew` and `take` say so."""
+    """Marks all that is in `lane` now as to be stopped; `renew` and `take` say so.
+
+    With `waiting`, the lane must hold just so many items, and its holder must have this `token`
+    (0: nobody holds it). Else the commit is refused as stale."""
 
     lane: str
+    waiting: int | None = None
+    token: int = 0
 
 
 @dataclass(frozen=True, slots=True)

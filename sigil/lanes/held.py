@@ -33,6 +33,9 @@ COMMIT_WITHIN_S = 600.0
 # Before an effect outside the store its lease must hold for this long yet, or for half of its time
 # if it is a short one: the effect must be under way before somebody else can begin it too.
 MARGIN_S = 3.0
+# Who was asked to stop gets this long to clean up. After that the cancellation was swallowed on its
+# way, as `asyncio.wait_for` and careless plug-ins do, and is sent again with the next renewal.
+STOPS_WITHIN_S = 20.0
 
 
 class Stopped(Exception):  # a person's wish, not an error
@@ -84,6 +87,8 @@ class Held:
         self._ahead = Renewal()  # the newest one that was made after that
         self._scope: asyncio.Timeout | None = None
         self._stop_scope: asyncio.Timeout | None = None
+        self._stoppable: asyncio.Task[object] | None = None  # what runs in that scope
+        self._stop_asked_at = 0.0
 
     @property
     def is_lost(self) -> bool:
@@ -174,8 +179,15 @@ class Held:
 
     def _ask_to_stop(self, items: int) -> None:
         self.stop = max(self.stop, items)
-        if self._stop_scope is not None and not self._stop_scope.expired():
+        if self._stop_scope is None or self._stoppable is None:
+            return
+        if not self._stop_scope.expired():
+            self._stop_asked_at = time.monotonic()
             self._stop_scope.reschedule(0)
+        elif time.monotonic() - self._stop_asked_at >= STOPS_WITHIN_S:
+            self._stop_asked_at = time.monotonic()
+            self._stoppable.uncancel()  # the scope takes back one cancellation, not two
+            self._stoppable.cancel()
 
     def lose(self) -> None:
         """Cancels the holder, unless it is giving the lane back just now: then the lease may
@@ -205,6 +217,7 @@ class Held:
         """Raises `Stopped` out of the body once a stop was asked for."""
         if self.stop:
             raise Stopped
+        self._stoppable = asyncio.current_task()
         try:
             async with asyncio.timeout(None) as self._stop_scope:
                 yield
@@ -213,7 +226,7 @@ class Held:
                 raise Stopped from None
             raise
         finally:
-            self._stop_scope = None
+            self._stop_scope = self._stoppable = None
 
 
 def _fresh_until(asked_at: float, ttl: float) -> float:

@@ -136,14 +136,18 @@ class Swept:
 
 @dataclass(frozen=True, slots=True)
 class LaneStatus:
-    """How a lane looks from outside. `waiting` counts the items in it, those in hand included.
-    `waits` counts how often its head has waited for a model; if it waits for one now, it is tried
-    again in `rest` seconds."""
+    """How a lane looks from outside. `waiting` counts the items in it, those in hand included;
+    `token` is that of its holder, 0 if nobody holds it. `waits` counts how often its head has
+    waited for a model; if it waits for one now, it is tried again in `rest` seconds."""
 
     waiting: int
-    leased: bool
+    token: int = 0
     waits: int = 0
     rest: float | None = None
+
+    @property
+    def leased(self) -> bool:
+        return self.token > 0
 
 
 class Wakeups(Protocol):

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from sigil.config.checks import list_model_names
+from sigil.config.paths import format_path
 from sigil.errors import ConfigError
 from sigil.money.amounts import to_micro_usd
 from sigil.money.store import Limit
@@ -86,10 +88,5 @@ def check_prices(settings: Settings, prices: PriceBook) -> None:
 
 
 def list_models(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Where each model is configured, and its name."""
-    yield "models.default", settings.models.default
-    for model in settings.models.failover:
-        yield "models.failover", model
-    for id, workspace in settings.workspaces.items():
-        if workspace.model is not None:
-            yield f"workspaces.{id}.model", workspace.model
+    """Every configured model, with the path of the setting that names it."""
+    return ((format_path(path), name) for path, name in list_model_names(settings))

@@ -43,6 +43,9 @@ log = structlog.get_logger(__name__)
 
 MOST_ATTEMPTS = 5
 FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 60.0
+# A platform that asks for more is tried after this all the same: one wrong number must not silence
+# a destination for a year.
+LONGEST_PAUSE_S = 3600.0
 # A send that hangs would hold up its destination for good.
 LONGEST_SEND_S = 120.0
 
@@ -154,8 +157,7 @@ class Delivery:
                 held.note_known_end()
             retry = replace(sending, state="retry").write_receipt(item, chunk.index)
             await held.commit(effects=[retry], keep=True)
-            backoff = min(LAST_PAUSE_S, FIRST_PAUSE_S * 2 ** (sending.attempts - 1))
-            raise Retry(backoff if error.retry_after is None else error.retry_after) from error
+            raise Retry(_choose_pause(item, error, sending.attempts)) from error
         return ChunkState("sent", sending.attempts, platform_id).write_receipt(item, chunk.index)
 
     def _fit_message(self, item: Item, message: OutboundMessage) -> tuple[Channel, list[Chunk]]:
@@ -172,6 +174,20 @@ class Delivery:
             )
             for index, text in enumerate(texts)
         ]
+
+
+def _choose_pause(item: Item, error: SendFailed, attempts: int) -> float:
+    """Seconds until the next try: as the platform asks, within bounds, or else longer each time."""
+    asked = error.retry_after
+    if asked is None:
+        return min(LAST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempts - 1))
+    if 0 <= asked <= LONGEST_PAUSE_S:
+        return asked
+    pause = 0.0 if asked < 0 else LONGEST_PAUSE_S
+    log.warning(
+        "the platform asks for a strange pause", message_id=item.id, asked=asked, kept=pause
+    )
+    return pause
 
 
 def _take_part(message: OutboundMessage, text: str, *, is_last: bool) -> OutboundMessage:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 from pydantic import SecretStr
 
 from sigil.errors import ConfigError
-from sigil.providers.base import Provider
+from sigil.providers.base import Catalogued, ModelInfo, Provider
 from sigil.providers.names import fingerprint
 from sigil.providers.openai import servers
 
@@ -46,6 +46,32 @@ def load(name: str, settings: ProviderSettings | None = None) -> dict[str, Provi
     and the options as keywords; a class of the table is also given its configured `name`. Raises
     `ConfigError`, which names the place in the configuration.
     """
+    return _make_instances(name, settings, _list_keys(settings))
+
+
+def load_catalogue(name: str, settings: ProviderSettings | None = None) -> Provider:
+    """The provider for what it knows without being called: its key is made up. Raises
+    `ConfigError`."""
+    (instance,) = _make_instances(name, settings, ["none"]).values()
+    return instance
+
+
+def find_builtin_model(name: str, model: str, settings: ProviderSettings) -> ModelInfo | None:
+    """What is built in about a provider's model; None if nothing is, as for servers of one's own
+    and plug-ins."""
+    if (settings.type or name) not in PROVIDERS:
+        return None
+    try:
+        provider = load_catalogue(name, settings)
+    except ConfigError:
+        return None
+    info = provider.model_info(model) if isinstance(provider, Catalogued) else ModelInfo(model)
+    return None if info == ModelInfo(model) else info
+
+
+def _make_instances(
+    name: str, settings: ProviderSettings | None, keys: Sequence[str | None]
+) -> dict[str, Provider]:
     kind = (settings.type if settings else None) or name
     path = PROVIDERS.get(kind, kind if ":" in kind else "")
     if not path:
@@ -63,7 +89,7 @@ def load(name: str, settings: ProviderSettings | None = None) -> dict[str, Provi
     try:
         return {
             fingerprint(name, key or ""): cast(Provider, provider_class(api_key=key, **arguments))
-            for key in _list_keys(settings)
+            for key in keys
         }
     except TypeError as error:
         raise ConfigError(f"providers.{name}.options: {error}.") from None

@@ -21,6 +21,7 @@ from sigil.web.guard import Guard
 from sigil.web.ops.metrics import Metrics
 from sigil.web.ops.routes import OperationsRoutes
 from sigil.web.responses import RequestRefused, handle_refusal, handle_sigil_error
+from sigil.workspace.manager import WorkspaceManager
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -52,7 +53,13 @@ def create_app(
     streams = Streams(stores.chats)
     sign_in = SignInRoutes(access=access, directory=directory)
     chat = ChatRoutes(
-        access=access, channels=channels, chats=stores.chats, receive=receive, streams=streams
+        access=access,
+        channels=channels,
+        chats=stores.chats,
+        receive=receive,
+        streams=streams,
+        directory=directory,
+        workspaces=WorkspaceManager(stores, lambda: directory.current.workspaces),
     )
     metrics = Metrics(stores, wakeups)
     operations = OperationsRoutes(access=access, stores=stores, metrics=metrics)

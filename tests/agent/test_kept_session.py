@@ -71,7 +71,7 @@ def busy_talk(**more: Any) -> tuple[Talk, BusyProvider]:
         message = encode_message(Message("user", "from elsewhere"))
         await t.stores.sessions.append(await find_key(t), [message], keep=9)
 
-    async def begin() -> None:  # /new, if it did not wait for the turn
+    async def begin() -> None:  # /new, out of another chat
         session = await t.stores.sessions.load(await find_key(t))
         fields = {"epoch": str(session.epoch + 1), "input_tokens": "0", "output_tokens": "0"}
         write = WriteSession(session.key, session.id, session.version, fields=fields)
@@ -102,7 +102,10 @@ def watch_turns(t: Talk, patch: pytest.MonkeyPatch) -> list[tuple[SessionRecord,
         if isinstance(held.memo, KeptSession):
             kept = held.memo.record
             past = tuple(map(encode_message, held.memo.read_past()))
-            pairs.append((replace(kept, messages=past), await t.stores.sessions.load(kept.key)))
+            stored = await t.stores.sessions.load(kept.key, kept.epoch)
+            # That /new has come is noticed by the next commit at the latest.
+            stored = replace(stored, is_over=kept.is_over)
+            pairs.append((replace(kept, messages=past), stored))
 
     patch.setattr(Agent, "handle", handle_and_note)
     return pairs
@@ -136,9 +139,9 @@ async def test_a_hold_loads_its_session_once(monkeypatch: pytest.MonkeyPatch) ->
     t, provider = busy_talk()
     load, loads = t.stores.sessions.load, []
 
-    async def count(key: str) -> Any:
+    async def count(key: str, epoch: int | None = None) -> Any:
         loads.append(key)
-        return await load(key)
+        return await load(key, epoch)
 
     monkeypatch.setattr(t.stores.sessions, "load", count)
     for text in ("one", "two", "three"):
@@ -161,10 +164,22 @@ async def test_an_answer_is_kept_where_somebody_wrote_meanwhile_and_not_asked_fo
 
 async def test_an_answer_does_not_follow_into_a_session_that_began_meanwhile() -> None:
     t, provider = busy_talk()
-    for text in ("one begin", "two", "/usage"):
+    for text in ("one begin", "two"):
+        await t.say(text)
+    assert t.texts == ["so far ok", "ok"]
+    assert [len(request.messages) for request in provider.requests] == [1, 1]
+    (usage,) = await t.say("/usage")
+    assert "1 in, 1 out" in usage, "the fresh session has used nothing of the first answer"
+    assert "2 tokens in, 2 out, 2 answers" in usage
+
+
+async def test_what_waited_when_a_session_began_is_answered_in_the_one_before() -> None:
+    t, provider = busy_talk()
+    for text in ("one begin", "two"):
         await t.write(text)
     await settle(t.gateway)
-    assert t.texts[:2] == ["so far ok", "ok"]
-    assert [len(request.messages) for request in provider.requests] == [1, 1]
-    assert "1 in, 1 out" in t.texts[2], "the fresh session has used nothing of the first answer"
-    assert "2 tokens in, 2 out, 2 answers" in t.texts[2]
+    await t.say("three")
+    assert [len(request.messages) for request in provider.requests] == [1, 3, 1]
+    past = [message.content.split()[-1] for message in provider.requests[1].messages]
+    assert past == ["begin", "ok", "two"]
+    assert "1 in, 1 out" in (await t.say("/usage"))[0]

@@ -55,7 +55,8 @@ async def test_a_stop_ends_the_turn_keeps_its_words_and_drops_what_waits() -> No
     await asyncio.wait_for(turn, 5)
     assert slow.closed == 1
     await settle(t.gateway)
-    assert sorted(t.texts) == ["Stopped.", "so far\n\n_Stopped._"]
+    dropped = "Stopped. 2 waiting messages were dropped."
+    assert sorted(t.texts) == [dropped, "so far\n\n_Stopped._"]
     assert len(slow.requests) == 1
     assert await t.counts() == {"accepted": 4, "stopped": 3, "answered": 1, "sent": 2}
     slow.release.set()
@@ -88,7 +89,7 @@ async def test_a_stop_drops_what_waits_and_nothing_that_comes_after() -> None:
         await t.write(text)
     await settle(t.gateway)
     assert await t.asked() == ["three"]
-    assert sorted(t.texts) == ["Stopped.", "ok"]
+    assert sorted(t.texts) == ["Stopped. 2 waiting messages were dropped.", "ok"]
     assert await t.counts() == {"accepted": 4, "stopped": 2, "answered": 2, "sent": 2}
 
 
@@ -112,7 +113,7 @@ async def test_a_late_signal_of_a_stop_stops_nothing_newer() -> None:
     slow.release.set()
     await turn
     await settle(t.gateway)
-    assert sorted(t.texts) == ["Stopped.", "so far and done"]
+    assert sorted(t.texts) == ["Stopped. 1 waiting message was dropped.", "so far and done"]
 
 
 async def test_a_stop_of_nothing_says_so() -> None:

@@ -329,8 +329,23 @@ async def test_a_stop_ends_the_wait_and_drops_what_waits() -> None:
     await t.write("two")
     await t.write("/stop")
     await settle(t.gateway)
-    assert [text[: len(BUSY)] for text in t.texts] == [BUSY, "Stopped."]
+    dropped = "Stopped. 2 waiting messages were dropped."
+    assert [t.texts[0][: len(BUSY)], *t.texts[1:]] == [BUSY, dropped]
     assert await t.counts() == {"accepted": 3, "stopped": 2, "answered": 1, "sent": 2}
+
+
+@pytest.mark.parametrize("command", ["/model b/two", "/new"])
+async def test_another_model_or_conversation_ends_the_wait(command: str) -> None:
+    spare = ScriptedProvider([LIMITED_30, "from the other"], "b")
+    models = {"default": "fake/one", "allowed": ["fake/one", "b/two"]}
+    t = scripted(LIMITED_30, "here", providers={"b": spare}, models=models)
+    await t.write("hello")
+    await run_turn(t)
+    assert await find_rest(t)
+    await t.write(command)
+    await t.route_all()
+    assert await find_rest(t) is None
+    assert await t.stores.lanes.list_waits() == []
 
 
 async def test_status_says_that_the_conversation_waits() -> None:

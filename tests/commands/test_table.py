@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sigil.commands.table import COMMANDS, parse_command
-from sigil.testing import FakeProvider, settle
+from sigil.testing import settle
 from tests.talking import SlowProvider, talk
 
 
@@ -28,6 +30,13 @@ from tests.talking import SlowProvider, talk
         ("/etc/hosts", None),
         ("/etc is a folder", None),
         ("/x\nmore", None),
+        ("/modle a/b", ("modle", "a/b")),
+        ("/halp me", ("halp", "me")),
+        ("/usr/bin is a folder", None),
+        ("/now is the time", None),
+        ("/use it", None),
+        ("/foo bar", None),
+        ("/foo", ("foo", "")),
         ("not /help", None),
         ("", None),
     ],
@@ -42,44 +51,49 @@ async def test_help_names_every_command() -> None:
         assert f"/{name}" in text
 
 
-async def test_a_mistyped_command_is_not_sent_to_the_model() -> None:
-    t = talk()
-    (text,) = await t.say("/hlep")
-    assert "/help" in text
-    assert t.provider.requests == []
+@settings(max_examples=200)
+@given(
+    name=st.sampled_from(sorted(COMMANDS)),
+    upper=st.booleans(),
+    bot=st.from_regex(r"(@[a-zA-Z0-9_]{1,32})?", fullmatch=True),
+    space=st.sampled_from([" ", "\t", "  "]),
+    argument=st.from_regex(r"[^\s]([^\x00]{0,40}[^\s])?", fullmatch=True) | st.just(""),
+    around=st.sampled_from(["", " ", "\n"]),
+)
+def test_a_command_is_found_however_it_is_written(
+    name: str, upper: bool, bot: str, space: str, argument: str, around: str
+) -> None:
+    text = f"{around}/{name.upper() if upper else name}{bot}{space}{argument}{around}"
+    assert parse_command(text) == (name, argument.strip())
 
 
-async def test_new_forgets_the_conversation_in_its_turn() -> None:
-    t = talk()
-    for text in ("one", "/new", "two"):
-        await t.write(text)
-    await settle(t.gateway)
-    assert [len(request.messages) for request in t.provider.requests] == [1, 1]
-    assert t.texts[1].startswith("A fresh conversation")
-    assert "1 in, 1 out" in (await t.say("/usage"))[0]
-
-
-async def test_model_chooses_for_this_conversation_alone() -> None:
-    other = FakeProvider("other", reply="from other")
-    t = talk(providers={"other": other})
-    assert "fake/one" in (await t.say("/model"))[0]
-    assert "other/x/y" in (await t.say("/model other/x/y"))[0]
-    assert await t.say("hi") == ["from other"]
-    assert other.requests[0].model == "x/y"
-    assert await t.say("hi", "bob") == ["ok"]
-    assert "other/x/y" in (await t.say("/status"))[0]
-    await t.say("/model default")
-    assert await t.say("hi") == ["ok"]
+@given(st.text(max_size=60))
+def test_whatever_is_written_is_a_command_or_words(text: str) -> None:
+    parsed = parse_command(text)
+    assert parsed is None or (text.strip().startswith("/") and not set(parsed[0]) & set(" @\n"))
+    assert parse_command("a" + text) is None
 
 
 @pytest.mark.parametrize(
-    "wrong", ["gpt", "nobody/x", "fake/", "/x", "fake/a b", "fake/" + "x" * 300]
+    ("text", "meant"),
+    [
+        ("/stpo", "/stop"),
+        ("/hlep", "/help"),
+        ("/modle fake/one", "/model"),
+        ("/Nwe", "/new"),
+        ("/statsu", "/status"),
+        ("/usge", "/usage"),
+        ("/foo", None),
+    ],
 )
-async def test_a_model_that_is_none_changes_nothing(wrong: str) -> None:
+async def test_a_mistyped_command_is_not_sent_to_the_model(text: str, meant: str | None) -> None:
     t = talk()
-    (text,) = await t.say(f"/model {wrong}")
-    assert "from now on" not in text
-    assert await t.say("hi") == ["ok"]
+    (told,) = await t.say(text)
+    assert "/help" in told
+    assert told.count("did you mean") == (meant is not None)
+    assert meant is None or f"did you mean {meant}?" in told
+    assert t.provider.requests == []
+    assert await t.counts() == {"accepted": 1, "answered": 1, "sent": 1}
 
 
 async def test_usage_tells_the_conversation_and_the_day() -> None:

@@ -34,6 +34,7 @@ from sigil.lanes.effects import (
 )
 from sigil.stores import Stores
 from sigil.stores.redis import build_stores
+from sigil.testing import expire_leases
 from tests.contracts.lane_bench import (
     CHAT,
     SESSION,
@@ -216,6 +217,44 @@ async def test_a_session_that_was_written_since_it_was_read_applies_nothing(
         write = WriteSession("s", session.id, session.version, [f'"{done}"'], 10)
         await stores.lanes.commit(SESSION, lease.token, n, [done], [write], keep=True)
     assert (await stores.sessions.load("s")).messages == ('"elsewhere"', '"1"', '"2"')
+
+
+async def test_a_push_notes_the_epoch_that_runs_when_it_is_applied(stores: Stores) -> None:
+    await fill(stores, CHAT, "1", "2", "3")
+    lease = await take(stores, CHAT)
+    begin = WriteSession("s", "s#0", 0, fields={"epoch": "1"})
+    unit = [Push(SESSION, "1", {}, session="s"), begin, Push(SESSION, "2", {}, session="s")]
+    await stores.lanes.commit(CHAT, lease.token, 1, ["1", "2"], [*unit, Push(SESSION, "3", {})])
+    items = (await take(stores, SESSION)).items
+    assert [item.fields.get("epoch") for item in items] == ["0", "1", None]
+
+
+@pytest.mark.parametrize("moves", ["pushed", "taken", "finished", "taken over"])
+async def test_a_stop_of_a_lane_that_has_moved_applies_nothing(stores: Stores, moves: str) -> None:
+    await fill(stores, CHAT, "s")
+    await fill(stores, SESSION, "1", "2")
+    router = await take(stores, CHAT)
+    if moves in {"finished", "taken over"}:
+        holder = await take(stores, SESSION)
+    seen = await stores.lanes.status(SESSION)
+    stop = Stop(SESSION, seen.waiting, seen.token)
+    if moves == "pushed":
+        await fill(stores, SESSION, "3")
+    elif moves == "finished":
+        await stores.lanes.commit(SESSION, holder.token, 1, ["1"], keep=True)
+    else:
+        if moves == "taken over":
+            await expire_leases(stores)
+        await take(stores, SESSION, nonce="b")
+    before = await everything(stores)
+    with pytest.raises(SessionStale):
+        await stores.lanes.commit(CHAT, router.token, 1, ["s"], [stop])
+    assert await everything(stores) == before
+    seen = await stores.lanes.status(SESSION)
+    stop = Stop(SESSION, seen.waiting, seen.token)
+    await stores.lanes.commit(CHAT, router.token, 2, ["s"], [stop])
+    renewed = await stores.lanes.renew(SESSION, seen.token, ttl=15) if seen.leased else None
+    assert renewed is None or renewed.stop == seen.waiting
 
 
 async def test_one_commit_may_write_a_session_and_count_a_day_twice(stores: Stores) -> None:

@@ -190,22 +190,31 @@ async def test_the_journal_is_the_heads_and_goes_with_it(stores: Stores) -> None
     assert (await take(stores, SESSION, "d")).journal == ()
 
 
-async def test_a_notice_lasts_until_the_lane_takes_again(stores: Stores) -> None:
-    async def is_noticed(item_id: str) -> bool:
+async def test_a_notice_lasts_until_the_lane_is_empty_or_five_minutes(stores: Stores) -> None:
+    async def is_noticed() -> bool:
         with pytest.raises(LaneFull) as full:
-            await stores.lanes.push(Push(SESSION, item_id, {}, cap=1))
+            await stores.lanes.push(Push(SESSION, "one too many", {}, cap=2))
         return full.value.noticed
 
-    await fill(stores, SESSION, "1")
-    assert not await is_noticed("2")
+    await fill(stores, SESSION, "1", "2")
+    assert not await is_noticed()
     await fill(stores, CHAT, "r")
     router = await take(stores, CHAT)
     await stores.lanes.commit(CHAT, router.token, 1, ["r"], [Notice(SESSION)])
-    assert await is_noticed("3")
+    assert await is_noticed()
     lease = await take(stores, SESSION)
     await stores.lanes.commit(SESSION, lease.token, 1, ["1"])
-    await fill(stores, SESSION, "4")
-    assert not await is_noticed("5")
+    await fill(stores, SESSION, "3")
+    assert await is_noticed(), "a freed place ends no episode"
+    lane, now = f"{prefix(stores)}lane:{SESSION}", 1000 * (await redis(stores).time())[0]
+    for seconds, is_told in ((290, True), (301, False), (-3600, False)):
+        await redis(stores).hset(lane, "noticed", now - 1000 * seconds)
+        assert await is_noticed() is is_told
+    await redis(stores).hset(lane, "noticed", now)
+    lease = await take(stores, SESSION, "b")
+    await stores.lanes.commit(SESSION, lease.token, 1, ["2", "3"])
+    await fill(stores, SESSION, "4", "5")
+    assert not await is_noticed()
 
 
 # ---------------------------------------------------------------- sweep

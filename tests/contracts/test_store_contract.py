@@ -186,6 +186,21 @@ async def test_the_next_epoch_is_a_fresh_session(stores):
     assert (await stores.sessions.load("s")).messages == ('"new"', '"newer"')
 
 
+async def test_a_session_that_is_over_can_still_be_read_and_written(stores):
+    await apply(stores, WriteSession("s", "s#0", 0, ['"old"'], 10, amounts={"input_tokens": 5}))
+    fields = {"epoch": "1", "model": "a/b", "input_tokens": "2"}
+    await apply(stores, WriteSession("s", "s#0", 1, fields=fields))
+    over = await stores.sessions.load("s", 0)
+    assert (over.id, over.epoch, over.is_over, over.version) == ("s#0", 0, True, 2)
+    assert (over.messages, over.model, over.input_tokens) == (('"old"',), "a/b", 0)
+    await apply(stores, WriteSession("s", over.id, over.version, ['"late"'], 10))
+    assert (await stores.sessions.load("s", 0)).messages == ('"old"', '"late"')
+    current = await stores.sessions.load("s")
+    assert (current.messages, current.input_tokens, current.is_over) == ((), 2, False)
+    # A failover may have lost the write that began the epoch which a message names.
+    assert await stores.sessions.load("s", 1) == await stores.sessions.load("s", 2) == current
+
+
 async def test_each_write_of_a_session_raises_its_version(stores):
     assert (await stores.sessions.load("s")).version == 0
     await stores.sessions.append("s", ["1"], keep=10)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
 from sigil.errors import EffectRejected, LaneFull, LeaseLost, StoreError
+from sigil.lanes import held as held_module
 from sigil.lanes.effects import Finish, Journal, Outcome, Push, Stop
 from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import Refusal, Renewal
@@ -500,6 +502,42 @@ async def test_a_stop_ends_only_what_may_be_stopped(bench: Bench) -> None:
             async with held.stoppable():
                 pytest.fail("what is to be stopped is not begun")
         await held.finish(held.items)
+
+
+async def test_a_stop_that_was_swallowed_is_asked_for_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.fill("1")
+    keeper, swallowed = bench.keeper(), asyncio.Event()
+
+    async def work(held: Held) -> None:
+        async with held.stoppable():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            swallowed.set()
+            await asyncio.Event().wait()
+
+    async def hold() -> None:
+        async with keeper.hold(LANE) as held:
+            assert isinstance(held, Held)
+            with pytest.raises(Stopped):
+                await work(held)
+            await asyncio.sleep(0)  # nothing is left of the cancellations
+            await held.finish(held.items)
+
+    holding = asyncio.create_task(hold())
+    while not keeper.working:
+        await asyncio.sleep(0)
+    await bench.stop()
+    while not swallowed.is_set():
+        await keeper.look(LANE)
+        await asyncio.sleep(0)
+    await keeper.look(LANE)
+    await asyncio.sleep(0)
+    assert not holding.done(), "it may be cleaning up"
+    monkeypatch.setattr(held_module, "STOPS_WITHIN_S", 0.0)
+    await keeper.look(LANE)
+    await asyncio.wait_for(holding, 5)
 
 
 async def test_a_stop_read_before_a_commit_does_not_count_after_it(bench: Bench) -> None:

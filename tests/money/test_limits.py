@@ -43,7 +43,7 @@ def test_every_configured_model_without_a_price_is_named():
         with pytest.raises(ConfigError) as refused:
             check_prices(made, PriceBook(made.providers))
         text = str(refused.value)
-        assert "models.default (p/one), models.failover (p/two)" in text
+        assert "models.default (p/one), models.failover[1] (p/two)" in text
         assert "workspaces.lab.model (p/three)" in text
         assert "p/m" not in text
         assert "unknown_price: allow" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import uuid
 from typing import Any
 
@@ -133,6 +134,17 @@ async def test_a_pause_that_the_platform_asks_for_is_kept_and_so_is_the_order() 
     assert await t.stores.lanes.take(lane, "n", ttl=9, limit=9) is Refusal.PARKED
     await settle(t.gateway)
     assert t.texts == ["one", "two"]
+
+
+@pytest.mark.parametrize("asked", [3600 * 24 * 365, math.inf, math.nan, -1])
+async def test_a_platform_cannot_ask_for_a_pause_beyond_an_hour(asked: float) -> None:
+    t = talk()
+    lane = await notify(t, "one")
+    t.channel.fail_next(SendFailed("slow down", retry_after=asked))
+    await t.gateway.deliver(lane)
+    due = await t.gateway.recover()
+    assert due is not None
+    assert due <= 2 if asked < 0 else 3590 < due <= 3600
 
 
 async def test_a_retry_goes_on_where_it_failed() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,8 +51,10 @@ def config_init(
 
 
 def check(path: Path | None, role: str | None, *, as_json: bool) -> int:
-    """Prints ok and a summary, or raises `ConfigError` with everything that is wrong."""
+    """Prints ok and a summary, or raises `ConfigError` with everything that is wrong. What is only
+    doubtful goes to standard error."""
     from sigil import bootstrap
+    from sigil.cli.model_list import find_unknown_models
     from sigil.config import find_source, load_settings
 
     try:
@@ -63,11 +67,14 @@ def check(path: Path | None, role: str | None, *, as_json: bool) -> int:
         return 1
     source = find_source(path)
     summary = {"file": source and str(source), **_summarize_settings(settings)}
+    warnings = list(map(str, asyncio.run(find_unknown_models(settings))))
     if as_json:
-        print_json({"ok": True, **summary})
+        print_json({"ok": True, **summary, "warnings": warnings})
     else:
         print_line("ok")
         print_pairs({name: _format_value(value) for name, value in summary.items()})
+        for warning in warnings:
+            sys.stderr.write(f"warning: {warning}\n")
     return 0
 
 

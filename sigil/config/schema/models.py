@@ -82,6 +82,12 @@ class ModelSettings(Section):
         max_length=20,
         description="provider/model names to try, in order, when the first choice fails.",
     )
+    allowed: list[ModelName] = Field(
+        default_factory=list,
+        max_length=100,
+        description="provider/model names that people may choose with /model. Default: default, "
+        "failover and the model of their workspace.",
+    )
     max_tokens: Count = Field(4096, description="The longest answer of one model call.")
     temperature: Annotated[float, Field(ge=0, le=2), Number] | None = Field(
         None, description="Default: the vendor's."

@@ -22,7 +22,7 @@ local WAITING, WAITING_TTL = P .. 'lanes:waiting', 2 * 86400
 
 local effects = {}
 
--- lane, id, cap, quiet ms, longest quiet ms, then field, value, …
+-- lane, id, cap, quiet ms, longest quiet ms, session key or '', then field, value, …
 effects.push = { check = check_push, apply = push_item }
 
 -- id
@@ -74,21 +74,26 @@ effects.dead_letter = {
 -- lane
 effects.notice = {
   check = function(args) return check_type(lane_key(args[1]), 'hash') end,
-  apply = function(args) redis.call('HSET', lane_key(args[1]), 'noticed', '1') end,
+  apply = function(args) redis.call('HSET', lane_key(args[1]), 'noticed', format_int(NOW)) end,
 }
 
 -- How many ids at the head of a lane this commit is about to remove, and lanes that it stops: lane ->
 -- how many of its items.
 local handled, stopped = {}, {}
 
--- lane
+-- lane, then perhaps: as many items as must be in it, the token of its holder ('0' if it has none)
 -- A stop is a count: as many items as are in the lane now are to be stopped. Commits count it down,
 -- so it never stops what is written afterwards. A holder learns of it by the message at once, or
 -- else with its next renewal; a lane that rests is woken.
 effects.stop = {
   check = function(args)
-    return check_type(ids_key(args[1]), 'list') or check_type(lane_key(args[1]), 'hash')
+    local reason = check_type(ids_key(args[1]), 'list') or check_type(lane_key(args[1]), 'hash')
       or check_type(WAITING, 'zset')
+    if reason or not args[2] then return reason end
+    local state = redis.call('HMGET', lane_key(args[1]), 'held', 'token')
+    local holder = state[1] == '1' and state[2] or '0'
+    local waiting = redis.call('LLEN', ids_key(args[1]))
+    if waiting ~= tonumber(args[2]) or holder ~= args[3] then return 'stale' end
   end,
   apply = function(args, wakes)
     local waiting = redis.call('LLEN', ids_key(args[1])) - (handled[args[1]] or 0)

@@ -1,5 +1,8 @@
 -- How an item comes into a lane.
 
+-- Who was told that a lane is full is not told again for so long (ms), unless it was empty meanwhile.
+local NOTICED_FOR = 5 * 60000
+
 -- An item is pushed to each kind of lane once, ever. Its record remembers that as long as it lives,
 -- also after the item is finished. This is what makes pushes idempotent: a message that a platform
 -- delivers twice, and a commit that is repeated. The question is asked once for each id and kind of
@@ -30,7 +33,7 @@ local function append_item(lane, id, quiet, quiet_max, wakes)
   if waiting == 1 then redis.call('PERSIST', key) end
   local state = redis.call('HMGET', key, 'held', 'noticed', 'quiet_from', 'quiet_until',
     'parked_until', 'put_off', 'parked_at')
-  if state[2] then redis.call('HDEL', key, 'noticed') end
+  if state[2] and waiting == 1 then redis.call('HDEL', key, 'noticed') end
   local quiet_until = read_due(state[4], state[3])
   if quiet > 0 then
     local from = quiet_until > 0 and tonumber(state[3]) or NOW
@@ -47,7 +50,7 @@ end
 -- lane, for the cap.
 local function check_push(args, adding)
   local lane, id, cap = args[1], args[2], tonumber(args[3])
-  if #args % 2 == 0 then return 'rejected a push wants pairs of field and value' end
+  if #args % 2 == 1 then return 'rejected a push wants pairs of field and value' end
   local is_known, reason = was_pushed(id, lane)
   if is_known or reason then return reason end
   local waiting, noticed
@@ -58,7 +61,9 @@ local function check_push(args, adding)
   if reason then return reason end
   adding[lane] = (adding[lane] or 0) + 1
   if cap > 0 and waiting + adding[lane] > cap then
-    return 'full ' .. (noticed or '0') .. ' ' .. lane
+    local ago = NOW - (tonumber(noticed or '0') or 0)
+    -- A time to come is that of a clock that has stepped back since.
+    return 'full ' .. (ago >= 0 and ago < NOTICED_FOR and '1' or '0') .. ' ' .. lane
   end
 end
 
@@ -74,7 +79,10 @@ local function push_item(args, wakes)
     note_day(id)
     count_in_ledger(today(), 'replies')
   end
-  redis.call('HSET', item_key(id), 'lane:' .. kind, lane, unpack(args, 6))
+  if args[6] ~= '' then
+    args[#args + 1], args[#args + 2] = 'epoch', try_read('HGET', args[6], 'epoch') or '0'
+  end
+  redis.call('HSET', item_key(id), 'lane:' .. kind, lane, unpack(args, 7))
   redis.call('PERSIST', item_key(id))
   pushed[kind .. ' ' .. id] = true
 end

@@ -6,6 +6,7 @@
 --   body, route          its content, until it ends
 --   extras               what a reply carries beside its text, until it ends
 --   attempt              the nonce of the push that brought it, until it ends
+--   epoch                of the session when the message was routed to it
 --   chunk:<n>, turn      the receipts of a reply, and the turn that made it
 --   outcome, delivery    how a message and how a reply has ended
 --   dead_stage, dead_reason

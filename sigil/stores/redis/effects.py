@@ -68,10 +68,11 @@ class Encoder:
         return flat
 
 
-def _encode_push(_: Encoder, push: Push) -> Commands:
+def _encode_push(encoder: Encoder, push: Push) -> Commands:
     quiet, quiet_max = round(push.quiet * 1000), round(push.quiet_max * 1000)
+    session = encoder.keys.session(push.session) if push.session else ""
     fields = _flatten(push.fields)
-    yield "push", (push.lane, push.id, push.cap, quiet, quiet_max, *fields)
+    yield "push", (push.lane, push.id, push.cap, quiet, quiet_max, session, *fields)
 
 
 def _encode_admission(encoder: Encoder, admit: Admit) -> Commands:
@@ -122,6 +123,11 @@ def _encode_audit(encoder: Encoder, audit: Audit) -> Commands:
     yield "append", (encoder.keys.audit(), MOST_AUDIT_ENTRIES, AUDIT_TTL, audit.entry)
 
 
+def _encode_stop(_: Encoder, stop: Stop) -> Commands:
+    seen = () if stop.waiting is None else (stop.waiting, stop.token)
+    yield "stop", (stop.lane, *seen)
+
+
 def _encode_show(encoder: Encoder, show: Show) -> Commands:
     stream, shown = encoder.keys.chat(show.chat), encoder.keys.chat_event_ids(show.chat)
     yield "show", (stream, shown, show.event_id, show.entry, MOST_CHAT_EVENTS, CHAT_TTL)
@@ -139,7 +145,7 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
     Delivered: _encode_delivery_end,
     DeadLetter: _encode_dead_letter,
     Notice: lambda _, notice: [("notice", (notice.lane,))],
-    Stop: lambda _, stop: [("stop", (stop.lane,))],
+    Stop: _encode_stop,
     Wait: lambda _, wait: [("wait", (wait.lane, round(wait.seconds * 1000)))],
     EndWait: lambda _, end: [("end_wait", (end.lane,))],
     Journal: lambda _, journal: [("journal", (journal.lane, journal.entry))],

@@ -141,14 +141,14 @@ class RedisLanes:
             async with self._client.redis.pipeline(transaction=False) as pipe:
                 pipe.llen(keys.lane_ids(lane))
                 pipe.lindex(keys.lane_ids(lane), 0)
-                pipe.hmget(keys.lane(lane), "held", "parked_until", "waits")
+                pipe.hmget(keys.lane(lane), "held", "token", "parked_until", "waits")
                 pipe.time()
-                waiting, head, (held, parked_until, waits), now = await pipe.execute()
+                waiting, head, (held, token, parked_until, waits), now = await pipe.execute()
         times, until = _read_waits(head, waits)
         rest = None
         if until and until == parked_until:
             rest = max(0.0, int(until) / 1000 - _to_seconds(now))
-        return LaneStatus(waiting, held == b"1", times, rest)
+        return LaneStatus(waiting, int(token) if held == b"1" else 0, times, rest)
 
     async def list_waits(self) -> Sequence[float]:
         redis, waiting = self._client.redis, self._client.keys.waiting()
@@ -183,7 +183,7 @@ def _raise_unless_applied(lane: str, status: str) -> None:
         _, noticed, full_lane = status.split(" ", 2)
         raise LaneFull(full_lane, noticed=noticed == "1")
     if status == "stale":
-        raise SessionStale(f"lane {lane}: its session has been written since it was read.")
+        raise SessionStale(f"lane {lane}: what it was decided by has changed since.")
     if status.startswith("rejected "):
         raise EffectRejected(f"lane {lane}: {status.removeprefix('rejected ')}.")
 

@@ -21,25 +21,26 @@ class RedisSessions:
         self._client = client
         self._keys = client.keys
 
-    async def load(self, session_key: str) -> SessionRecord:
-        """The current session with its history; a fresh one if there is none yet. Raises
-        `StoreError`, and `RecordTooNew`."""
+    async def load(self, session_key: str, epoch: int | None = None) -> SessionRecord:
+        """A `SessionStore.load`. Raises `StoreError`, and `RecordTooNew`."""
         answer = await self._client.run_script(
             "load_session",
             keys=[self._keys.session(session_key)],
-            args=[self._history_prefix(session_key)],
+            args=[self._history_prefix(session_key), "" if epoch is None else epoch],
         )
-        epoch, model, input_tokens, output_tokens, version, messages, lowest = answer
+        current, model, input_tokens, output_tokens, version, messages, lowest, of_messages = answer
         check_version(int(lowest))
+        is_over = of_messages != current
         return SessionRecord(
             key=session_key,
-            id=_build_session_id(session_key, int(epoch)),
-            epoch=int(epoch),
+            id=_build_session_id(session_key, int(of_messages)),
+            epoch=int(of_messages),
             model=model.decode() or None,
-            input_tokens=int(input_tokens),
-            output_tokens=int(output_tokens),
+            input_tokens=0 if is_over else int(input_tokens),
+            output_tokens=0 if is_over else int(output_tokens),
             messages=tuple(message.decode() for message in messages),
             version=int(version),
+            is_over=is_over,
         )
 
     async def append(self, session_key: str, messages: Sequence[str], *, keep: int) -> None:

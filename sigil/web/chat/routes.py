@@ -12,9 +12,11 @@ from starlette.routing import Route
 from sigil.channels.live import DEFAULT_ACCOUNT, live_chat_key, take_message
 from sigil.channels.web.listener import to_inbound_message
 from sigil.channels.web.payloads import CHAT_ID_PATTERN, SendText
-from sigil.errors import ChannelNotFound
+from sigil.errors import ChannelNotFound, NotAMember
+from sigil.sessions import session_key
 from sigil.web.chat.events import read_position
 from sigil.web.responses import RequestRefused, read_json
+from sigil.workspace.manager import RouteRequest
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
     from sigil.channels.base import Channel, Receive
     from sigil.channels.live import ChatStore
     from sigil.channels.router import ChannelRouter
+    from sigil.directory import LiveDirectory
     from sigil.web.access.authentication import Access
     from sigil.web.chat.streams import Streams
+    from sigil.workspace.manager import WorkspaceManager
 
 
 class ChatRoutes:
@@ -37,8 +41,12 @@ class ChatRoutes:
         chats: ChatStore,
         receive: Receive,
         streams: Streams,
+        directory: LiveDirectory,
+        workspaces: WorkspaceManager,
     ) -> None:
         self._access = access
+        self._directory = directory
+        self._workspaces = workspaces
         self._channels = channels
         self._chats = chats
         self._receive = receive
@@ -48,6 +56,7 @@ class ChatRoutes:
             Route("/api/chats", self.create_chat, methods=["POST"]),
             Route("/api/chats/{chat}/messages", self.send_message, methods=["POST"]),
             Route("/api/chats/{chat}/events", self.stream_events),
+            Route("/api/chats/{chat}/model", self.show_model),
         ]
 
     async def list_chats(self, request: Request) -> Response:
@@ -84,6 +93,33 @@ class ChatRoutes:
             _refuse_unknown_chat()
         key = live_chat_key(channel.name, DEFAULT_ACCOUNT, chat_id)
         return self._streams.open_stream(user.id, key, after, html=channel.capabilities.html)
+
+    async def show_model(self, request: Request) -> Response:
+        """The model that answers in a chat, the one that does so without a choice, and those that
+        may be chosen by the message `/model NAME`."""
+        user, channel = await self._access.identify(request), self._find_channel(request)
+        chat_id = _read_chat_id(request)
+        if await self._chats.owner(channel.name, chat_id) not in {None, user.id}:
+            _refuse_unknown_chat()
+        directory = self._directory.current
+        where = RouteRequest(channel.name, chat_id, user.id, paired=True)  # they have signed in
+        try:
+            workspace = await self._workspaces.route(where, directory.workspaces)
+        except NotAMember as error:
+            raise RequestRefused(403, error.code, error.message) from error
+        asking = SendText(text="/model", message_id="which-model")
+        message = to_inbound_message(channel.name, chat_id, user, asking)
+        key = session_key(workspace.id, message, user, channel.capabilities)
+        session = await self._workspaces.stores.sessions.load(key)
+        models = directory.models
+        usual = models.first(workspace.id)
+        return JSONResponse(
+            {
+                "current": models.admit(workspace.id, session.model) or usual,
+                "usual": usual,
+                "allowed": models.allowed(workspace.id),
+            }
+        )
 
     def _find_channel(self, request: Request) -> Channel:
         try:

@@ -30,6 +30,45 @@ def test_config_check(call):
     assert (code, json.loads(out)) == (1, {"ok": False, "error": expected})
 
 
+def test_config_check_names_models_that_are_probably_mistyped(call):
+    Path("sigil.yaml").write_text(
+        """
+providers:
+  openai: {api_key: k, models: {my-own: {tools: true}}}
+  anthropic: {api_key: k}
+  ollama: {}
+  proxy: {type: openai, base_url: "http://127.0.0.1:1/v1", api_key: k}
+models:
+  default: openai/gpt-99
+  failover: [openai/gpt-5.4, openai/my-own, ollama/whatever, proxy/gpt-99, echo/echo]
+  allowed: [anthropic/claude-sonet-5-5, anthropic/claude-sonnet-5-5-20261001]
+workspaces: {home: {model: anthropic/none-of-this}}
+"""
+    )
+    code, out, err = call("config", "check")
+    assert code == 0
+    assert out.startswith("ok\n")
+    default, allowed, workspace = err.splitlines()
+    assert default.startswith("warning: models.default: 'gpt-99' is no model of openai that I know")
+    assert "models.allowed[0]" in allowed
+    assert "did you mean 'claude-sonnet-5-5'?" in allowed
+    assert "workspaces.home.model" in workspace
+    found = json.loads(call("config", "check", "--json")[1])
+    assert [warning.split(":")[0] for warning in found["warnings"]] == [
+        "models.default",
+        "models.allowed[0]",
+        "workspaces.home.model",
+    ]
+    doctor = json.loads(call("doctor", "--json", "--role", "agent")[1])["findings"]
+    warned = [each["detail"] for each in doctor if each["state"] == "warn"]
+    assert set(found["warnings"]) <= set(warned)
+
+
+def test_a_model_that_may_be_chosen_needs_a_provider(call):
+    Path("sigil.yaml").write_text("models: {allowed: [opnai/x]}")
+    assert "models.allowed[0]: provider 'opnai' is not configured" in call("config", "check")[2]
+
+
 def test_config_check_as_a_role(call):
     Path("sigil.yaml").write_text("providers: {openai: {api_key: '${NO_SUCH_KEY}'}}")
     assert call("config", "check")[0] == 1

@@ -141,3 +141,34 @@ async def test_a_store_that_is_away_is_said_and_nothing_is_lost(served: Served) 
     await served.settle()
     events = await read_events(served, chat, is_final)
     assert [event.kind for event in events].count("user") == 1
+
+
+async def test_which_model_answers_in_a_chat_and_which_may_be_chosen(serve: Serve) -> None:
+    names = ["fake/a", "fake/b"]
+    served = await serve(
+        **PEOPLE,
+        providers={"fake": {"type": "echo"}},
+        models={"default": "fake/a", "allowed": names},
+    )
+    chat = await served.new_chat()
+    path = f"/api/chats/{chat}"
+    usual = {"current": "fake/a", "usual": "fake/a", "allowed": names}
+    assert (await served.http.get(f"{path}/model")).json() == usual, "before its first message"
+    await served.http.post(f"{path}/messages", json=typed("/model fake/b"))
+    await served.settle()
+    assert (await served.http.get(f"{path}/model")).json() == usual | {"current": "fake/b"}
+    other = await served.new_chat()
+    assert (await served.http.get(f"/api/chats/{other}/model")).json() == usual
+    bob = served.client(Authorization="Bearer bobs-own-token")
+    assert (await bob.get(f"{path}/model")).status_code == 404
+    assert (await bob.get(f"/api/chats/{other}/model")).json() == usual
+    unknown = served.client(Authorization="Bearer nobodys")
+    assert (await unknown.get(f"{path}/model")).status_code == 401
+
+
+async def test_who_is_no_member_is_shown_no_models(serve: Serve) -> None:
+    bound = {"members": ["ann"], "bindings": [{"channel": "web", "channel_id": "room"}]}
+    served = await serve(**PEOPLE, workspaces={"home": bound})
+    bob = served.client(Authorization="Bearer bobs-own-token")
+    assert (await served.http.get("/api/chats/room/model")).status_code == 200
+    assert (await bob.get("/api/chats/room/model")).status_code == 403
