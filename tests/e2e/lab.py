@@ -37,7 +37,8 @@ class Lab:
 
     async def list_models(self) -> list[ModelInfo]:
         return [
-            ModelInfo(name, max_context_tokens=100_000) for name in ("fast", "slow", "cut", "short", "calm")
+            ModelInfo(name, max_context_tokens=100_000)
+            for name in ("fast", "slow", "cut", "short", "calm")
         ]
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[ChatEvent]:
