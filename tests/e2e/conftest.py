@@ -10,7 +10,10 @@ from tests.e2e.pages import ROOT, running
 
 CHROMIUM = Path("/usr/bin/chromium")
 LAB = """
-models: { default: lab/calm, failover: [lab/fast], allowed: [lab/fast, lab/slow, lab/cut, lab/short] }
+models:
+  default: lab/calm
+  failover: [lab/fast]
+  allowed: [lab/fast, lab/slow, lab/cut, lab/short]
 providers:
   lab:
     type: "tests.e2e.lab:Lab"

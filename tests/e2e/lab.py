@@ -28,7 +28,7 @@ class Lab:
     name = "lab"
 
     def __init__(
-        self, api_key: str | None = None, base_url: str | None = None, pause: float = 0.05
+        self, api_key: str | None = None, base_url: str | None = None, pause: float = 0.03
     ) -> None:
         self._pause = pause
 

@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).parents[2]
 ANSWER = ".entry:not(.mine)"
@@ -54,27 +54,18 @@ def open_page(
     url: str,
     *,
     noise: str = r"^$",
-    models: Sequence[str] = (),
     **options: object,
 ) -> Iterator[Page]:
-    """A page in a context of its own, in which no script or policy complains. `models` may be
-    chosen."""
+    """A page in a context of its own, in which no script or policy complains."""
     context = browser.new_context(**options)  # type: ignore[arg-type]
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-    context.route("**/api/chats/*/model", lambda route: offer_models(route, page, models))
     page.goto(url)
     yield page
     context.close()
     assert [line for line in complaints if not re.search(noise, line)] == []
-
-
-def offer_models(route: Route, page: Page, allowed: Sequence[str]) -> None:
-    chosen = page.locator(".mine.command .body", has_text="/model ").all_inner_texts()
-    current = chosen[-1].removeprefix("/model ") if chosen else "lab/calm"
-    route.fulfill(json={"current": current, "usual": "lab/calm", "allowed": [*allowed]})
 
 
 def say(page: Page, text: str) -> None:

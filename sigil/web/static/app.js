@@ -11,6 +11,7 @@ import { refreshTimes, setClock } from "./times.js";
 
 const $ = (id) => document.getElementById(id);
 const LOST_AFTER_MS = 1_200;
+const NEW = "new"; // stands for a chat that has no id yet
 
 let chat = null; // the id of the open chat; null: a new chat without a message
 let stream = null;
@@ -86,7 +87,10 @@ function open(id) {
   sidebar.close();
   for (const item of outbox.of(chat)) thread.own(item.id, item.text, { pending: true });
   if (chat && (findChat(chat) || !outbox.of(chat).length)) openStream();
-  if (!chat) thread.ready();
+  if (!chat) {
+    thread.ready();
+    picker.load(NEW);
+  }
   render();
   composer.focus();
 }

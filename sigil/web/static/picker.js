@@ -49,7 +49,7 @@ export class Picker {
 
   #show() {
     const { current, allowed } = this.models;
-    const shown = this.answered ?? current;
+    const shown = this.answered ?? current ?? "";
     this.name.textContent = this.label.textContent = shown;
     const why = shown === current ? "This chat's model" : `${shown} gave the last answer; this chat uses ${current}`;
     this.name.title = this.label.title = why;

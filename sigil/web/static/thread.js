@@ -50,7 +50,7 @@ export class Thread {
   own(id, text, { at = null, pending = false } = {}) {
     if (text.trim() === "/stop") {
       // Stop is a button. What it did is marked where it happened.
-      if (!this.stops.has(id)) this.stops.set(id, this.open.size > 0 || this.#isWriting());
+      this.stops.set(id, this.stops.get(id) || this.open.size > 0 || this.#isWriting());
       return;
     }
     const entry = this.mine.get(id) ?? this.#addOwn(id, text, pending);
