@@ -2,7 +2,7 @@
 
     async with Chat("http://127.0.0.1:8787") as chat:
         await chat.open()
-        await chat.say("hello")
+        await chat.say("hello", make_message_id())
         async for event in chat.events(): …
 
 The events of a chat are a log with ids. After a lost connection the client asks for what came
@@ -34,11 +34,16 @@ _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event of the chat's log. `kind` is `user`, `draft` (the answer so far) or `reply`."""
+    """An event of the chat's log; `sigil.channels.live` describes the kinds and their data."""
 
     kind: str
     data: dict[str, Any]
     id: str
+
+
+def make_message_id() -> str:
+    """An id that no message has had. Replies name the messages that they answer by it."""
+    return uuid.uuid4().hex
 
 
 class _Interrupted(Exception):
@@ -80,12 +85,13 @@ class Chat:
             raise self._make_away_error() from error
         return me
 
-    async def say(self, text: str) -> None:
-        """Sends a message. While the gateway is away it tries again, for `RETRY_FOR_S`.
+    async def say(self, text: str, message_id: str) -> None:
+        """Sends a message under an id that is new, from `make_message_id`. While the gateway is
+        away it tries again, for `RETRY_FOR_S`.
 
         The message keeps its id, so that the gateway recognises a repeat. Raises `SigilError`.
         """
-        body = {"text": text, "message_id": uuid.uuid4().hex}
+        body = {"text": text, "message_id": message_id}
         deadline = time.monotonic() + RETRY_FOR_S
         while True:
             try:

@@ -2,19 +2,27 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from sigil.web.server import listen_on
 from tests.conftest import missing_peer, valkey_binary
+from tests.e2e.pages import (
+    ANSWER,
+    ROOT,
+    STREAM_S,
+    clean_environment,
+    expect_answers,
+    open_page,
+    running,
+    say,
+)
 
 pytestmark = [
     pytest.mark.browser,
@@ -23,59 +31,13 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 
-CHROMIUM = Path("/usr/bin/chromium")
-IMAGES = Path(__file__).parents[2] / "docs" / "images"
-ANSWER = ".entry:not(.mine)"
-DONE = f"{ANSWER}:not(.live) footer time"
-STREAM_S = 15_000
+IMAGES = ROOT / "docs" / "images"
 LONG = " ".join(f"word{n}" for n in range(400))
-
-
-def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("SIGIL_")}
-
-
-@contextmanager
-def running(folder: Path, command: str, port: int = 0, **env: str) -> Iterator[str]:
-    """Runs a `sigil` command and yields the page's address that it prints."""
-    log = folder / f"{command}.out"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "sigil", command, f"--port={port}"],
-            cwd=folder,
-            env=clean_environment()
-            | {"SIGIL_DATA_DIR": str(folder / "data"), "COLUMNS": "200"}
-            | env,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        deadline = time.monotonic() + 45
-        while not (found := re.search(r"http://[\d.]+:\d+/", log.read_text())):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield found[0]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(40)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("up")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        missing_peer("/usr/bin/chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"] if os.getuid() == 0 else []
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -86,36 +48,10 @@ def url(folder: Path, browser: Browser) -> Iterator[str]:
         yield url
 
 
-@contextmanager
-def open_page(
-    browser: Browser, url: str, *, noise: str = r"^$", **options: object
-) -> Iterator[Page]:
-    """A page in a context of its own, in which no script or policy complains."""
-    context = browser.new_context(**options)  # type: ignore[arg-type]
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-    page.goto(url)
-    yield page
-    context.close()
-    assert [line for line in complaints if not re.search(noise, line)] == []
-
-
 @pytest.fixture
 def page(browser: Browser, url: str) -> Iterator[Page]:
     with open_page(browser, url) as page:
         yield page
-
-
-def say(page: Page, text: str) -> None:
-    page.get_by_label("Message", exact=True).fill(text)
-    page.keyboard.press("Enter")
-
-
-def expect_answers(page: Page, count: int) -> None:
-    expect(page.locator(DONE)).to_have_count(count, timeout=STREAM_S)
-    expect(page.locator(ANSWER)).to_have_count(count)
 
 
 def test_an_answer_streams_and_a_reload_misses_nothing(page: Page) -> None:

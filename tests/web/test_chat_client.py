@@ -1,14 +1,16 @@
 import asyncio
 import contextlib
 import io
+import json
 import re
 from collections.abc import AsyncIterator
 
 import pytest
 from rich.console import Console
 
+from sigil.channels.live import refused_event
 from sigil.cli import conversation
-from sigil.cli.client import Chat, Event
+from sigil.cli.client import Chat, Event, make_message_id
 from sigil.errors import SigilError, StoreError
 from sigil.messages.exchange import OutboundMessage
 from sigil.waiting import end
@@ -43,7 +45,7 @@ async def test_a_conversation(served: Served) -> None:
     async with workers(served), Chat(served.url) as chat:
         assert (await chat.open())["user"]["id"] == "owner"
         for text in ("first", "second\u2028line"):
-            await chat.say(text)
+            await chat.say(text, make_message_id())
             events = await answer(chat)
             assert [event.data["text"] for event in events if event.kind == "user"] == [text]
             assert text in events[-1].data["text"]
@@ -64,7 +66,7 @@ async def test_a_gateway_that_comes_back_is_waited_for(
     monkeypatch.setattr(served.gateway, "receive", flaky)
     async with workers(served), Chat(served.url) as chat:
         await chat.open()
-        await chat.say("once")
+        await chat.say("once", make_message_id())
         assert [event.kind for event in await answer(chat)].count("user") == 1
 
 
@@ -119,9 +121,9 @@ async def test_an_answer_cannot_command_the_terminal(
     loop = asyncio.get_running_loop()
     evil = "safe\x1b]0;owned\x07\x9b2J\x08 text"
 
-    async def say_and_be_answered(self: Chat, text: str) -> None:
-        await say(self, text)
-        message = OutboundMessage("terminal", self._id, evil)
+    async def say_and_be_answered(self: Chat, text: str, message_id: str) -> None:
+        await say(self, text, message_id)
+        message = OutboundMessage("terminal", self._id, evil, answers=(message_id,))
         sending = served.gateway.channels.send(message)  # on the loop that serves
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(sending, loop))
 
@@ -130,20 +132,109 @@ async def test_an_answer_cannot_command_the_terminal(
     assert "safe]0;owned2J text" in capsys.readouterr().out.splitlines()
 
 
-async def test_on_a_terminal_drafts_grow_and_give_way_to_the_answer() -> None:
+def open_screen() -> tuple[io.StringIO, Console]:
     screen = io.StringIO()
-    console = Console(file=screen, force_terminal=True, width=40, height=6, highlight=False)
+    return screen, Console(file=screen, force_terminal=True, width=80, height=6, highlight=False)
 
-    async def events() -> AsyncIterator[Event]:
-        for n in range(1, 30):
-            yield Event("draft", {"text": "\n".join(f"line {i}" for i in range(n))}, f"{n}-0")
-        yield Event("reply", {"text": "The **end**", "final": False}, "30-0")
-        yield Event("reply", {"text": "really", "final": True}, "31-0")
-        raise AssertionError("it read on after the answer")
 
-    await conversation._show_answer(events(), console)
+def read_words(screen: str) -> list[str]:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen).split()
+
+
+async def send(*events: Event) -> AsyncIterator[Event]:
+    for event in events:
+        yield event
+    raise AssertionError("it read on after the answer")
+
+
+def is_final(event: Event) -> bool:
+    return bool(event.data.get("final"))
+
+
+async def test_on_a_terminal_drafts_grow_and_give_way_to_the_answer() -> None:
+    screen, console = open_screen()
+    drafts = [
+        Event("draft", {"text": "\n".join(f"line {i}" for i in range(n))}, f"{n}-0")
+        for n in range(1, 30)
+    ]
+    start = Event("reply", {"text": "The **end**", "final": False}, "30-0")
+    end = Event("reply", {"text": "really", "chunk": 1, "final": True}, "31-0")
+    answer = await conversation.show_answers(send(*drafts, start, end), console, is_final)
+    assert answer["text"] == "The **end**\nreally"
     out = screen.getvalue()
     assert "line 1" in out
     assert "line 28" in out
-    final = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out[out.rindex("line 28") + 7 :]).split()
-    assert final == ["The", "end", "really"]
+    assert read_words(out[out.rindex("line 28") + 7 :]) == ["The", "end", "really"]
+
+
+async def test_a_terminal_says_in_one_line_how_the_answer_came_about() -> None:
+    screen, console = open_screen()
+    details = {
+        "model": "lab/calm",
+        "seconds": 3.21,
+        "input_tokens": 1234,
+        "output_tokens": 56,
+        "cost": 1234,
+        "broke_off": ["lab/cut"],
+        "cut_at": 4096,
+        "stopped": False,
+    }
+    actions = [{"id": "Please continue.", "label": "Continue"}]
+    restart = Event("draft", {"text": "", "broke_off": ["lab/cut"]}, "1-0")
+    reply = {"text": "Yes.", "final": True, "details": details, "actions": actions}
+    answer = await conversation.show_answers(
+        send(restart, Event("reply", reply, "2-0")), console, is_final
+    )
+    assert answer == {"text": "Yes.", "details": details, "actions": actions}
+    words = " ".join(read_words(screen.getvalue()))
+    assert "lab/cut broke off; the answer starts over" in words
+    assert words.endswith(
+        "Yes. lab/calm · 3.2 s · 1,234 tokens in, 56 out · $0.0012 · lab/cut broke off"
+        " · cut at 4,096 tokens · Continue: Please continue."
+    )
+
+
+async def test_only_its_own_end_ends_the_wait_for_a_message() -> None:
+    talk = conversation.Conversation(Chat("http://127.0.0.1:9"), open_screen()[1])
+    talk.open = {"mine", "other"}
+
+    def close(kind: str, **data: object) -> bool:
+        return talk.close(Event(kind, data, "1-0"))
+
+    assert not close("reply", turn=None, final=True)  # a notice
+    assert not close("reply", turn="t", final=True, answers=["earlier"])
+    assert not close("reply", turn="t", final=False, answers=["mine"])
+    assert not close("dropped", message_id="earlier")
+    assert not close("refused", message_id="other")
+    assert close("reply", turn="t", final=True, answers=["mine"])
+    talk.open = {"mine"}
+    assert close("reply", turn="t", final=True)  # of an older worker, which cannot say
+
+
+async def test_a_message_that_is_not_taken_ends_its_wait(served: Served) -> None:
+    say = Chat.say
+
+    async def be_refused(self: Chat, text: str, message_id: str) -> None:
+        await say(self, text, message_id)
+        chat = f"terminal:{self._id}"
+        await served.gateway.stores.chats.show(chat, "r", refused_event(message_id))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Chat, "say", be_refused)
+        async with Chat(served.url) as chat:
+            await chat.open()
+            talk = conversation.Conversation(chat, open_screen()[1])
+            with pytest.raises(SigilError, match="was not taken"):
+                await talk.ask("hello")
+
+
+async def test_for_scripts_there_is_one_object(
+    served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with workers(served):
+        await asyncio.to_thread(
+            lambda: conversation.run_chat(served.url, None, None, "what?", as_json=True)
+        )
+    answer = json.loads(capsys.readouterr().out.splitlines()[-1])  # behind the log
+    assert "what?" in answer["text"]
+    assert answer["details"]["model"] == "echo/echo"

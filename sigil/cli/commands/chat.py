@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sigil.cli.frame import make_app
+from sigil.cli.frame import Json, make_app
 from sigil.config.addresses import local_url
 
 if TYPE_CHECKING:
@@ -31,15 +31,18 @@ def chat(
         ),
     ] = None,
     as_user: Annotated[str | None, typer.Option("--as", help="User to act as.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Talk to the agent in this terminal."""
     from sigil.cli.conversation import run_chat
 
+    if as_json and text is None:
+        raise typer.BadParameter("--json prints one answer, so it needs a text to send.")
     if url is None:  # the configured token is for the configured gateway alone
         settings: Settings = ctx.obj.load_settings("client")
         url = local_url(settings.gateway.host, settings.gateway.port)
         token = token or _find_token(settings, as_user)
-    run_chat(url, token, as_user, text)
+    run_chat(url, token, as_user, text, as_json=as_json)
 
 
 def _find_token(settings: Settings, user: str | None) -> str | None:

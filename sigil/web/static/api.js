@@ -33,6 +33,8 @@ export const api = {
   logout: () => call("POST", "/logout"),
   chats: async () => (await call("GET", "/api/chats")).chats,
   newChat: async () => (await call("POST", "/api/chats")).id,
+  /** The chat's model, the one it would use without a choice, and those that may be chosen. */
+  models: (chat) => call("GET", `/api/chats/${encodeURIComponent(chat)}/model`),
   send: (chat, text, messageId) =>
     call("POST", `/api/chats/${encodeURIComponent(chat)}/messages`, { text, message_id: messageId }),
   /** The status that opening this chat's event stream would get; 0 if nothing answers. */

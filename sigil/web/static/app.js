@@ -3,6 +3,7 @@
 import { api } from "./api.js";
 import { Composer } from "./composer.js";
 import { Outbox } from "./outbox.js";
+import { Picker } from "./picker.js";
 import { Sidebar } from "./sidebar.js";
 import { ChatStream } from "./stream.js";
 import { Thread } from "./thread.js";
@@ -10,17 +11,24 @@ import { refreshTimes, setClock } from "./times.js";
 
 const $ = (id) => document.getElementById(id);
 const LOST_AFTER_MS = 1_200;
+const NEW = "new"; // stands for a chat that has no id yet
 
 let chat = null; // the id of the open chat; null: a new chat without a message
 let stream = null;
 let chats = [];
+let usualModel = "";
 let lostTimer;
 
 const sidebar = new Sidebar();
 const thread = new Thread({
   retry: () => outbox.retry(),
-  busy: (busy) => { $("stop").hidden = !busy; },
+  say: (text) => say(text),
+  busy: (busy) => {
+    $("stop").hidden = !busy;
+    if (!busy) $("stop").disabled = false;
+  },
 });
+const picker = new Picker((model) => say(`/model ${model}`));
 const outbox = new Outbox({
   sent: (item) => { if (item.chat === chat) openStream(); listChats(); },
   waiting: (item, reason) => { if (item.chat === chat) thread.waiting(item.id, reason); },
@@ -55,8 +63,7 @@ function greet(me) {
   $("hello").textContent = `Hello, ${me.user.name}`;
   $("me-name").textContent = me.user.name;
   $("me-initial").textContent = [...me.user.name][0].toUpperCase();
-  $("me-model").textContent = me.model;
-  $("me-model").title = me.model;
+  usualModel = me.model;
   $("logout").hidden = !me.token_required;
 }
 
@@ -74,12 +81,16 @@ function open(id) {
   stream = null;
   chat = id || null;
   thread.clear();
+  picker.clear(usualModel);
   composer.fail("");
   banner("");
   sidebar.close();
   for (const item of outbox.of(chat)) thread.own(item.id, item.text, { pending: true });
   if (chat && (findChat(chat) || !outbox.of(chat).length)) openStream();
-  if (!chat) thread.ready();
+  if (!chat) {
+    thread.ready();
+    picker.load(NEW);
+  }
   render();
   composer.focus();
 }
@@ -93,17 +104,29 @@ function openStream() {
 function showEvent(kind, data) {
   clearLost();
   if (kind === "draft") thread.draft(data);
-  else if (kind === "reply") thread.reply(data);
-  else {
-    outbox.confirm(data.message_id);
-    thread.own(data.message_id, data.text, { at: data.at });
-  }
+  else if (kind === "reply") showReply(data);
+  else if (kind === "user") showOwn(data);
+  else thread.leave(kind, data.message_id);
   render();
+}
+
+function showReply(data) {
+  thread.reply(data);
+  if (data.details) picker.note(data.details.model);
+  // A command may have changed the model.
+  else if (data.final && !data.turn && thread.live) picker.load(chat);
+}
+
+function showOwn({ message_id: id, text, at }) {
+  outbox.confirm(id);
+  thread.own(id, text, { at });
+  if (/^\/(model|new)\b/.test(text)) picker.forget();
 }
 
 function finishHistory() {
   clearLost();
   if (!thread.live) thread.ready();
+  picker.load(chat);
 }
 
 function clearLost() {
@@ -179,7 +202,10 @@ $("new-chat").addEventListener("click", () => {
   if (location.hash) location.hash = "";
   else open("");
 });
-$("stop").addEventListener("click", () => say("/stop"));
+$("stop").addEventListener("click", () => {
+  $("stop").disabled = true;
+  say("/stop");
+});
 $("theme").addEventListener("click", () => {
   const root = document.documentElement;
   const dark = root.dataset.theme

@@ -35,7 +35,7 @@ export class ChatStream {
     this.#drop();
     const source = new EventSource(eventsPath(this.chat, this.after));
     this.source = source;
-    for (const kind of ["user", "draft", "reply"]) {
+    for (const kind of ["user", "draft", "reply", "dropped", "refused"]) {
       source.addEventListener(kind, (event) => {
         this.after = event.lastEventId;
         this.#alive();

@@ -1,18 +1,27 @@
 // The messages of the open chat. Only what the gateway rendered is inserted as HTML.
+//
+// An answer stands below the message that it answers and above the next one; a notice stands where it
+// came. So nothing moves when an answer ends, and a reload shows the same order.
 
-import { ageOf, relative } from "./times.js";
+import { copyButton } from "./copy.js";
+import { button, dots, element, mark, time } from "./dom.js";
+import { fillDraftFooter, fillFooter } from "./footer.js";
+import { ageOf } from "./times.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const NEAR_END_PX = 120;
 const TURN_MS = 15 * 60_000;
+const UNDONE = {
+  dropped: "Stopped before it was answered",
+  refused: "Not taken: too many messages were waiting",
+};
 
 export class Thread {
   constructor(on) {
-    this.on = on; // retry(), busy(boolean)
+    this.on = on; // retry(), busy(boolean), say(text)
     this.log = document.getElementById("log");
     this.scroll = document.getElementById("scroll");
     this.latest = document.getElementById("latest");
-    this.announce = document.getElementById("announce");
+    this.announcer = document.getElementById("announce");
     this.scroll.addEventListener("scroll", () => this.#updateFollow(), { passive: true });
     this.latest.addEventListener("click", () => this.toEnd());
     this.clear();
@@ -21,11 +30,16 @@ export class Thread {
   clear() {
     this.log.replaceChildren();
     this.mine = new Map(); // message id -> entry
-    this.turns = new Map(); // turn -> { entry, settled }
+    this.open = new Map(); // id of each message that is still to be answered -> when it came
+    this.answered = new Set(); // ids of messages that a turn has answered
+    this.undone = new Set(); // ids of messages to which no answer comes
+    this.stops = new Map(); // id of a /stop -> whether there was something to stop
+    this.turns = new Map(); // turn -> { entry, body, text, answers, settled }
+    this.notices = 0;
     this.dots = null;
     this.live = false; // false while the chat's history is still coming in
     this.follow = true;
-    this.#reportBusy();
+    this.#update();
   }
 
   get isEmpty() {
@@ -34,23 +48,16 @@ export class Thread {
 
   /** The person's own message: still being sent (`pending`), or as the gateway has it. */
   own(id, text, { at = null, pending = false } = {}) {
-    let entry = this.mine.get(id);
-    if (!entry) {
-      entry = element("li", "entry mine");
-      entry.append(element("div", "body", text), element("footer"));
-      if (text.startsWith("/")) entry.classList.add("command");
-      this.mine.set(id, entry);
-      this.log.append(entry);
-      this.follow ||= pending;
+    if (text.trim() === "/stop") {
+      // Stop is a button. What it did is marked where it happened.
+      this.stops.set(id, this.stops.get(id) || this.open.size > 0 || this.#isWriting());
+      return;
     }
+    const entry = this.mine.get(id) ?? this.#addOwn(id, text, pending);
     entry.classList.toggle("pending", pending);
     entry.classList.remove("failed");
     entry.querySelector("footer").replaceChildren(pending ? "Sending…" : time(at));
-    if (!pending) {
-      this.dots?.remove();
-      this.dots = null;
-      if (text !== "/stop" && ageOf(at) < TURN_MS) this.#think();
-    }
+    if (!pending) this.open.set(id, at);
     this.#update();
   }
 
@@ -59,10 +66,26 @@ export class Thread {
     const entry = this.mine.get(id);
     if (!entry) return;
     entry.classList.add("failed");
-    const again = element("button", "", "Try now");
-    again.type = "button";
-    again.addEventListener("click", () => this.on.retry());
+    const again = button("", "Try now", () => this.on.retry());
     entry.querySelector("footer").replaceChildren(`Not sent yet: ${reason}`, again);
+  }
+
+  /** A message to which no answer comes: it was `dropped` by a stop, or `refused`. */
+  leave(kind, id) {
+    if (this.answered.has(id)) return;
+    this.open.delete(id);
+    this.undone.add(id);
+    const entry = this.mine.get(id);
+    if (entry) {
+      entry.classList.add("undone");
+      const again = button("", "Send again", () => {
+        again.remove();
+        this.on.say(entry.querySelector(".body").textContent);
+      });
+      entry.querySelector("footer").replaceChildren(UNDONE[kind], again);
+    }
+    this.#dropDrafts((shown) => shown.answers.length > 0 && shown.answers.every((each) => this.undone.has(each)));
+    this.#update();
   }
 
   /** Removes a message that the gateway refused. */
@@ -71,26 +94,42 @@ export class Thread {
     this.mine.delete(id);
   }
 
-  draft({ turn, html }) {
-    const shown = this.#turn(turn);
+  draft({ turn, html, at, answers = [], broke_off: brokeOff = [] }) {
+    // A chat's turns run one after another: a draft that an earlier one left never gets a reply.
+    if (!this.turns.has(turn)) this.#dropDrafts(() => true);
+    const shown = this.#show(turn, answers, at);
     if (shown.settled) return;
     shown.entry.classList.add("live");
     shown.entry.setAttribute("aria-busy", "true");
-    shown.body.replaceChildren(toElement(html));
+    shown.body.replaceChildren(html || !brokeOff.length ? toElement(html) : dots());
+    fillDraftFooter(shown.footer, brokeOff);
     this.#update();
   }
 
-  reply({ turn, chunk, final, html, text, at }) {
-    const shown = this.#turn(turn || `notice-${at}-${this.log.childElementCount}`);
+  /** One chunk of a reply. Without a `turn` it is a notice or a command's answer, and changes nothing
+   * about a turn that runs. */
+  reply({ turn, chunk, final, html, text, at, answers = [], details, actions }) {
+    if (final) this.#close(turn, answers);
+    if (!turn && this.#isStopped(answers)) {
+      this.#announce(text);
+      return this.#update();
+    }
+    if (!turn && chunk === 0) this.notices += 1;
+    if (details) this.#dropDrafts((other) => other !== this.turns.get(turn));
+    const began = details ? at - 1000 * details.seconds : at;
+    const shown = this.#show(turn ?? `notice-${this.notices}`, answers, began);
     if (!shown.settled) shown.body.replaceChildren();
     shown.settled = true;
-    shown.text = (shown.text ?? "") + (shown.text ? "\n" : "") + text;
+    shown.text += (shown.text ? "\n" : "") + text;
     const part = toElement(html);
     addCopyButtons(part);
     shown.body.append(part);
     shown.entry.classList.toggle("live", !final);
     shown.entry.setAttribute("aria-busy", String(!final));
-    if (final) this.#end(shown, turn, at);
+    if (final) {
+      fillFooter(shown.footer, { at, text: shown.text, details, actions }, this.on.say);
+      this.#announce(shown.body.textContent);
+    }
     this.#update();
   }
 
@@ -106,57 +145,101 @@ export class Thread {
     this.#updateFollow();
   }
 
-  #end(shown, turn, at) {
-    const copy = element("button", "", "Copy");
-    copy.type = "button";
-    copy.addEventListener("click", () => copyText(copy, shown.text));
-    shown.entry.querySelector("footer").replaceChildren(time(at), ...(navigator.clipboard ? [copy] : []));
-    if (this.live) this.announce.textContent = `Sigil: ${shown.body.textContent}`;
-    if (!turn) return;
-    // A chat's turns run one after another, so a draft that an earlier turn left never gets a reply.
-    for (const [key, other] of this.turns) {
-      if (other === shown) break;
-      if (!other.settled) {
-        other.entry.remove();
+  #addOwn(id, text, pending) {
+    const entry = element("li", "entry mine");
+    entry.append(element("div", "body", text), element("footer"));
+    if (text.startsWith("/")) entry.classList.add("command");
+    this.mine.set(id, entry);
+    this.log.insertBefore(entry, pending ? null : this.#firstPending());
+    this.follow ||= pending;
+    return entry;
+  }
+
+  /** Nothing more comes to these messages. An older worker's reply does not say which they are. */
+  #close(turn, answers) {
+    if (turn && !answers.length) this.open.clear();
+    for (const id of answers) {
+      this.open.delete(id);
+      if (turn) this.answered.add(id);
+    }
+  }
+
+  #isStopped(answers) {
+    return answers.length > 0 && answers.every((id) => this.stops.get(id));
+  }
+
+  /** What is shown of a turn or a notice. It is put in its place once, and stays there. */
+  #show(key, answers, began) {
+    let shown = this.turns.get(key);
+    if (!shown) {
+      const entry = element("li", "entry");
+      const [body, footer] = [element("div", "body"), element("footer")];
+      entry.append(mark(), body, footer);
+      entry.dataset.at = began;
+      shown = { entry, body, footer, answers, text: "", settled: false };
+      this.turns.set(key, shown);
+      this.#place(entry, answers, began);
+    }
+    return shown;
+  }
+
+  /** Puts an answer that `began` then below the newest message that it answers, and below the notices
+   * that had come by then. */
+  #place(entry, answers, began) {
+    const asked = answers.map((id) => this.mine.get(id)).filter(Boolean);
+    const newest = asked.reduce((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? b : a), asked[0]);
+    let next = newest ? newest.nextElementSibling : this.#firstPending();
+    while (newest && next && !next.classList.contains("mine") && Number(next.dataset.at) <= began) next = next.nextElementSibling;
+    this.log.insertBefore(entry, next);
+  }
+
+  /** The gateway has not put these messages in their place among the others yet. */
+  #firstPending() {
+    return this.log.querySelector(".mine.pending");
+  }
+
+  #dropDrafts(isOver) {
+    for (const [key, shown] of this.turns) {
+      if (!shown.settled && isOver(shown)) {
+        shown.entry.remove();
         this.turns.delete(key);
       }
     }
   }
 
-  #turn(key) {
-    this.dots?.remove();
-    this.dots = null;
-    let shown = this.turns.get(key);
-    if (!shown) {
-      const entry = element("li", "entry");
-      const body = element("div", "body");
-      entry.append(mark(), body, element("footer"));
-      this.log.append(entry);
-      shown = { entry, body, settled: false };
-      this.turns.set(key, shown);
-    }
-    return shown;
+  #isWriting() {
+    return [...this.turns.values()].some((shown) => !shown.settled || shown.entry.classList.contains("live"));
   }
 
+  #isBusy() {
+    return this.#findNext() !== undefined || this.#isWriting();
+  }
+
+  /** The message that is answered next. One that is very old never will be. */
+  #findNext() {
+    return [...this.open].find(([, at]) => ageOf(at) < TURN_MS)?.[0];
+  }
+
+  /** Dots stand where the next answer will. */
   #think() {
     this.dots?.remove();
+    this.dots = null;
+    const next = this.#findNext();
+    if (next === undefined || this.#isWriting()) return;
     this.dots = element("li", "entry");
-    const dots = element("div", "dots");
-    dots.setAttribute("role", "img");
-    dots.setAttribute("aria-label", "Sigil is thinking");
-    dots.append(element("i"), element("i"), element("i"));
-    this.dots.append(mark(), dots);
-    this.log.append(this.dots);
+    this.dots.append(mark(), dots());
+    this.#place(this.dots, [next], Infinity);
+  }
+
+  #announce(text) {
+    if (this.live) this.announcer.textContent = `Sigil: ${text}`;
   }
 
   #update() {
-    this.#reportBusy();
+    this.#think();
+    this.on.busy(this.#isBusy());
     if (this.follow) this.scroll.scrollTop = this.scroll.scrollHeight;
     else this.latest.hidden = false;
-  }
-
-  #reportBusy() {
-    this.on.busy(this.dots !== null || [...this.turns.values()].some((shown) => !shown.settled));
   }
 
   #updateFollow() {
@@ -166,31 +249,6 @@ export class Thread {
   }
 }
 
-function element(name, className = "", text = "") {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  return made;
-}
-
-function mark() {
-  const svg = document.createElementNS(SVG, "svg");
-  const use = document.createElementNS(SVG, "use");
-  svg.setAttribute("class", "mark");
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", "Sigil");
-  use.setAttribute("href", "#i-mark");
-  svg.append(use);
-  return svg;
-}
-
-function time(at) {
-  const made = element("time", "", relative(at));
-  made.dateTime = new Date(at).toISOString();
-  made.title = new Date(at).toLocaleString();
-  return made;
-}
-
 function toElement(html) {
   const made = element("div", "md");
   made.innerHTML = html;
@@ -198,20 +256,9 @@ function toElement(html) {
 }
 
 function addCopyButtons(part) {
-  if (!navigator.clipboard) return;
   for (const pre of part.querySelectorAll("pre")) {
     const frame = element("div", "code");
-    const button = element("button", "copy", "Copy");
-    button.type = "button";
-    button.setAttribute("aria-label", "Copy code");
-    button.addEventListener("click", () => copyText(button, pre.textContent));
     pre.replaceWith(frame);
-    frame.append(pre, button);
+    frame.append(pre, copyButton("copy", "Copy code", () => pre.textContent));
   }
-}
-
-async function copyText(button, text) {
-  const done = await navigator.clipboard.writeText(text).then(() => true, () => false);
-  button.textContent = done ? "Copied" : "Copy failed";
-  setTimeout(() => { button.textContent = "Copy"; }, 1500);
 }

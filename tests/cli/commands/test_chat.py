@@ -24,7 +24,9 @@ def test_chat_goes_to_the_configured_gateway(call, monkeypatch, words, environ, 
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     seen = []
-    monkeypatch.setattr("sigil.cli.conversation.run_chat", lambda *given: seen.append(given))
+    monkeypatch.setattr(
+        "sigil.cli.conversation.run_chat", lambda *given, as_json: seen.append(given)
+    )
     assert call("chat", *words)[0] == 0
     assert seen == [expected]
 
@@ -32,7 +34,15 @@ def test_chat_goes_to_the_configured_gateway(call, monkeypatch, words, environ, 
 def test_the_configured_token_goes_to_the_configured_gateway_alone(call, monkeypatch):
     Path("sigil.yaml").write_text("gateway: {token: mine}")
     seen = []
-    monkeypatch.setattr("sigil.cli.conversation.run_chat", lambda *given: seen.append(given))
+    monkeypatch.setattr(
+        "sigil.cli.conversation.run_chat", lambda *given, as_json: seen.append(given)
+    )
     call("chat", "--url", "http://other:1")
     call("chat")
     assert [token for _, token, *_ in seen] == [None, "mine"]
+
+
+def test_json_is_for_one_answer(call):
+    code, _, err = call("chat", "--json")
+    assert code == 2
+    assert "needs a text" in err
