@@ -30,10 +30,11 @@ def explain_end(written: str, *, folder: Path, server: Path) -> str:
         return f"no space left on device: {folder}"
     if damaged := _DAMAGED.search(written):
         file = folder / "appendonlydir" / damaged[1]
+        checker = folder / "valkey-check-aof"
         return (
             f"{file} is damaged. Copy {folder} to a safe place first. Then cut the file off at the "
             "damage, which loses what was written after it:\n"
-            f"  ln -s '{server}' /tmp/valkey-check-aof\n"
-            f"  /tmp/valkey-check-aof --fix '{file}'"
+            f"  ln -sf '{server}' '{checker}'\n"
+            f"  '{checker}' --fix '{file}'"
         )
     return ""
