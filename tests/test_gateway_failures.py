@@ -248,6 +248,29 @@ async def test_a_message_that_ends_five_workers_is_given_up() -> None:
     assert await t.counts() == {"accepted": 1, "dead": 1, "sent": 1}
 
 
+async def test_the_messages_of_a_suspect_chat_are_routed_one_by_one() -> None:
+    """One of them may end its worker, and the head is blamed."""
+    commits: list[int] = []
+    stores = fake_stores()
+
+    class Watched(Failing):
+        async def commit(
+            self, lane: str, token: int, n: int, done: Any, *more: Any, **how: Any
+        ) -> Any:
+            commits.append(len(done))
+            return await stores.lanes.commit(lane, token, n, done, *more, **how)
+
+    t = talk(stores=replace(stores, lanes=Watched(stores.lanes, lambda _: None)))
+    for losses in (0, 2):
+        for text in "123":
+            await t.write(text)
+        for number in range(losses):
+            await stores.lanes.take(t.woken.lanes[0], f"died-{number}", ttl=9, limit=9)
+            await expire_leases(stores)
+        await t.route_all()
+    assert commits == [3, 1, 2], "after its head has moved the chat is no suspect any more"
+
+
 # ---------------------------------------------------------------- going down
 
 

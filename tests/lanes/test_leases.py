@@ -557,6 +557,29 @@ async def test_a_stop_read_before_a_commit_does_not_count_after_it(bench: Bench)
         assert held.stop == 2, "the renewal says 3, but of an older head"
 
 
+@pytest.mark.parametrize("stopped_first", [True, False])
+async def test_a_stop_that_meets_a_commit_counts_from_the_new_head(
+    stores: Stores, stopped_first: bool
+) -> None:
+    """A renewal is asked for and answered while the commit's answer is on its way."""
+    late = LateAnswers(stores)
+    bench = Bench(stores, late)
+    await bench.fill(*"123")
+    keeper = bench.keeper()
+    async with keeper.hold(LANE) as held:
+        assert isinstance(held, Held)
+        if stopped_first:
+            await bench.stop()
+        committing = asyncio.ensure_future(held.commit(["1"], keep=True))
+        await late.executed.wait()
+        if not stopped_first:
+            await bench.stop()
+        await keeper.look(LANE)
+        late.arrives.set()
+        await committing
+        assert (ids(held), held.stop) == (["2", "3"], 2)
+
+
 async def test_looking_at_a_lane_that_is_not_held_does_nothing(bench: Bench) -> None:
     await bench.keeper().look(LANE)
     assert bench.lanes.calls == []
