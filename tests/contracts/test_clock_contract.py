@@ -8,6 +8,7 @@ import pytest
 
 from sigil.lanes.effects import Accept, CountUsage, Finish, Outcome, Push
 from sigil.money.store import Limit
+from sigil.providers.chain.health_store import Cooldown, KeyGrant
 from sigil.stores import Stores
 from tests.budget_clock import Clock, script_text
 from tests.contracts.lane_bench import SESSION, take
@@ -57,6 +58,25 @@ async def test_a_hold_on_a_steady_clock_keeps_its_end(stores: Stores, clock: Clo
     assert await reserved(stores) == 10
     await clock.advance(1)
     assert await stores.budgets.expire_holds() == 1
+
+
+async def test_a_model_does_not_rest_for_as_long_as_the_clock_stepped_back(
+    stores: Stores, clock: Clock
+) -> None:
+    await clock.advance(10 * 365 * 24 * HOUR)  # keys expire by the real clock, which is earlier
+    grant = KeyGrant("p", "m", "k")
+    await stores.health.record_failure(grant, "server", [30.0])
+    assert isinstance(await stores.health.admit("p", "m", ["k"], None, "a"), Cooldown)
+    await clock.advance(-HOUR)
+    assert await stores.health.find_cooldown("p", "m", ["k"]) is None
+    probe = await stores.health.admit("p", "m", ["k"], None, "b")
+    assert isinstance(probe, KeyGrant)
+    assert probe.probe
+    other = await stores.health.admit("p", "m", ["k"], None, "c")
+    assert isinstance(other, Cooldown)
+    assert other.probing
+    await clock.advance(-HOUR)  # whoever probed is gone
+    assert isinstance(await stores.health.admit("p", "m", ["k"], None, "d"), KeyGrant)
 
 
 async def test_an_outcome_counts_on_the_day_of_acceptance(stores: Stores, clock: Clock) -> None:

@@ -98,7 +98,7 @@ local function shorten_holds(most)
   for i = 1, #last, 2 do
     local length = tonumber(try_read('HGET', last[i], 'ttl') or '')
     if length and tonumber(last[i + 1]) > NOW + length then
-      redis.call('ZADD', HOLDS, format_int(NOW + length), last[i])
+      write_first('ZADD', HOLDS, format_int(NOW + length), last[i])
     end
   end
 end

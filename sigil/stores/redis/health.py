@@ -18,6 +18,7 @@ _SESSION_KEEPS_S = 3600
 _REMEMBERED_S = 86_400.0
 _EPISODE_S = 2 * 86_400
 _MOST_MODELS = 1000
+_LONGEST_MS = 3_600_000  # of a `Retry-After`; twin in `lua/admit.lua`
 
 
 class RedisHealth:
@@ -147,13 +148,16 @@ def _ms(seconds: float) -> str:
 
 def _read_cooldown(provider: str, model: str, key: bytes, state: bytes, now: Any) -> Cooldown:
     """Reads a state, which `lua/admit.lua` describes. `now` is in milliseconds."""
-    ends, lease, probe, failures, reason, _ = state.decode().split(" ")
+    ends, lease, probe, failures, reason, steps = state.decode().split(" ")
+    left, leased = int(ends) - int(now), int(lease) - int(now)
+    # What lies further ahead was written before the clock stepped back.
+    longest = max(_LONGEST_MS, *map(int, steps.split(",")))
     return Cooldown(
         provider,
         model,
         key.decode(),
         reason,
-        seconds=max(0, int(ends) - int(now)) / 1000,
+        seconds=max(0, left) / 1000 if left <= longest else 0.0,
         failures=int(failures),
-        probing=probe != "-" and int(lease) > int(now),
+        probing=probe != "-" and 0 < leased <= PROBE_LEASE_S * 1000,
     )
