@@ -5,7 +5,7 @@
 -- then the keys.
 -- A state is 'ends lease probe failures reason steps':
 --   ends      when the cooldown is over, in ms
---   lease     until when the probe may take, in ms
+--   lease     until when the probe may take, in ms; without a probe, when this was written
 --   probe     the token of the probe, or '-'
 --   failures, reason, steps    see cool.lua
 -- A key without a state has nothing wrong with it.
@@ -21,26 +21,18 @@ for at = 5, #ARGV do keys[#keys + 1] = ARGV[at] end
 local states = redis.call('HMGET', KEYS[1], unpack(keys))
 local session_key = KEYS[3] and try_read('GETEX', KEYS[3], 'EX', keep)
 
--- After the clock stepped back, a cooldown would last for as long as it stepped. None ends later than
--- its longest step from now, or than the longest `Retry-After` (an hour). Twin in redis/health.py.
-local function lies_too_far(ends, rest)
-  local longest = 3600000
-  for step in string.gmatch(string.match(rest, '%S+$'), '%d+') do
-    longest = math.max(longest, tonumber(step))
-  end
-  return ends > NOW + longest
-end
-
 local soonest, soonest_ends
 local function try_key(at)
   local key, state = keys[at], states[at]
   if not state then return { 1, key, '' } end
   local ends, leased_until, probe, rest = string.match(state, '^(%d+) (%d+) (%S+) (.*)$')
   if not ends then return { 1, key, '' } end -- nobody can read it
-  if lies_too_far(tonumber(ends), rest) then ends = format_int(NOW) end
+  -- After the clock stepped back, all this would last for as long as it stepped. So it is over.
+  if tonumber(leased_until) > NOW + (probe == '-' and 0 or lease) + CLOCK_SLACK then
+    ends, leased_until = format_int(NOW), '0'
+  end
   local is_over = tonumber(ends) <= NOW
-  local is_free = tonumber(leased_until) <= NOW or tonumber(leased_until) > NOW + lease
-  if is_over and (probe == token or is_free) then
+  if is_over and (probe == token or tonumber(leased_until) <= NOW) then
     local new_state = table.concat({ ends, format_int(NOW + lease), token, rest }, ' ')
     write_first('HSET', KEYS[1], key, new_state)
     return { 1, key, '1' }

@@ -31,7 +31,7 @@ if not rest then
   end
 end
 local ends = NOW + rest
-state = table.concat({ format_int(ends), '0', '-', failures, reason, steps }, ' ')
+state = table.concat({ format_int(ends), format_int(NOW), '-', failures, reason, steps }, ' ')
 write_first('HSET', KEYS[1], key, state)
 
 -- The hash holds the states of several keys, and lives as long as the one that is needed longest.

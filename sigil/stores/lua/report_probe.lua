@@ -11,6 +11,6 @@ local ends, probe, rest = string.match(state, '^(%d+) %d+ (%S+) (.*)$')
 if probe ~= token then return 0 end
 if outcome == 'answered' then return redis.call('HDEL', KEYS[1], key) end
 local lease = tonumber(outcome)
-local new_state = { ends, '0', '-', rest }
+local new_state = { ends, format_int(NOW), '-', rest }
 if lease > 0 then new_state = { ends, format_int(NOW + lease), token, rest } end
 return write_first('HSET', KEYS[1], key, table.concat(new_state, ' '))

@@ -18,7 +18,7 @@ _SESSION_KEEPS_S = 3600
 _REMEMBERED_S = 86_400.0
 _EPISODE_S = 2 * 86_400
 _MOST_MODELS = 1000
-_LONGEST_MS = 3_600_000  # of a `Retry-After`; twin in `lua/admit.lua`
+_CLOCK_SLACK_MS = 1000  # twin in `lua/_prelude.lua`
 
 
 class RedisHealth:
@@ -148,16 +148,16 @@ def _ms(seconds: float) -> str:
 
 def _read_cooldown(provider: str, model: str, key: bytes, state: bytes, now: Any) -> Cooldown:
     """Reads a state, which `lua/admit.lua` describes. `now` is in milliseconds."""
-    ends, lease, probe, failures, reason, steps = state.decode().split(" ")
+    ends, lease, probe, failures, reason, _ = state.decode().split(" ")
     left, leased = int(ends) - int(now), int(lease) - int(now)
     # What lies further ahead was written before the clock stepped back.
-    longest = max(_LONGEST_MS, *map(int, steps.split(",")))
+    has_stepped = leased > _CLOCK_SLACK_MS + (0 if probe == "-" else PROBE_LEASE_S * 1000)
     return Cooldown(
         provider,
         model,
         key.decode(),
         reason,
-        seconds=max(0, left) / 1000 if left <= longest else 0.0,
+        seconds=0.0 if has_stepped else max(0, left) / 1000,
         failures=int(failures),
-        probing=probe != "-" and 0 < leased <= PROBE_LEASE_S * 1000,
+        probing=probe != "-" and leased > 0 and not has_stepped,
     )
