@@ -167,6 +167,8 @@ def test_redis_loses_and_evicts_nothing():
     assert options["--appendonly"] == "yes"
     assert options["--appendfsync"] == "always"
     assert options["--maxmemory-policy"] == "noeviction"
+    assert options["--maxmemory"] == "${REDIS_MAXMEMORY:-700mb}"
+    assert service["mem_limit"] == "${REDIS_MEM_LIMIT:-1g}"
     (volume,) = service["volumes"]
     source, target = volume.split(":")
     assert source in COMPOSE["volumes"]

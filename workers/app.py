@@ -64,7 +64,7 @@ def _configure_broker() -> dict[str, Any]:
             "broker_url": broker.url(settings),
             "broker_transport_options": broker.transport_options(settings),
         }
-    except ConfigError as error:
+    except SigilError as error:
         raise SystemExit(str(error)) from None
 
 

@@ -15,9 +15,9 @@ from workers.queues import Queue
 
 # KEYS: the queue. ARGV: most messages to wait, messages… Answers how many were appended: one more
 # than that may be in the queue. A script, because several processes send to one queue.
-# LREM of nothing comes first since Redis, when its memory is full, refuses a script's first write if it
-# may need memory, but none after one that needs none. Without wake-ups nobody would finish what was
-# accepted, and free memory; they are few, and each is soon taken out.
+# LREM of nothing comes first: when its memory is full, Redis refuses a script's first write if that
+# may need memory, but none that follows a write that needs none. Without wake-ups nobody would
+# finish what was accepted, and so free memory. They are few, and each is soon taken out.
 _PUSH = """
 redis.call('LREM', KEYS[1], 1, '')
 local room = math.max(0, ARGV[1] + 1 - redis.call('LLEN', KEYS[1]))

@@ -49,10 +49,14 @@ class _SentinelChannel(_BindsAtTheLimit, redis.SentinelChannel):
 
 
 class Transport(redis.Transport):
+    """To a single server."""
+
     Channel = _Channel
 
 
 class SentinelTransport(redis.SentinelTransport):
+    """To the primary that Sentinels name."""
+
     Channel = _SentinelChannel
 
 

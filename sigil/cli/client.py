@@ -23,7 +23,7 @@ from typing import Any, Self
 import httpx2
 
 from sigil.channels.live import EVENT_TYPES
-from sigil.errors import SigilError
+from sigil.errors import SigilError, StoreFull
 
 CHANNEL = "terminal"
 RETRY_FOR_S = 30.0
@@ -149,12 +149,14 @@ class Chat:
 
 
 def _make_error(response: httpx2.Response) -> Exception:
-    if response.status_code in _TRANSIENT:
-        return _Interrupted()
     try:
-        message = str(response.json()["error"]["message"])
+        refusal = response.json()["error"]
+        message, code = str(refusal["message"]), refusal["code"]
     except (ValueError, KeyError, TypeError):
-        message = f"the gateway answered {response.status_code}."
+        message, code = f"the gateway answered {response.status_code}.", ""
+    # Memory does not get free within the time for which this would try again.
+    if response.status_code in _TRANSIENT and code != StoreFull.code:
+        return _Interrupted()
     hint = "Pass it with --token." if response.status_code == 401 else None
     return SigilError(message, hint=hint)
 

@@ -120,7 +120,8 @@ def _check_redis(settings: Settings) -> Iterator[Finding]:
         yield Finding("redis", "warn" if own else "fail", error.message, error.hint or "")
         return
     except SigilError as error:
-        yield Finding("redis", "fail", str(error), "Is it running, and is redis.url right?")
+        advice = error.hint or "Is it running, and is redis.url right?"
+        yield Finding("redis", "fail", error.message, advice)
         return
     yield Finding("redis", "ok", "embedded, answers" if own else "answers")
     for warning in warnings:

@@ -19,8 +19,11 @@ PATIENCE_S = 3.0
 
 
 async def read_redis_warnings(settings: Settings) -> list[str]:
-    """Settings of the server by which it may lose data. Raises `ConfigError` or `StoreError`."""
+    """What about the server may lose data. Raises `ConfigError` if no process may work on it, and
+    `StoreError` if it does not answer or takes no messages."""
     async with open_stores(settings) as stores:
+        await stores.backend.check_start()
+        await stores.backend.check_room()
         return await stores.backend.list_warnings()
 
 

@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 from sigil.errors import ConfigError
 from sigil.host.folders import FolderLock, private_folder, write_private
 from sigil.host.guard import end_server
+from sigil.host.memory_limit import choose_maxmemory
 from sigil.host.processes import spawn, stop, tail
 from sigil.host.valkey_address import choose_address, read_address, send_command
 from sigil.host.valkey_faults import explain_end
@@ -58,19 +59,21 @@ class EmbeddedValkey:
         self,
         data_dir: Path,
         *,
+        maxmemory: str | None = None,
         with_parent: bool = True,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Takes the folder, and starts nothing yet.
 
-        `with_parent`: on Linux the server ends when this process does. `say` tells a person what
-        takes long. Raises `ConfigError` if there is no server for this platform, or if the folder
-        is in use or cannot be written.
+        `maxmemory`: see `RedisSettings`. `with_parent`: on Linux the server ends when this process
+        does. `say` tells a person what takes long. Raises `ConfigError` if there is no server for
+        this platform, or if the folder is in use or cannot be written.
         """
         self._binary = find_binary()
         self._folder = private_folder(private_folder(data_dir) / "valkey")
         self.data_lock = self._folder / "data.lock"
         self.log = private_folder(data_dir / "logs") / "valkey.log"
+        self._maxmemory = maxmemory or str(choose_maxmemory())
         self._with_parent = with_parent
         self._say = say
         self._lock = FolderLock(self._folder / "lock", "A private Valkey")
@@ -96,6 +99,7 @@ class EmbeddedValkey:
         lock = FolderLock(self.data_lock, "A private Valkey")
         try:
             argv = [str(self._binary), *self._listen(), "--dir", str(self._folder.resolve())]
+            argv += ["--maxmemory", self._maxmemory]
             # The password goes in through stdin: every user of this machine can read the arguments.
             argv += [*_OPTIONS, "-"] if self._password else _OPTIONS
             self._log_began = self.log.stat().st_size if self.log.exists() else 0
@@ -164,9 +168,9 @@ class EmbeddedValkey:
         self._lock.release()
 
 
-def start(data_dir: Path) -> EmbeddedValkey:
+def start(data_dir: Path, *, maxmemory: str | None = None) -> EmbeddedValkey:
     """Starts the server on its folder and returns when it answers. Raises `ConfigError`."""
-    server = EmbeddedValkey(data_dir)
+    server = EmbeddedValkey(data_dir, maxmemory=maxmemory)
     try:
         server.spawn()
         while not server.is_ready():

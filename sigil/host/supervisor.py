@@ -96,7 +96,8 @@ class Supervisor:
         # The children run in a folder of their own, so they would not find a file in ours.
         if source := find_source():
             self.env["SIGIL_CONFIG"] = str(source.absolute())
-        self._pages = [(local_host(settings.gateway.host), port, "/readyz")]
+        # Not /readyz: workers must also come up while memory is full, or nothing would free any.
+        self._pages = [(local_host(settings.gateway.host), port, "/healthz")]
         if flower:
             self._pages.append((*FLOWER_AT, "/healthcheck"))
         self.children = list(self._make_children(flower))
@@ -148,7 +149,12 @@ class Supervisor:
         return True
 
     def _take_data(self) -> None:
-        server = EmbeddedValkey(self._settings.data_dir, with_parent=False, say=self._say)
+        server = EmbeddedValkey(
+            self._settings.data_dir,
+            maxmemory=self._settings.redis.maxmemory,
+            with_parent=False,
+            say=self._say,
+        )
         self._server = server
         self._valkey = Child("valkey", server.spawn, server.log, explain=server.explain)
 

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from sigil.config import Settings
 from sigil.config.addresses import find_free_port
-from sigil.errors import ConfigError
+from sigil.errors import ConfigError, StoreError
 
 # The field sun_path of macOS's <sys/un.h> has 104 bytes, one of them the terminator.
 MAX_SOCKET_PATH_BYTES = 103
@@ -37,10 +37,19 @@ def find_store_url(settings: Settings) -> str:
 
 
 def find_running_url(data_dir: Path) -> str:
-    """The URL of the private server that runs on `data_dir`. Raises `ConfigError` if none runs."""
+    """The URL of the private server that runs on `data_dir`. Raises `ConfigError` if none runs,
+    and `StoreError` if it hangs."""
     address = read_address(data_dir / "valkey")
-    if address is not None and send_command(address, "PING") is not None:
-        return address
+    try:
+        if address is not None and _ask(address, "PING") is not None:
+            return address
+    except TimeoutError:
+        raise StoreError(
+            f"the private Valkey in {data_dir} runs, but has not answered for {ANSWER_WITHIN_S} s.",
+            hint=f"`sigil up` soon replaces one that hangs; see {data_dir / 'logs'}.",
+        ) from None
+    except OSError:
+        pass  # nothing listens there
     raise ConfigError(
         f"Nothing runs on {data_dir}.", hint="Start it with `sigil up`, or set redis.url."
     )
@@ -80,24 +89,28 @@ def send_command(address: str, command: str) -> str | None:
     therefore another server. It speaks the inline form of Redis's protocol by hand, so that
     `sigil up` need not import a Redis client.
     """
+    try:
+        return _ask(address, command)
+    except OSError:
+        return None
+
+
+def _ask(address: str, command: str) -> str | None:
+    """See `send_command`. Raises `TimeoutError` if something listens but says nothing, and
+    `OSError` if nothing listens."""
     parts = urlsplit(address)
     password = unquote(parts.password or "")
     unix = parts.scheme == "unix"
-    try:
-        with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as connection:
-            connection.settimeout(ANSWER_WITHIN_S)
-            connection.connect(
-                unquote(parts.path) if unix else (parts.hostname or "", parts.port or 0)
-            )
-            with connection.makefile("rwb") as stream:
+    with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as connection:
+        connection.settimeout(ANSWER_WITHIN_S)
+        connection.connect(unquote(parts.path) if unix else (parts.hostname or "", parts.port or 0))
+        with connection.makefile("rwb") as stream:
 
-                def ask(line: str) -> str:
-                    stream.write(f"{line}\r\n".encode())
-                    stream.flush()
-                    return stream.readline().decode("utf-8", "replace").strip()
+            def ask(line: str) -> str:
+                stream.write(f"{line}\r\n".encode())
+                stream.flush()
+                return stream.readline().decode("utf-8", "replace").strip()
 
-                if password and ask(f"AUTH {password}") != "+OK":
-                    return None
-                return ask(command) or None
-    except OSError:
-        return None
+            if password and ask(f"AUTH {password}") != "+OK":
+                return None
+            return ask(command) or None

@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sigil.cli import app
+from sigil.stores.base import Memory
 
 
 @pytest.fixture(autouse=True)
@@ -87,9 +88,20 @@ class FakeWakeups:
 
 class FakeBackend:
     closed = False
+    refusal = None
 
     async def ping(self):
         pass
+
+    async def check_start(self):
+        pass
+
+    async def check_room(self):
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def read_memory(self):
+        return Memory(100, 1000, takes_messages=self.refusal is None)
 
     async def list_warnings(self):
         return ["appendonly is off."]

@@ -76,6 +76,7 @@ lanes: {lease: 5}
         ("lanes: {coalesce_max: 1}", "lanes.coalesce_max: must be at least lanes.coalesce_quiet"),
         ("redis: {url: 'redis://h:x'}", "redis.url: has a host or port that cannot be read"),
         ("redis: {url: 'redis://:a/b@h'}", "redis.url: has a host or port that cannot be read"),
+        ("redis: {maxmemory: much}", "redis.maxmemory: must be a number of bytes"),
         ("redis: {prefix: 'a b'}", "redis.prefix: must be 1 to 64"),
         ("providers: {x: {base_url: 'ftp://h'}}", "providers.x.base_url: must be an http://"),
         ("logging: {level: LOUD}", "logging.level: must be one of"),

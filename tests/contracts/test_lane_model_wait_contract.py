@@ -115,15 +115,3 @@ async def test_a_stop_ends_a_wait(stores: Stores) -> None:
     assert await apply(stores, Stop(SESSION)) == (SESSION,)
     assert await stores.lanes.list_waits() == []
     assert (await take(stores)).stop == 1
-
-
-async def test_waiting_needs_no_index(stores: Stores) -> None:
-    await lane_bench.redis(stores).set(f"{lane_bench.prefix(stores)}lanes:waiting", "not an index")
-    await fill(stores, SESSION, "1")
-    await wait(stores, await take(stores))
-    assert await is_parked(stores)
-    assert await apply(stores, EndWait(SESSION)) == (SESSION,)
-    await wait(stores, await take(stores))
-    assert await apply(stores, Stop(SESSION)) == (SESSION,)
-    (problem,) = (await stores.lanes.verify())["problems"]
-    assert "lanes:waiting is a string" in problem

@@ -1,5 +1,5 @@
-"""The memory of Redis is full: what was accepted is answered by workers that start now, new messages
-are refused, and both end by themselves."""
+"""The memory of Redis is full: workers that start now answer what was accepted, new messages are
+refused, and once memory is free they are taken again."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import redis
 
 from sigil.errors import ConfigError
 from sigil.host import embedded, guard
+from sigil.host.memory_limit import choose_maxmemory
 from sigil.host.valkey_address import find_running_url
 from tests.workers.stack import wait_until
 
@@ -31,6 +32,12 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def test_it_uses_no_more_memory_than_it_is_given(folder, started):
+    started.append(embedded.start(folder / "data", maxmemory="300mb"))
+    with redis.Redis.from_url(find_running_url(folder / "data")) as client:
+        assert client.config_get("maxmemory") == {"maxmemory": str(300 * 1024**2)}
+
+
 @pytest.mark.parametrize("name", ["data", "my data; ümlaut's", "d" * 120])
 def test_it_serves_with_nothing_to_lose_and_for_its_owner_only(folder, started, name):
     data = folder / name
@@ -43,6 +50,7 @@ def test_it_serves_with_nothing_to_lose_and_for_its_owner_only(folder, started, 
             ("maxmemory-policy", "noeviction"),
         ):
             assert client.config_get(key) == {key: value}
+        assert client.config_get("maxmemory") == {"maxmemory": str(choose_maxmemory())}
     assert mode(data) == mode(data / "valkey") == 0o700
     assert mode(data / "valkey" / "url") == 0o600
     assert mode(data / "logs" / "valkey.log") == 0o600

@@ -11,7 +11,7 @@ from rich.console import Console
 from sigil.channels.live import refused_event
 from sigil.cli import conversation
 from sigil.cli.client import Chat, Event, make_message_id
-from sigil.errors import SigilError, StoreError
+from sigil.errors import SigilError, StoreError, StoreFull
 from sigil.messages.exchange import OutboundMessage
 from sigil.waiting import end
 from tests.web.serving import TOKEN, Serve, Served
@@ -68,6 +68,19 @@ async def test_a_gateway_that_comes_back_is_waited_for(
         await chat.open()
         await chat.say("once", make_message_id())
         assert [event.kind for event in await answer(chat)].count("user") == 1
+
+
+async def test_a_full_memory_is_said_at_once(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_full(_: object) -> object:
+        raise StoreFull("the memory of Redis is nearly full.")
+
+    monkeypatch.setattr(served.gateway, "receive", is_full)
+    async with Chat(served.url) as chat, asyncio.timeout(5):
+        await chat.open()
+        with pytest.raises(SigilError, match="memory is full"):
+            await chat.say("hello")
 
 
 async def test_a_gateway_that_is_not_there_is_said(served: Served) -> None:

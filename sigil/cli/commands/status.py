@@ -16,12 +16,14 @@ from sigil.cli.cooldowns import print_cooldowns
 from sigil.cli.frame import Json, make_app
 from sigil.cli.output import print_json, print_line, print_table
 from sigil.cli.process_table import print_processes
+from sigil.errors import StoreError
 from sigil.lanes.effects import Outcome
 
 if TYPE_CHECKING:
     from sigil.config import Settings
     from sigil.lanes.fleet import ProcessRecord
     from sigil.providers.chain.health_store import Cooldown
+    from sigil.stores.base import Backend
 
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
@@ -51,7 +53,7 @@ def status(
 def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
     """Prints the counts per day (UTC) and the processes. Returns 1 if it was verified and does
     not balance."""
-    days, resting, waits, processes, verified = asyncio.run(
+    days, resting, waits, processes, verified, store = asyncio.run(
         _read_counts(settings, verify=verify, deep=deep)
     )
     if as_json:
@@ -63,6 +65,7 @@ def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
                 "first_in": next(iter(waits), None),
             },
             "processes": [asdict(each) | {"live": each.is_live} for each in processes],
+            "store": store,
         }
         print_json(data | ({} if verified is None else {"verify": verified}))
     else:
@@ -73,6 +76,8 @@ def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
         if waits:
             are = "conversation waits" if len(waits) == 1 else "conversations wait"
             print_line(f"{len(waits)} {are} for a model; the first goes on in {ceil(waits[0])} s.")
+        if store["problem"]:
+            print_line(f"New messages are refused: {store['problem']}")
         print_line("")
         print_processes(processes)
         if verified is not None:
@@ -88,6 +93,7 @@ async def _read_counts(
     Sequence[float],
     Sequence[ProcessRecord],
     Mapping[str, Any] | None,
+    dict[str, Any],
 ]:
     async with open_stores(settings) as stores:
         counts = await stores.lanes.counts()
@@ -95,8 +101,19 @@ async def _read_counts(
         waits = await stores.lanes.list_waits()
         processes = await stores.fleet.list()
         verified = await stores.lanes.verify(deep=deep) if verify else None
+        store = await _examine_store(stores.backend)
     days = {day: add_open(counts[day]) for day in sorted(counts, reverse=True)}
-    return days, resting, waits, processes, verified
+    return days, resting, waits, processes, verified, store
+
+
+async def _examine_store(backend: Backend) -> dict[str, Any]:
+    """How full Redis is, in bytes, and why it takes no new messages (None: it takes them)."""
+    memory, problem = await backend.read_memory(), None
+    try:
+        await backend.check_room()
+    except StoreError as error:
+        problem = str(error)
+    return {"memory": memory.used, "maxmemory": memory.limit, "problem": problem}
 
 
 def add_open(counts: Mapping[str, int]) -> dict[str, int]:

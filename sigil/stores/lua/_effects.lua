@@ -17,8 +17,7 @@ local function check_ints(args, first, step, last)
 end
 
 -- The lanes whose heads wait for a model, by the time when they are tried again. One whose time has
--- passed counts no more. This index only tells how many wait, so a commit goes through without it, if
--- it is of another type.
+-- passed counts no more.
 local WAITING, WAITING_TTL = P .. 'lanes:waiting', 2 * 86400
 
 local effects = {}
@@ -89,6 +88,7 @@ local handled, stopped = {}, {}
 effects.stop = {
   check = function(args)
     local reason = check_type(ids_key(args[1]), 'list') or check_type(lane_key(args[1]), 'hash')
+      or check_type(WAITING, 'zset')
     if reason or not args[2] then return reason end
     local state = redis.call('HMGET', lane_key(args[1]), 'held', 'token')
     local holder = state[1] == '1' and state[2] or '0'
@@ -104,13 +104,14 @@ effects.stop = {
     redis.call('PUBLISH', P .. 'stops', args[1])
     if redis.call('HGET', key, 'held') == '1' then return end
     redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from')
-    redis.pcall('ZREM', WAITING, args[1])
+    redis.call('ZREM', WAITING, args[1])
     if schedule(args[1]) then add_wake(wakes, args[1]) end
   end,
 }
 
 local function check_wait(args)
   return check_type(ids_key(args[1]), 'list') or check_type(lane_key(args[1]), 'hash')
+    or check_type(WAITING, 'zset')
 end
 
 -- lane, rest ms
@@ -127,14 +128,13 @@ effects.wait = {
     local of, times = string.match(state[1] or '', '^(%S+) (%d+) ')
     times = of == head and tonumber(times) + 1 or 1
     local rest = tonumber(args[2])
-    local is_stopped = (stopped[lane] or read_int(state[2]) - done) > 0
-    if is_stopped or state[4] and state[4] == state[3] then rest = 0 end
+    if (stopped[lane] or read_int(state[2]) - done) > 0 or state[4] and state[4] == state[3] then rest = 0 end
     local rests_until = format_int(NOW + rest)
     redis.call('HSET', key, 'waits', head .. ' ' .. times .. ' ' .. rests_until, 'begun', '',
       'parked_until', rests_until, 'parked_at', format_int(NOW))
-    redis.pcall('ZREMRANGEBYSCORE', WAITING, '-inf', format_int(NOW))
-    redis.pcall('ZADD', WAITING, rests_until, lane)
-    redis.pcall('EXPIRE', WAITING, WAITING_TTL)
+    redis.call('ZREMRANGEBYSCORE', WAITING, '-inf', format_int(NOW))
+    redis.call('ZADD', WAITING, rests_until, lane)
+    redis.call('EXPIRE', WAITING, WAITING_TTL)
   end,
 }
 
@@ -151,7 +151,7 @@ effects.end_wait = {
     end
     if not state[4] or string.match(state[3] or '', '(%d+)$') ~= state[4] then return end
     redis.call('HDEL', key, 'parked_until')
-    redis.pcall('ZREM', WAITING, lane)
+    redis.call('ZREM', WAITING, lane)
     if schedule(lane) then add_wake(wakes, lane) end
   end,
 }

@@ -58,8 +58,7 @@ async def _find_wrong_keys(client: Client) -> list[str]:
     """A sentence for each key of another type, or without its number, that stops work: what is
     wrong, and what to do."""
     keys, problems = client.keys, []
-    indexes = keys.due(), keys.waiting(), keys.budget_holds(), keys.dead_letters()
-    wanted = dict.fromkeys(indexes, "zset")
+    wanted = dict.fromkeys((keys.due(), keys.budget_holds(), keys.dead_letters()), "zset")
     for key, kind in (wanted | {keys.quarantine(): "hash"}).items():
         found = (await client.call("TYPE", key)).decode()
         if found not in {"none", kind}:

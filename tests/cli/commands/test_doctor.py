@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sigil.errors import StoreFull
 from sigil.lanes.fleet import ProcessRecord
 
 
@@ -84,6 +85,17 @@ def test_doctor_names_what_is_wrong_with_the_lanes(call, fake_redis):
     (found,) = findings(out)["books"]
     assert (code, found["state"], found["detail"]) == (1, "fail", "one is lost")
     assert "--deep" in found["advice"]
+
+
+def test_doctor_says_why_new_messages_are_refused(call, fake_redis):
+    fake_redis.backend.refusal = StoreFull("the memory of Redis is full.", hint="Raise maxmemory.")
+    code, out, _ = call("doctor", "--json")
+    (found,) = findings(out)["redis"]
+    assert (code, found["state"]) == (1, "fail")
+    assert (found["detail"], found["advice"]) == (
+        "the memory of Redis is full.",
+        "Raise maxmemory.",
+    )
 
 
 def test_doctor_looks_at_the_processes_of_all_machines(call, fake_redis):

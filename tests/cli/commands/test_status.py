@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 from sigil.cli.commands.status import add_open
+from sigil.errors import StoreReadOnly
 from sigil.lanes.fleet import ProcessRecord
 
 
@@ -76,6 +77,15 @@ def test_status_says_how_many_conversations_wait_for_a_model(call, fake_redis):
     assert "2 conversations wait for a model; the first goes on in 25 s." in call("status")[1]
     waiting = json.loads(call("status", "--json")[1])["waiting"]
     assert waiting == {"conversations": 2, "first_in": 24.2}
+
+
+def test_status_says_why_new_messages_are_refused(call, fake_redis):
+    store = json.loads(call("status", "--json")[1])["store"]
+    assert store == {"memory": 100, "maxmemory": 1000, "problem": None}
+    assert "refused:" not in call("status")[1]
+    fake_redis.backend.refusal = StoreReadOnly("this Redis is a replica.")
+    assert "New messages are refused: this Redis is a replica." in call("status")[1]
+    assert json.loads(call("status", "--json")[1])["store"]["problem"] == "this Redis is a replica."
 
 
 def test_status_deep_verifies_and_walks_the_records(call, fake_redis):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sigil.errors import StoreError
+from sigil.errors import StoreError, StoreFull
 from tests.web.serving import Serve, Served, Sse, read_events, typed
 
 PEOPLE = {
@@ -124,6 +124,22 @@ class Away:
             return await getattr(self._real, name)(*args, **kwargs)
 
         return fails
+
+
+async def test_a_full_store_is_said_as_such(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_full(_: object) -> None:
+        raise StoreFull("the memory of Redis is nearly full.")
+
+    monkeypatch.setattr(served.gateway, "receive", is_full)
+    chat = await served.new_chat()
+    answer = await served.http.post(f"/api/chats/{chat}/messages", json=typed("hello"))
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 10
+    error = answer.json()["error"]
+    assert error["code"] == "store.full"
+    assert "memory is full" in error["message"]
 
 
 async def test_a_store_that_is_away_is_said_and_nothing_is_lost(served: Served) -> None:

@@ -1,8 +1,10 @@
 """What `/metrics` says of models that rest, of money, of processes and their queues."""
 
+from sigil.errors import StoreFull
 from sigil.lanes.effects import Stage
 from sigil.lanes.fleet import LIVE_S, ProcessRecord
 from sigil.money.store import Limit
+from sigil.stores.base import Memory
 from sigil.testing import age_processes, end_cooldowns
 from sigil.web.ops.metrics import Metrics
 
@@ -90,3 +92,22 @@ async def test_the_wakeups_that_wait_are_told_by_stage(stores):
     text = await render(stores)
     assert 'sigil_wakeups_waiting{stage="turn"} 70.0' in text
     assert 'sigil_wakeups_waiting{stage="deliver"} 3.0' in text
+
+
+async def test_the_memory_of_the_store_and_why_it_refuses_are_told(stores, monkeypatch):
+    async def read_memory():
+        return Memory(950, 1000, takes_messages=False)
+
+    text = await render(stores)
+    assert 'sigil_store_refuses{reason="store.full"} 0.0' in text
+    monkeypatch.setattr(stores.backend, "read_memory", read_memory)
+    monkeypatch.setattr(stores.backend, "check_room", fail_as_full)
+    text = await render(stores)
+    assert "sigil_store_memory_bytes 950.0" in text
+    assert "sigil_store_memory_limit_bytes 1000.0" in text
+    assert 'sigil_store_refuses{reason="store.full"} 1.0' in text
+    assert 'sigil_store_refuses{reason="store.read_only"} 0.0' in text
+
+
+async def fail_as_full():
+    raise StoreFull("the memory of Redis is full.")

@@ -1,5 +1,6 @@
 """Health, readiness and metrics over HTTP."""
 
+import asyncio
 import re
 import time
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sigil.errors import StoreError
+from sigil.errors import StoreError, StoreFull, StoreReadOnly
 from sigil.lanes.fleet import LIVE_S, ProcessRecord
 from sigil.testing import age_processes
 from tests.web.serving import TOKEN, Serve, Served, typed
@@ -31,6 +32,35 @@ async def test_readiness_follows_the_store(served: Served, monkeypatch: pytest.M
     assert answer.status_code == 503
     assert answer.json() == {"ready": False, "causes": ["the message store is not responding"]}
     assert (await served.http.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "error",
+    [StoreFull("the memory of Redis is full.", hint="x"), StoreReadOnly("this is a replica.")],
+)
+async def test_readiness_says_why_no_messages_are_taken(
+    served: Served, monkeypatch: pytest.MonkeyPatch, error: StoreError
+) -> None:
+    async def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(served.gateway.stores.backend, "check_room", fail)
+    answer = await served.http.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "causes": [error.message.rstrip(".")]}
+
+
+async def test_metrics_of_a_store_that_hangs_end(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("sigil.web.ops.routes.METRICS_WITHIN_S", 0.1)
+    monkeypatch.setattr(served.gateway.stores.lanes, "counts", hang)
+    answer = await served.http.get("/metrics")
+    assert answer.status_code == 503
+    assert "not responding" in answer.text
 
 
 async def test_readiness_names_roles_that_have_long_been_without_a_worker(
