@@ -238,13 +238,15 @@ class Routing:
         _log_routing(item, effects)
 
     async def _refuse_full(self, item: Item, full: LaneFull, directory: Directory) -> list[Effect]:
-        """The session takes no more. Its person is told once per episode; where people watch the
+        """The session takes no more. Its chat is told once per episode; where people watch the
         chat, each message that was not taken is marked."""
         message = InboundMessage.from_record(item.fields)
-        text = None if full.noticed else LANE_FULL_TEXT.format(cap=directory.lanes.cap)
+        place = message.channel_type, message.account, message.channel_id
+        chat = await self._stores.lanes.item_id("notice", *place)
+        text = None if full.noticed == chat else LANE_FULL_TEXT.format(cap=directory.lanes.cap)
         effects = await self._refuse(item.id, message, full.code, text)
         if text:
-            effects.append(Notice(full.lane))
+            effects.append(Notice(full.lane, chat))
         if self._channels.get(message.channel_type).capabilities.live:
             event = refused_event(message.message_id)
             effects.append(show_event(message, f"{item.id}.refused", event))

@@ -169,6 +169,17 @@ async def test_a_crowd_at_a_full_lane_is_told_once_however_often_a_place_is_free
     assert sorted([*marked, *answered]) == sorted(written)
 
 
+async def test_another_chat_of_a_full_conversation_is_told_too() -> None:
+    t = talk(lanes={"cap": 1})
+    for chat in ("here", "here", "here", "there", "there"):
+        await t.write("hi", channel_id=chat)
+        await t.route_all()
+    await settle(t.gateway)
+    full = LANE_FULL_TEXT.format(cap=1)
+    told = [message.channel_id for message in t.channel.sent if message.content == full]
+    assert sorted(told) == ["here", "there"]
+
+
 async def test_a_full_lane_does_not_keep_out_a_stop() -> None:
     t = talk(lanes={"cap": 1})
     for text in ("one", "two", "/stop"):

@@ -161,11 +161,12 @@ class LeaseLost(StoreError):
 
 
 class LaneFull(StoreError):
-    """The lane takes no more items until it drains; nothing was applied."""
+    """The lane takes no more items until it drains; nothing was applied. `noticed`: the chat that
+    was told so lately, if any."""
 
     code = "lane.full"
 
-    def __init__(self, lane: str, *, noticed: bool = False) -> None:
+    def __init__(self, lane: str, *, noticed: str | None = None) -> None:
         super().__init__(f"lane {lane} is full")
         self.lane = lane
         self.noticed = noticed

@@ -109,10 +109,11 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Marks that the sender was told that `lane` is full. It is as good as not told when the lane
-    has been empty, or after five minutes."""
+    """Marks that a chat (an opaque id) was told that `lane` is full. It is as good as not told when
+    the lane has been empty, or after five minutes."""
 
     lane: str
+    chat: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ async def test_a_push_beyond_the_cap_applies_nothing(stores: Stores) -> None:
     before = await everything(stores)
     with pytest.raises(LaneFull) as full:
         await stores.lanes.push(Push(SESSION, "2", {"body": "x"}, cap=1), [Accept("2")])
-    assert (full.value.lane, full.value.noticed) == (SESSION, False)
+    assert (full.value.lane, full.value.noticed) == (SESSION, None)
     assert await everything(stores) == before
     lease = await take(stores, SESSION)
     await stores.lanes.commit(SESSION, lease.token, 1, ["1"])

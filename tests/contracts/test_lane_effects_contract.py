@@ -65,7 +65,7 @@ BROKEN: dict[str, tuple[str, Effect]] = {
     "delivered": ("item:9", Delivered("9")),
     "dead letter, the index": ("dead", DeadLetter("1", Stage.TURN, "why")),
     "dead letter, the record": ("item:9", DeadLetter("9", Stage.TURN, "why")),
-    "notice": (f"lane:{TARGET}", Notice(TARGET)),
+    "notice": (f"lane:{TARGET}", Notice(TARGET, "a-chat")),
     "stop": (f"lane:{TARGET}", Stop(TARGET)),
     "stop, the waits": ("lanes:waiting", Stop(TARGET)),
     "wait": (f"lane:{TARGET}", Wait(TARGET, 1)),

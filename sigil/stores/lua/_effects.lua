@@ -71,10 +71,12 @@ effects.dead_letter = {
   end,
 }
 
--- lane
+-- lane, chat
 effects.notice = {
   check = function(args) return check_type(lane_key(args[1]), 'hash') end,
-  apply = function(args) redis.call('HSET', lane_key(args[1]), 'noticed', format_int(NOW)) end,
+  apply = function(args)
+    redis.call('HSET', lane_key(args[1]), 'noticed', format_int(NOW) .. ' ' .. args[2])
+  end,
 }
 
 -- How many ids at the head of a lane this commit is about to remove, and lanes that it stops: lane ->

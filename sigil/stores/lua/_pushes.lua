@@ -1,6 +1,7 @@
 -- How an item comes into a lane.
 
--- Who was told that a lane is full is not told again for so long (ms), unless it was empty meanwhile.
+-- A chat that was told that a lane is full is not told again for so long (ms), unless the lane was
+-- empty meanwhile. Of several chats the last one that was told is known.
 local NOTICED_FOR = 5 * 60000
 
 -- An item is pushed to each kind of lane once, ever. Its record remembers that as long as it lives,
@@ -61,9 +62,10 @@ local function check_push(args, adding)
   if reason then return reason end
   adding[lane] = (adding[lane] or 0) + 1
   if cap > 0 and waiting + adding[lane] > cap then
-    local ago = NOW - (tonumber(noticed or '0') or 0)
+    local at, chat = string.match(noticed or '', '^(%d+) (%S+)$')
+    local ago = NOW - (tonumber(at) or 0)
     -- A time to come is that of a clock that has stepped back since.
-    return 'full ' .. (ago >= 0 and ago < NOTICED_FOR and '1' or '0') .. ' ' .. lane
+    return 'full ' .. (ago >= 0 and ago < NOTICED_FOR and chat or '-') .. ' ' .. lane
   end
 end
 

@@ -144,7 +144,7 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
     Finish: _encode_finish,
     Delivered: _encode_delivery_end,
     DeadLetter: _encode_dead_letter,
-    Notice: lambda _, notice: [("notice", (notice.lane,))],
+    Notice: lambda _, notice: [("notice", (notice.lane, notice.chat))],
     Stop: _encode_stop,
     Wait: lambda _, wait: [("wait", (wait.lane, round(wait.seconds * 1000)))],
     EndWait: lambda _, end: [("end_wait", (end.lane,))],

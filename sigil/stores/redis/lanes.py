@@ -181,7 +181,7 @@ def _raise_unless_applied(lane: str, status: str) -> None:
         raise IdentityTaken("somebody was given the identity since it was looked up.")
     if status.startswith("full "):
         _, noticed, full_lane = status.split(" ", 2)
-        raise LaneFull(full_lane, noticed=noticed == "1")
+        raise LaneFull(full_lane, noticed=None if noticed == "-" else noticed)
     if status == "stale":
         raise SessionStale(f"lane {lane}: what it was decided by has changed since.")
     if status.startswith("rejected "):
