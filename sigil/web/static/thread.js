@@ -123,6 +123,8 @@ export class Thread {
     shown.text += (shown.text ? "\n" : "") + text;
     const part = toElement(html);
     addCopyButtons(part);
+    // What scrolls sideways can be scrolled by keyboard.
+    for (const wide of part.querySelectorAll("table, pre")) wide.tabIndex = 0;
     shown.body.append(part);
     shown.entry.classList.toggle("live", !final);
     shown.entry.setAttribute("aria-busy", String(!final));
