@@ -33,6 +33,7 @@ from sigil.errors import (
     NotAMember,
     RecordTooNew,
     SessionStale,
+    StoreFull,
 )
 from sigil.identity.pairing import Admission, admit
 from sigil.identity.users import ConfiguredUsers, DirectChat, Identity
@@ -224,8 +225,10 @@ class Routing:
             message.channel_type, message.account, message.channel_id, message.thread_id
         )
         if self._direct_chats.get(user.id) != chat:
-            await self._stores.users.note_direct_chat(user.id, chat)
-            self._direct_chats[user.id] = chat
+            # It helps later. A store whose memory is full refuses it, and must still route.
+            with contextlib.suppress(StoreFull):
+                await self._stores.users.note_direct_chat(user.id, chat)
+                self._direct_chats[user.id] = chat
 
     async def _route_alone(
         self, held: Held, item: Item, effects: list[Effect], directory: Directory

@@ -55,7 +55,6 @@ class Process:
         failure: Exception | None = None
         try:
             await self.reach_store(store_within)
-            await self.gateway.stores.backend.check_start()
             async with asyncio.TaskGroup() as group:
                 running = [group.create_task(chore()) for chore in (self.flush_times, *chores)]
                 try:
@@ -71,13 +70,14 @@ class Process:
 
     async def reach_store(self, within: float) -> None:
         """Waits until the store answers, for at most `within` seconds. Raises `StoreError` with a
-        hint."""
+        hint, and `ConfigError` if no process may work on it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         while True:
             try:
                 async with asyncio.timeout_at(deadline):
                     await self.gateway.stores.backend.ping()
+                    await self.gateway.stores.backend.check_start()
                 return
             except (StoreError, TimeoutError) as error:
                 if loop.time() + REACH_AGAIN_S > deadline:
