@@ -31,6 +31,7 @@ from sigil.lanes.effects import (
     WriteSession,
     encode_audit_entry,
 )
+from sigil.lanes.replies import make_reply
 from sigil.messages.conversation import Message, encode_message
 from sigil.messages.exchange import Action, fit_reply
 
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from sigil.commands.base import CommandResult
     from sigil.errors import NotAMember
     from sigil.lanes.lane import Item
-    from sigil.messages.exchange import AnswerDetails
+    from sigil.messages.exchange import AnswerDetails, OutboundMessage
     from sigil.providers.chain.record import AttemptRecord
 
 log = structlog.get_logger(__name__)
@@ -146,6 +147,17 @@ def bury_item(item: Item) -> Ending:
     reason = "the turn was started several times and never finished"
     entry = Audit(encode_audit_entry("dead", message=item.id))
     return Ending(Outcome.DEAD, wording.DEAD, (DeadLetter(item.id, Stage.TURN, reason), entry))
+
+
+def write_reply(turn: Turn, ending: Ending) -> OutboundMessage:
+    """What the person gets, as one message to where they wrote."""
+    return make_reply(
+        turn.last,
+        fit_reply(ending.text or ""),
+        answers=turn.answers,
+        details=ending.details,
+        actions=ending.actions,
+    )
 
 
 def audit_turn(what: str, turn: Turn, attempts: Sequence[AttemptRecord] = (), **more: Any) -> Audit:

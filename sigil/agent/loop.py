@@ -32,6 +32,7 @@ from sigil.agent.ending import (
     end_turn,
     record_calls,
     refuse_stranger,
+    write_reply,
 )
 from sigil.agent.kept_session import load_session
 from sigil.agent.model_wait import ModelWait, choose_wait
@@ -52,7 +53,7 @@ from sigil.lanes.effects import Finish, Wait
 from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import LaneStatus, lane_id
 from sigil.lanes.replies import Replies, make_reply
-from sigil.messages.exchange import InboundMessage, fit_reply
+from sigil.messages.exchange import InboundMessage
 from sigil.outbound.presence import Draft, DraftWriter
 from sigil.providers.model_request import ModelRequest
 from sigil.workspace.manager import RouteRequest
@@ -219,13 +220,7 @@ class Agent:
         """The turn's commit. Raises `SessionStale`; then nothing was applied."""
         effects = [*(Finish(item.id, ending.outcome) for item in turn.items), *ending.effects]
         if ending.text:
-            reply = make_reply(
-                turn.last,
-                fit_reply(ending.text),
-                answers=turn.answers,
-                details=ending.details,
-                actions=ending.actions,
-            )
+            reply = write_reply(turn, ending)
             name = "" if turn.command else turn.id
             effects.append(await self._replies.push_message(reply, turn.id, turn=name))
         await held.finish(turn.items, effects)
