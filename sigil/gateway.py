@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 ERROR_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-FORGOTTEN_EVERY_S = 10.0
+FORGOTTEN_EVERY_S = 2.0
 TOO_NEW_PAUSE_S = 2.0  # and up to a second more, so that many lanes do not come back at once
 
 

@@ -45,7 +45,7 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do
     value = {}
     local flat = redis.call('HGETALL', key)
     for i = 1, #flat, 2 do value[flat[i]] = flat[i + 1] end
-    value.entry, value.attempt = value.entry and 'an id', nil
+    value.entry, value.nonce = value.entry and 'an id', nil
   elseif kind == 'list' then value = redis.call('LRANGE', key, 0, -1)
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')

@@ -70,7 +70,7 @@ async def route(stores: Stores) -> Act:
     await stores.lanes.push(Push(CHAT, "2", {"body": "/stop"}), [Accept("2")])
     await fill(stores, SESSION, "0")
     token = (await take(stores, CHAT)).token
-    unit = [ADMIT, Push(SESSION, "1", {"route": "{}"}), Stop(SESSION), Notice(SESSION)]
+    unit = [ADMIT, Push(SESSION, "1", {"route": "{}"}), Stop(SESSION), Notice(SESSION, "c")]
     unit.append(Finish("2", Outcome.ANSWERED))
     return lambda: stores.lanes.commit(CHAT, token, 1, ["1", "2"], unit)
 

@@ -5,7 +5,7 @@
 --   day                  when it was accepted, or pushed if it is a reply: the day it counts on
 --   body, route          its content, until it ends
 --   extras               what a reply carries beside its text, until it ends
---   attempt              the nonce of the push that brought it, until it ends
+--   nonce                that of the push that brought it, until it ends
 --   epoch                of the session when the message was routed to it
 --   chunk:<n>, turn      the receipts of a reply, and the turn that made it
 --   outcome, delivery    how a message and how a reply has ended
@@ -72,7 +72,7 @@ end
 
 -- Of a reply stays all but its content: its receipts are wanted for a day.
 local function keep_receipts(key, day, delivery)
-  redis.call('HDEL', key, 'body', 'extras', 'attempt')
+  redis.call('HDEL', key, 'body', 'extras', 'nonce')
   local fields = redis.call('HGETALL', key)
   -- A reply of very many chunks stays as it is: it has more fields than `unpack` takes.
   if #fields > MOST_UNPACKED then

@@ -2,13 +2,13 @@
 -- ARGV: prefix, nonce, then the push itself as the first effect, then the other effects.
 -- Answers {'pushed', lanes to wake…}; or {'duplicate', lanes to wake…}, {'full <noticed> <lane>'},
 -- {'rejected <why>'} or {'no_room'}, and then nothing was applied. Only the count of duplicates rises.
--- Repeating it is safe: the nonce names this attempt to push. Whoever repeats it, since the first
+-- Repeating it is safe: the nonce names this push. Whoever repeats it, since the first
 -- answer was lost, hears that the item was pushed, until the item ends.
 local nonce, list = ARGV[2], read_effects(3)
 local args = list[1].args
 local lane, id = args[1], args[2]
 if was_pushed(id, lane) then -- check: duplicate
-  local answer = { redis.call('HGET', item_key(id), 'attempt') == nonce and 'pushed' or 'duplicate' }
+  local answer = { redis.call('HGET', item_key(id), 'nonce') == nonce and 'pushed' or 'duplicate' }
   -- The wake-up may be lost as well.
   local is_held = try_read('HGET', lane_key(lane), 'held') == '1'
   if not is_held and try_read('LPOS', ids_key(lane), id, 'MAXLEN', 1000) then answer[2] = lane end
@@ -20,7 +20,7 @@ if was_pushed(id, lane) then -- check: duplicate
 end
 local _, _, is_full = measure_room()
 if is_full then return { 'no_room' } end
-args[#args + 1], args[#args + 2] = 'attempt', nonce
+args[#args + 1], args[#args + 2] = 'nonce', nonce
 local _, reason = try_read('ZCARD', DUE)
 reason = reason or check_effects(list)
 if reason then return { reason } end

@@ -39,13 +39,14 @@ async def verify(client: Client, retention_days: int, *, deep: bool) -> Mapping[
     `ledger`, and how many messages (`in_lanes`) and replies (`replies_in_lanes`) of it wait.
 
     `deep` walks over all keys, which takes about four seconds for each million, and adds `lost`:
-    for each item that is not where it should be its `id`, `day`, `lane` and `what` is wrong.
+    for each item that is not where it should be its `id`, `day`, `lane` and `what` is wrong. It
+    also puts lanes back into the index of due lanes.
     """
     problems = await _find_wrong_keys(client)
     days, differences = await _compare_repeatedly(client)
     problems += differences
     if problems or deep:
-        problems += await _find_forgotten(client)
+        problems += await _find_forgotten(client, put_back=deep)
     report: dict[str, Any] = {"days": days}
     if deep:
         lost, missing = await find_losses(client, retention_days)
@@ -74,17 +75,17 @@ async def _find_wrong_keys(client: Client) -> list[str]:
     return problems + await find_wrong_ledgers(client)
 
 
-async def _find_forgotten(client: Client) -> list[str]:
+async def _find_forgotten(client: Client, *, put_back: bool) -> list[str]:
     """A sentence for each lane that has work and is missing from the index of due lanes."""
+    then = "put back now" if put_back else "--deep puts it back, as workers do in time"
     problems = []
     cursor = b"0"
     while True:
-        cursor, found = await read_forgotten(client, cursor, put_back=False)
-        for lane, waiting in found.items():
-            problems.append(
-                f"lane {lane} has {waiting} items and is missing from the index of due lanes: "
-                "a running worker puts it back within minutes"
-            )
+        cursor, found = await read_forgotten(client, cursor, put_back=put_back)
+        problems += [
+            f"lane {lane} has {waiting} items and is missing from the index of due lanes: {then}"
+            for lane, waiting in found.items()
+        ]
         if cursor == b"0":
             return problems
 
