@@ -348,6 +348,33 @@ async def test_another_model_or_conversation_ends_the_wait(command: str) -> None
     assert await t.stores.lanes.list_waits() == []
 
 
+async def test_another_model_answers_at_once() -> None:
+    t = scripted(
+        LIMITED_30,
+        providers={"b": ScriptedProvider(["from b"], "b")},
+        models={"default": "fake/one", "allowed": ["fake/one", "b/two"]},
+    )
+    await t.write("hello")
+    await run_turn(t)
+    await t.write("/model b/two")
+    await run_turn(t)  # its rest is over
+    await settle(t.gateway)
+    assert "from b" in t.texts
+    assert len(t.provider.requests) == 1
+
+
+async def test_a_fresh_conversation_ends_the_wait_of_the_old_one() -> None:
+    t = scripted(LIMITED_30, "old", "fresh")
+    await t.write("hello")
+    await run_turn(t)
+    await t.write("/new")
+    await t.route_all()
+    assert await find_rest(t) is None
+    await t.write("next")
+    await settle(t.gateway)
+    assert t.texts[-2:] == ["old", "fresh"]
+
+
 async def test_status_says_that_the_conversation_waits() -> None:
     t = scripted(LIMITED_30, "here")
     await t.write("hello")
