@@ -263,7 +263,7 @@ async def test_what_one_worker_learned_the_other_knows() -> None:
     await first.write("again")
     await another_worker(first).gateway.turn(await first.routed())
     await settle(first.gateway)
-    assert ["could not reach" in text for text in first.texts] == [True, True]
+    assert ["Only my owner can mend that" in text for text in first.texts] == [True, True]
     assert len(first.provider.requests) == 1
 
 

@@ -42,13 +42,7 @@ from sigil.agent.turn import make_turn, name_turn, read_group
 from sigil.channels.live import live_chat_key
 from sigil.commands.base import CommandContext
 from sigil.commands.table import run_command
-from sigil.errors import (
-    AllProvidersUnavailable,
-    MessageInvalid,
-    NotAMember,
-    SessionStale,
-    SigilError,
-)
+from sigil.errors import MessageInvalid, NotAMember, SessionStale, SigilError
 from sigil.lanes.effects import Finish, Wait
 from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import LaneStatus, lane_id
@@ -77,11 +71,8 @@ log = structlog.get_logger(__name__)
 
 
 class Agent:
-    """Runs turns over the lanes that the gateway holds.
-
-    A turn waits for a model `most_waits` times at most. Its patience usually ends before; tests,
-    in which no time passes, set it lower.
-    """
+    """Runs turns over the lanes that the gateway holds. A turn waits for a model `most_waits` times
+    at most; tests, in which no time passes and no patience ends, set it lower."""
 
     most_waits: float = math.inf
 
@@ -197,7 +188,7 @@ class Agent:
         return replace(turn, kept=kept)
 
     async def _choose_wait(self, held: Held, turn: Turn, reply: Reply) -> ModelWait | None:
-        if not isinstance(reply.error, AllProvidersUnavailable):
+        if reply.error is None:
             return None
         waits = (await self._stores.lanes.status(held.lane)).waits
         return choose_wait(turn, reply.error, waits) if waits < self.most_waits else None

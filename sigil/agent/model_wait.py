@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sigil.agent import wording
+from sigil.errors import AllProvidersUnavailable
 
 if TYPE_CHECKING:
     from sigil.agent.turn import Turn
-    from sigil.errors import AllProvidersUnavailable
+    from sigil.errors import SigilError
 
 # Lanes that wait for the same model come back one by one, spread over this time at most.
 MOST_JITTER_S = 10.0
@@ -38,10 +39,10 @@ class ModelWait:
     notice: str | None
 
 
-def choose_wait(turn: Turn, error: AllProvidersUnavailable, waits: int) -> ModelWait | None:
-    """How long a turn waits that no model could answer, and has waited so often before; None if
-    waiting cannot help, or not soon enough."""
-    if error.retry_in is None:
+def choose_wait(turn: Turn, error: SigilError, waits: int) -> ModelWait | None:
+    """How long a turn waits that no model answered because of `error`, and that has waited so often
+    before; None if waiting cannot help, or not soon enough."""
+    if not isinstance(error, AllProvidersUnavailable) or error.retry_in is None:
         return None
     seconds = compute_wait(error.retry_in, waits, measure_patience(turn, datetime.now(UTC)))
     if seconds is None:
