@@ -1,6 +1,7 @@
 """`python -m tests.chaos --seed N`: one run; ends with one line of JSON, and with exit code 0
 only if all is well.
 
+A few messages end each process that answers them, and must end as dead letters, and nothing else.
 `lost`: accepted, and no turn in any history. `duplicated`: turns committed twice and second
 replies. `reordered`: steps back in the order of acceptance, in the history or at the platform.
 `undelivered`: answered, and nothing at the platform. `repeated_sends`: platform calls made
@@ -15,19 +16,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import sys
 import time
 from pathlib import Path
 
+import structlog
 import uvloop
 
+from sigil.config.schema import LaneSettings
 from tests.chaos.mutations import MUTATIONS
-from tests.chaos.run import DRAIN_S, DROPPED, LEASE_S, MAX_STRIKES, RENEW_S, Plan, Report, run
+from tests.chaos.run import DRAIN_S, DROPPED, LEASE_S, RENEW_S, Plan, Report, run
 from tests.chaos.site import CREW
 
 
 def main(argv: list[str] | None = None) -> int:
     plan = _plan(argv)
+    # The gateway runs in this process, and would log each message.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     _announce(plan)
     began = time.monotonic()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -53,8 +59,8 @@ def _announce(plan: Plan) -> None:
     print(
         f"seed {plan.seed}: {plan.messages} messages over {plan.sessions} sessions in "
         f"{plan.seconds:.0f} s; workers: {crew}\n"
-        f"lease {LEASE_S:.0f} s, renewed every {RENEW_S:.0f} s, {DROPPED:.0%} of wake-ups "
-        f"dropped; strikes allowed: {MAX_STRIKES}, since faults are far denser than in life"
+        f"lease {LEASE_S:.0f} s, renewed every {RENEW_S:.0f} s, {DROPPED:.0%} of wake-ups dropped; "
+        f"strikes: {LaneSettings().max_strikes}, as by default"
     )
     if plan.mutant:
         print(f"switched off: {plan.mutant}")

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from redis.exceptions import RedisError
+
 from sigil.stores.redis import client
+from tests.chaos import clock
 from tests.chaos.proxy import Proxy, Wanted, calls, commits_that_keep
 from tests.chaos.site import Valkey, Worker
 
 # Seconds between two faults of a kind.
-KILL_S, CUT_S, VALKEY_S, FREEZE_S, STALL_S, SWALLOW_S = 2.5, 6.0, 13.0, 9.0, 5.0, 1.5
+KILL_S, HANG_S, FREEZE_S, VALKEY_S, FULL_S, CLOCK_S = 3.0, 14.0, 12.0, 13.0, 14.0, 13.0
+CUT_S, STALL_S, SILENCE_S, SWALLOW_S = 6.0, 7.0, 7.0, 1.5
+STEP_BACK_S = 3600
+# So long no answer comes, until a client gives a connection up.
+GIVEN_UP_S = client.ANSWER_WITHIN_S
 SCRIPTS = ("push", "take", "commit", "renew", "park")
 
 
@@ -22,7 +30,14 @@ class Faults:
     """`done` counts what happened; `ended` is when the last of it was over (monotonic)."""
 
     def __init__(
-        self, workers: list[Worker], links: list[Proxy], valkey: Valkey, *, seed: int, lease: float
+        self,
+        workers: list[Worker],
+        links: list[Proxy],
+        valkey: Valkey,
+        *,
+        seed: int,
+        lease: float,
+        prefix: str,
     ) -> None:
         self.done: Counter[str] = Counter()
         self.ended = time.monotonic()
@@ -31,6 +46,7 @@ class Faults:
         self._valkey = valkey
         self._seed = seed
         self._lease = lease
+        self._prefix = prefix
         self._shas: dict[str, str] = {}
 
     async def run(self, seconds: float) -> None:
@@ -41,10 +57,14 @@ class Faults:
         until = time.monotonic() + seconds
         kinds: list[tuple[float, Callable[[random.Random], Awaitable[None]]]] = [
             (KILL_S, self._kill),
-            (CUT_S, self._cut),
-            (VALKEY_S, self._kill_valkey),
+            (HANG_S, self._hang),
             (FREEZE_S, self._freeze),
+            (VALKEY_S, self._kill_valkey),
+            (FULL_S, self._fill),
+            (CLOCK_S, self._step_clock_back),
+            (CUT_S, self._cut),
             (STALL_S, self._stall),
+            (SILENCE_S, self._silence),
             (SWALLOW_S, self._swallow),
         ]
         await asyncio.gather(*(self._repeat(pause, kind, until) for pause, kind in kinds))
@@ -69,6 +89,12 @@ class Faults:
         worker.start()
         self.done["workers killed"] += 1
 
+    async def _hang(self, rng: random.Random) -> None:
+        """A worker hangs for good; at last somebody notices and replaces it."""
+        worker = rng.choice(self._workers)
+        self.done["workers hung"] += 1
+        await worker.freeze(self._lease + rng.uniform(2, 5), goes_on=False)
+
     async def _cut(self, rng: random.Random) -> None:
         link = rng.choice(self._links)
         if rng.random() < 0.5:
@@ -83,6 +109,23 @@ class Faults:
         await self._valkey.start()
         self.done["Valkey killed"] += 1
 
+    async def _fill(self, rng: random.Random) -> None:
+        """No memory is left for a while."""
+        async with self._valkey.connect() as redis:
+            with contextlib.suppress(RedisError):  # it is down
+                used = (await redis.info("memory"))["used_memory"]
+                await redis.config_set("maxmemory", used // 2)
+                self.done["memory full"] += 1
+            await asyncio.sleep(rng.uniform(1.5, 3))
+            with contextlib.suppress(RedisError):  # its successor has no limit
+                await redis.config_set("maxmemory", 0)
+
+    async def _step_clock_back(self, rng: random.Random) -> None:
+        async with self._valkey.connect() as redis:
+            with contextlib.suppress(RedisError):
+                await clock.step(redis, self._prefix, -STEP_BACK_S)
+                self.done["clock stepped back"] += 1
+
     async def _freeze(self, rng: random.Random) -> None:
         worker = rng.choice(self._workers)
         self.done["workers frozen"] += 1
@@ -96,6 +139,11 @@ class Faults:
         assert link is not None
         self.done["links frozen"] += 1
         await link.freeze(self._lease + rng.uniform(0.5, 1.5))
+
+    async def _silence(self, rng: random.Random) -> None:
+        """Connections that are open fall silent, and whoever uses them gives up; new ones work."""
+        self.done["connections frozen"] += 1
+        await rng.choice(self._links).silence(GIVEN_UP_S + rng.uniform(0.5, 2))
 
     async def _swallow(self, rng: random.Random) -> None:
         """Some process loses the reply of the next script of a kind that it runs."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +16,12 @@ from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
 SLOW = "slow"  # a message that ends with this word makes its model call outlast the lease
+BLAST = "blast"  # and one that ends with this word ends the process that answers it
+
+
+def is_deadly(text: str) -> bool:
+    """Whether it ends each process that answers it."""
+    return text.endswith(BLAST)
 
 
 def append_line(path: str, entry: dict[str, Any]) -> None:
@@ -46,6 +53,7 @@ class FileChannel:
             {
                 "message": chunk.id.rpartition(".")[0],
                 "chunk": chunk.id,
+                "chat": chunk.message.channel_id,
                 "text": chunk.message.content,
                 "at": time.time(),
             },
@@ -64,7 +72,8 @@ class FileChannel:
 class ScriptedEcho:
     """Answers with the words it was given, so that a reply names the message it belongs to.
 
-    A call takes up to `latency` seconds, or `slow` seconds for a message that asks for it.
+    A call takes up to `latency` seconds, or `slow` seconds for a message that asks for it; in one
+    that is deadly the process ends, as by a fault in a library of C. `blasts` gets a line then.
     `calls` is a file that gets a line with the pid when a call begins; while the file `hold`
     exists, calls wait.
     """
@@ -78,6 +87,7 @@ class ScriptedEcho:
         slow: float = 0.0,
         calls: str = "",
         hold: str = "",
+        blasts: str = "",
         api_key: str | None = None,
         base_url: str | None = None,
     ) -> None:
@@ -85,6 +95,7 @@ class ScriptedEcho:
         self._slow = slow
         self._calls = calls
         self._hold = hold
+        self._blasts = blasts
 
     async def available(self) -> bool:
         return True
@@ -101,6 +112,9 @@ class ScriptedEcho:
             await asyncio.sleep(0.02)
         slow = text.endswith(SLOW)
         await asyncio.sleep(self._slow if slow else random.uniform(0, self._latency))
+        if self._blasts and is_deadly(text):
+            append_line(self._blasts, {"pid": os.getpid(), "text": text})
+            os.kill(os.getpid(), signal.SIGKILL)
         yield ChatEvent(EventType.TEXT_DELTA, text=text)
         yield ChatEvent(EventType.USAGE, usage=Usage(1, 1))
         yield ChatEvent(EventType.DONE, stop_reason="stop")

@@ -1,4 +1,5 @@
-"""A link to Valkey that can be cut, frozen, or lose the reply of a script that was executed."""
+"""A link to Valkey that can be cut, frozen, fall silent on its open connections, or lose the reply
+of a script that was executed."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ class _Link:
     def __init__(self, near: asyncio.StreamWriter, far: asyncio.StreamWriter) -> None:
         self._writers = (near, far)
         self.swallows = False
+        self.speaks = asyncio.Event()
+        self.speaks.set()
 
     def cut(self) -> None:
         for writer in self._writers:
@@ -62,6 +65,18 @@ class Proxy:
         finally:
             self._open.set()
 
+    async def silence(self, seconds: float) -> None:
+        """Nothing passes for that long on the connections that are open now, and none of them ends;
+        new ones work. What was on its way arrives late."""
+        silent = list(self._links)
+        for link in silent:
+            link.speaks.clear()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            for link in silent:
+                link.speaks.set()
+
     def swallow(self, wanted: Wanted | None) -> None:
         """The next request that is `wanted` reaches the server; its reply is lost with its
         connection. The request is given as the lines of its first packet."""
@@ -93,12 +108,16 @@ class Proxy:
                 pump.cancel()
             link.cut()
 
+    async def _let_pass(self, link: _Link) -> None:
+        await self._open.wait()
+        await link.speaks.wait()
+
     async def _up(
         self, link: _Link, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(_READ):
-                await self._open.wait()
+                await self._let_pass(link)
                 if self._wanted is not None and self._wanted(data[:2048].split(b"\r\n")):
                     self._wanted = None
                     link.swallows = True
@@ -113,7 +132,7 @@ class Proxy:
                 if link.swallows:
                     self.swallowed += 1
                     return
-                await self._open.wait()
+                await self._let_pass(link)
                 writer.write(data)
                 await writer.drain()
 

@@ -15,21 +15,19 @@ from sigil.bootstrap import build
 from sigil.config import load_settings
 from sigil.stores import Stores, connect
 from sigil.stores.redis.client import Client
-from tests.chaos import mutations
+from tests.chaos import clock, mutations
 from tests.chaos.faults import Faults
 from tests.chaos.proxy import Proxy
-from tests.chaos.site import START_S, Valkey, Worker, crew, until, write_config
+from tests.chaos.site import START_S, Valkey, Worker, crew, tend, until, write_config
 from tests.chaos.traffic import Traffic
 from tests.chaos.verdict import Verdict, gather, judge
 from tests.chaos.worker import Dropping
 from workers.publisher import wakeups
 
 LEASE_S, RENEW_S = 3.0, 1.0
-# Faults are far denser here than in life: an innocent message may be in the hands of several
-# workers in a row that die.
-MAX_STRIKES = 50
-SLOW_S = LEASE_S + 1.0
+SLOW_S = LEASE_S + 0.5
 DROPPED = 0.2
+BLASTS = "blasts.jsonl"
 CALM = "calm"  # this file says that the faults, lost wake-ups among them, are over
 DRAIN_S = 20.0
 
@@ -61,6 +59,7 @@ class Report:
 
 
 async def run(plan: Plan) -> Report:
+    clock.apply()
     mutations.apply(plan.mutant)
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     try:
@@ -76,12 +75,13 @@ def _no_sockets(folder: str, names: list[str]) -> list[str]:
 
 
 async def _run(plan: Plan, folder: Path) -> Report:
-    lanes = {"lease": LEASE_S, "renew": RENEW_S, "cap": 100_000, "max_strikes": MAX_STRIKES}
-    provider = {"latency": 0.02, "slow": SLOW_S}
+    lanes = {"lease": LEASE_S, "renew": RENEW_S, "cap": 100_000}
+    provider = {"latency": 0.02, "slow": SLOW_S, "blasts": str(folder / BLASTS)}
     config = write_config(folder, lanes=lanes, provider=provider)
     env = {
         "CHAOS_SEED": str(plan.seed),
         "CHAOS_DROP": str(DROPPED),
+        "CHAOS_CLOCK": "steps",
         "CHAOS_MUTANT": plan.mutant,
         "CHAOS_CALM": str(folder / CALM),
     }
@@ -124,7 +124,9 @@ async def _flow(
         sessions=plan.sessions,
         seconds=plan.seconds,
     )
-    faults = Faults(workers, links, valkey, seed=plan.seed, lease=LEASE_S)
+    prefix = settings.redis.prefix
+    faults = Faults(workers, links, valkey, seed=plan.seed, lease=LEASE_S, prefix=prefix)
+    tending = asyncio.create_task(tend(workers))
     try:
         await asyncio.gather(traffic.run(), faults.run(plan.seconds))
         calm.touch()
@@ -135,6 +137,7 @@ async def _flow(
         platform = config.parent / "platform.jsonl"
         verdict = judge(await gather(stores, traffic.accepted, platform, logs))
     finally:
+        tending.cancel()
         await gateway.close()
         await stores.backend.close()
         publisher.close()
@@ -144,9 +147,17 @@ async def _flow(
         )
     accepted = sum(map(len, traffic.accepted.values()))
     figures = faults.done + Counter(
-        {"delivered twice": traffic.repeats, "receive retried": traffic.retries}
+        {
+            "ended by a message": len(_read_lines(config.parent / BLASTS)),
+            "delivered twice": traffic.repeats,
+            "receive retried": traffic.retries,
+        }
     )
     return Report(verdict, accepted, recovery_s, figures)
+
+
+def _read_lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
 
 
 async def _drain(stores: Stores, within: float) -> int:

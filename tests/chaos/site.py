@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,14 +90,16 @@ class Valkey:
             self._process.kill()
             self._process.wait()
 
+    def connect(self) -> aioredis.Redis:
+        """A connection of its own, past all links."""
+        return aioredis.Redis(unix_socket_path=str(self.socket), retry=None)
+
     async def _answers(self) -> bool:
-        client = aioredis.Redis(unix_socket_path=str(self.socket), retry=None)
-        try:
-            return bool(await client.ping())
-        except RedisError:
-            return False
-        finally:
-            await client.aclose()
+        async with self.connect() as client:
+            try:
+                return bool(await client.ping())
+            except RedisError:
+                return False
 
 
 @dataclass
@@ -142,8 +144,9 @@ class Worker:
             self.process.kill()
             self.process.wait()
 
-    async def freeze(self, seconds: float) -> None:
-        """Stops the process as it is now; if it is killed meanwhile, its successor runs on."""
+    async def freeze(self, seconds: float, *, goes_on: bool = True) -> None:
+        """Stops the process as it is now; if it is killed meanwhile, its successor runs on. One
+        that does not go on is killed at the end."""
         process = self.process
         assert process is not None
         process.send_signal(signal.SIGSTOP)
@@ -151,10 +154,19 @@ class Worker:
             await asyncio.sleep(seconds)
         finally:
             if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
+                process.send_signal(signal.SIGCONT if goes_on else signal.SIGKILL)
 
     async def ready(self) -> bool:
         return self.log.exists() and b" ready." in self.log.read_bytes()
+
+
+async def tend(workers: Sequence[Worker]) -> None:
+    """Starts anew who died, as `sigil up` does."""
+    while True:
+        for worker in workers:
+            if worker.process is not None and worker.process.poll() is not None:
+                worker.start()
+        await asyncio.sleep(0.1)
 
 
 def crew(folder: Path, env: dict[str, str], places: dict[str, int] | None = None) -> list[Worker]:

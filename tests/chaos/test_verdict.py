@@ -4,11 +4,16 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from sigil.lanes.effects import Accept, Push
+from sigil.stores import Stores
+from sigil.stores.redis import client
+from tests.chaos import clock
 from tests.chaos.mutations import MUTATIONS, QUICK_MUTATIONS
 from tests.chaos.proxy import Proxy, calls, commits_that_keep
 from tests.chaos.verdict import Evidence, judge
@@ -20,12 +25,22 @@ GOOD = Evidence(
     answered={"s000": TEXTS},
     sends=[("a.0", TEXTS[0]), ("b.0", TEXTS[1]), ("c.0", TEXTS[2])],
     tries={"a.0": 1, "b.0": 1, "c.0": 1},
-    totals={"accepted": 3, "answered": 3, "sent": 3},
+    totals={"accepted": 3, "answered": 3, "replies": 3, "sent": 3},
+)
+DEADLY = "s000 00003 blast"
+BLASTED = replace(
+    GOOD,
+    accepted={"s000": [*TEXTS, DEADLY]},
+    dead=[DEADLY],
+    sends=[*GOOD.sends, ("d.0", DEADLY)],
+    tries={**GOOD.tries, "d.0": 1},
+    totals={"accepted": 4, "answered": 3, "dead": 1, "replies": 4, "sent": 4},
 )
 
 
-def test_a_good_run_has_no_problems() -> None:
-    verdict = judge(GOOD)
+@pytest.mark.parametrize("good", [GOOD, BLASTED], ids=["all answered", "one deadly"])
+def test_a_good_run_has_no_problems(good: Evidence) -> None:
+    verdict = judge(good)
     assert verdict.problems == []
     assert verdict.repeated_sends == 0
 
@@ -40,6 +55,11 @@ def test_a_message_that_left_no_trace_is_lost() -> None:
 def test_an_answer_that_did_not_reach_the_platform_is_undelivered() -> None:
     verdict = judge(replace(GOOD, sends=GOOD.sends[:2]))
     assert (verdict.lost, verdict.undelivered) == (0, 1)
+    assert verdict.problems == ["1 messages undelivered"]
+
+
+def test_whoever_a_message_was_given_up_for_is_told() -> None:
+    verdict = judge(replace(BLASTED, sends=GOOD.sends))
     assert verdict.problems == ["1 messages undelivered"]
 
 
@@ -78,12 +98,15 @@ def test_a_repeated_send_is_in_order_only_where_the_fate_was_unknown() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        replace(GOOD, totals={"accepted": 4, "answered": 3, "sent": 3}),
+        replace(GOOD, totals={**GOOD.totals, "accepted": 4}),
+        replace(GOOD, totals={**GOOD.totals, "failed": 1}),
+        replace(GOOD, dead=TEXTS[:1]),
+        replace(BLASTED, dead=[]),
         replace(GOOD, answered={"s000": [*TEXTS, "s000 00007"]}),
         replace(GOOD, unbalanced=["verify: one too many"]),
         replace(GOOD, bugs=["1 x in the logs: task failed"]),
     ],
-    ids=["ledger", "stranger", "verify", "logs"],
+    ids=["ledger", "failed", "innocent", "immortal", "stranger", "verify", "logs"],
 )
 def test_other_problems(changed: Evidence) -> None:
     assert len(judge(changed).problems) == 1
@@ -180,6 +203,21 @@ async def test_a_frozen_link_delivers_late(proxy: Proxy) -> None:
     assert await asking == b"ok"
 
 
+async def test_open_connections_fall_silent_and_new_ones_work(proxy: Proxy) -> None:
+    reader, writer = await asyncio.open_unix_connection(proxy.address)
+    writer.write(b"?")
+    assert await reader.read(100) == b"ok"
+    silencing = asyncio.create_task(proxy.silence(0.1))
+    await asyncio.sleep(0)
+    writer.write(b"?")
+    reading = asyncio.create_task(reader.read(100))
+    assert await ask(proxy, b"?") == b"ok"
+    done, _ = await asyncio.wait([silencing, reading], return_when=asyncio.FIRST_COMPLETED)
+    assert done == {silencing}
+    assert await reading == b"ok"
+    writer.close()
+
+
 async def test_a_cut_link_is_gone(proxy: Proxy) -> None:
     reader, writer = await asyncio.open_unix_connection(proxy.address)
     writer.write(b"?")
@@ -188,3 +226,23 @@ async def test_a_cut_link_is_gone(proxy: Proxy) -> None:
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await reader.readexactly(1)
     writer.close()
+
+
+# ---------------------------------------------------------------- the clock
+
+
+async def test_the_clock_of_all_scripts_steps(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for home, name in ((client, "script_text"), (client.Client, "read_time")):
+        monkeypatch.setattr(home, name, getattr(home, name))
+    clock.apply()
+    backend = stores.backend
+    await stores.lanes.push(Push("inbound:chaos:a", "1", {}), [Accept("1")])
+    before = await backend.read_time()
+    await clock.step(backend.redis, backend.keys.prefix, -48 * 3600)
+    await stores.lanes.push(Push("inbound:chaos:a", "2", {}), [Accept("2")])
+    assert timedelta(hours=47.9) < before - await backend.read_time() < timedelta(hours=48.1)
+    assert sorted(await stores.lanes.counts()) == [
+        (before - timedelta(days=days)).date().isoformat() for days in (2, 0)
+    ]

@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 
 from sigil.errors import StoreError
 from sigil.messages.exchange import InboundMessage
-from tests.chaos.peers import SLOW
+from tests.chaos.peers import BLAST, SLOW
 
 if TYPE_CHECKING:
     from sigil.channels.base import Acceptance
     from sigil.gateway import Gateway
 
-TWICE, SLOW_SHARE = 0.2, 0.01
+TWICE, SLOW_SHARE = 0.2, 0.005
+BLAST_EVERY_S = 30.0
 RETRY_S = 0.2
 LATEST_REPEAT_S = 3.0
 
 
 class Traffic:
-    """Sends `messages` over `sessions` at a steady rate for `seconds`.
+    """Sends `messages` over `sessions` at a steady rate for `seconds`. A few of the first ones end
+    each process that answers them.
 
     `accepted` holds, for each session, the texts in the order of acceptance: who writes waits
     until one message is taken before they send the next.
@@ -42,6 +44,11 @@ class Traffic:
         for number in range(messages):
             at = rng.uniform(0, seconds)
             self._plan[f"s{number % sessions:03}"].append(at)
+        blasts = max(1, round(seconds / BLAST_EVERY_S))
+        early = max(1, messages // sessions // 4)
+        self._blasts = {
+            session: rng.randrange(early) for session in rng.sample(list(self._plan), blasts)
+        }
 
     async def run(self) -> None:
         began = time.monotonic()
@@ -57,8 +64,10 @@ class Traffic:
         rng = random.Random(f"{self._seed}:{session}")
         for number, at in enumerate(times):
             await asyncio.sleep(max(0.0, began + at - time.monotonic()))
-            slow = f" {SLOW}" if rng.random() < SLOW_SHARE else ""
-            text = f"{session} {number:05}{slow}"
+            how = f" {SLOW}" if rng.random() < SLOW_SHARE else ""
+            if self._blasts.get(session) == number:
+                how = f" {BLAST}"
+            text = f"{session} {number:05}{how}"
             message = InboundMessage("chaos", session, f"{session}-{number}", session, text)
             await self._deliver(message)
             self.accepted[session].append(text)

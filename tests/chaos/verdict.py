@@ -11,15 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sigil.agent import wording
+from sigil.messages.exchange import InboundMessage
 from sigil.stores import Stores
 from sigil.stores.redis.client import Client
+from tests.chaos.peers import is_deadly
 
 # Events of the workers' logs that no fault from outside may bring about.
 BUGS = frozenset(
     {
         "work on the lane failed",
         "task failed",
-        "turn dead-lettered",
         "message not delivered",
         "event loop failed",
     }
@@ -29,14 +31,16 @@ BUGS = frozenset(
 @dataclass(frozen=True)
 class Evidence:
     """`accepted`: texts by session, in the order of acceptance. `asked` and `answered`: the
-    history's user and assistant texts by session. `sends`: (chunk id, text) of each platform
-    call, in order. `tries`: by chunk id, how often sending was begun. `totals`: the ledger."""
+    history's user and assistant texts by session. `dead`: texts of the dead letters. `sends`:
+    (chunk id, text) of each platform call, in order; for an apology it is the text of the message
+    that was given up. `tries`: by chunk id, how often sending was begun. `totals`: the ledger."""
 
     accepted: Mapping[str, Sequence[str]]
     asked: Mapping[str, Sequence[str]]
     answered: Mapping[str, Sequence[str]]
     sends: Sequence[tuple[str, str]]
     tries: Mapping[str, int]
+    dead: Sequence[str] = ()
     totals: Mapping[str, int] = field(default_factory=dict)
     unbalanced: Sequence[str] = ()
     bugs: Sequence[str] = ()
@@ -60,6 +64,7 @@ def judge(evidence: Evidence) -> Verdict:
     first_sent = _first_sends(evidence.sends)
     _judge_sessions(evidence, first_sent, verdict)
     _judge_sends(evidence, verdict)
+    _judge_dead(evidence, verdict)
     _judge_totals(evidence, verdict)
     for name in ("lost", "duplicated", "reordered", "undelivered"):
         if count := getattr(verdict, name):
@@ -87,8 +92,10 @@ def _judge_sessions(
         asked = evidence.asked.get(session, ())
         answered = evidence.answered.get(session, ())
         sent = first_sent.get(session, ())
-        verdict.lost += len(set(accepted) - (set(asked) & set(answered)))
-        verdict.undelivered += len((set(accepted) & set(answered)) - set(sent))
+        innocent = {text for text in accepted if not is_deadly(text)}
+        verdict.lost += len(innocent - (set(asked) & set(answered)) - set(evidence.dead))
+        ended = set(answered) | set(evidence.dead)
+        verdict.undelivered += len((set(accepted) & ended) - set(sent))
         verdict.duplicated += max(map(_doubles, (asked, answered, sent)))
         order = {text: place for place, text in enumerate(accepted)}
         verdict.reordered += max(_inversions(texts, order) for texts in (asked, answered, sent))
@@ -116,10 +123,22 @@ def _judge_sends(evidence: Evidence, verdict: Verdict) -> None:
 
 
 def _judge_totals(evidence: Evidence, verdict: Verdict) -> None:
-    expected = sum(map(len, evidence.accepted.values()))
-    for name in ("accepted", "answered", "sent"):
-        if (count := evidence.totals.get(name, 0)) != expected:
-            verdict.problems.append(f"the ledger counts {count} {name}, not {expected}")
+    accepted = list(itertools.chain(*evidence.accepted.values()))
+    deadly = sum(map(is_deadly, accepted))
+    everything = dict.fromkeys(("accepted", "replies", "sent"), len(accepted))
+    expected = Counter(everything, answered=len(accepted) - deadly, dead=deadly)
+    for name in (*expected, "failed", "refused", "stopped", "undelivered"):
+        if (count := evidence.totals.get(name, 0)) != expected[name]:
+            verdict.problems.append(f"the ledger counts {count} {name}, not {expected[name]}")
+
+
+def _judge_dead(evidence: Evidence, verdict: Verdict) -> None:
+    deadly = Counter(filter(is_deadly, itertools.chain(*evidence.accepted.values())))
+    dead = Counter(evidence.dead)
+    if innocent := sorted((dead - deadly).elements()):
+        verdict.problems.append(f"given up, and ended no process: {innocent[:3]}")
+    if alive := sorted((deadly - dead).elements()):
+        verdict.problems.append(f"ended processes, and was not given up: {alive[:3]}")
 
 
 async def gather(
@@ -129,7 +148,7 @@ async def gather(
     client = stores.backend
     assert isinstance(client, Client)
     asked, answered = await _histories(client)
-    sends = [(line["chunk"], line["text"]) for line in _lines(platform)]
+    sends = _read_sends(platform, accepted)
     totals: Counter[str] = Counter()
     for day in (await stores.lanes.counts()).values():
         totals.update(day)
@@ -138,12 +157,36 @@ async def gather(
         accepted=accepted,
         asked=asked,
         answered=answered,
+        dead=await _find_dead(stores),
         sends=sends,
         tries=await _tries(client, {chunk for chunk, _ in sends}),
         totals=totals,
         unbalanced=[] if report["balanced"] else [f"verify: {p}" for p in report["problems"][:5]],
         bugs=_bugs(logs),
     )
+
+
+def _read_sends(platform: Path, accepted: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """A session has one deadly message at most, and an apology belongs to that."""
+    deadly = {chat: next(filter(is_deadly, texts), "") for chat, texts in accepted.items()}
+    return [
+        (
+            line["chunk"],
+            (deadly[line["chat"]] or f"{line['chat']} apology")
+            if line["text"] == wording.DEAD
+            else line["text"],
+        )
+        for line in _lines(platform)
+    ]
+
+
+async def _find_dead(stores: Stores) -> list[str]:
+    """The texts of all dead letters."""
+    found = []
+    for letter in await stores.messages.dead(1000):
+        fields = await stores.messages.get(letter["id"]) or {}
+        found.append(InboundMessage.from_record(fields).content)
+    return found
 
 
 async def _histories(client: Client) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

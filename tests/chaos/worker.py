@@ -1,5 +1,6 @@
 """A Sigil worker as `sigil worker ROLE` runs it, but for what the chaos run does to it:
-wake-ups are dropped, one safeguard may be switched off, and it may be a version newer.
+wake-ups are dropped, the clock of the server steps, one safeguard may be switched off, and it may
+be a version newer.
 
     python -m tests.chaos.worker ROLE
 """
@@ -19,7 +20,7 @@ from sigil.cli.commands import worker
 from sigil.config import load_settings
 from sigil.host import logs
 from sigil.lanes.lane import Wakeups
-from tests.chaos import mutations, newer
+from tests.chaos import clock, mutations, newer
 from workers import app, publisher
 
 _PR_SET_PDEATHSIG = 1
@@ -62,6 +63,8 @@ def main(role: str) -> int:
     # A frozen worker must not outlive the harness, so it is SIGKILL and not SIGTERM.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.environ.get("CHAOS_CLOCK"):
+        clock.apply()
     mutations.apply(os.environ.get("CHAOS_MUTANT", ""))
     if os.environ.get("CHAOS_NEWER"):
         newer.apply()
