@@ -72,7 +72,7 @@ bench-streams: .venv/.dev ## read 1,000 streams of tokens, next to the vendors' 
 	@$(BIN)/python benchmarks/streams.py $(ARGS)
 
 .PHONY: chaos
-chaos: .venv/.dev ## kill, cut and freeze everything for a minute and count (SEED=n)
+chaos: .venv/.dev ## kill, cut, freeze and fill everything for a minute and count (SEED=n)
 	@$(BIN)/python -m tests.chaos --seed $(SEED) $(ARGS)
 
 .PHONY: mutants

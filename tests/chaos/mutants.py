@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.mutants [--quick]`: shows that tests see what they look for.
+"""`python -m tests.chaos.mutants [--quick] [NAME…]`: shows that tests see what they look for.
 
 First some tests run with one safeguard switched off at a time, and must fail; this takes seconds,
 and with `--quick` it is all.
@@ -39,19 +39,25 @@ class Outcome:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="only what single tests find")
-    is_quick = parser.parse_args().quick
-    seen = _try_quick_ones()
-    if not is_quick:
-        seen = _try_chaos() and seen
+    every = [*QUICK_MUTATIONS, *MUTATIONS]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(every))
+    plan = parser.parse_args()
+    if unknown := set(plan.names) - set(every):
+        parser.error(f"there is no mutant {min(unknown)}")
+    names = plan.names or every
+    seen = _try_quick_ones([name for name in names if name in QUICK_MUTATIONS])
+    slow = [name for name in names if name in MUTATIONS]
+    if slow and not plan.quick:
+        seen = _try_chaos(slow) and seen
     print("every mutant was seen" if seen else "NOT every mutant was seen, or the plain run failed")
     return 0 if seen else 1
 
 
-def _try_quick_ones() -> bool:
+def _try_quick_ones(mutants: list[str]) -> bool:
     print(f"{'switched off':<24}what it showed", flush=True)
     good = True
-    for mutant, (_, files) in QUICK_MUTATIONS.items():
-        failure = _find_failure(mutant, files)
+    for mutant in mutants:
+        failure = _find_failure(mutant, QUICK_MUTATIONS[mutant][1])
         good = good and failure is not None
         print(f"{mutant:<24}{failure or 'NOTHING'}", flush=True)
     return good
@@ -75,12 +81,12 @@ def _find_failure(mutant: str, files: tuple[str, ...]) -> str | None:
     return failed[0].removeprefix("FAILED ").split(" - ")[0] if failed else None
 
 
-def _try_chaos() -> bool:
+def _try_chaos(mutants: list[str]) -> bool:
     print(f"{'switched off':<14}{'seed':>5}  {'run':<8}what it showed", flush=True)
     plain = _try("", SEEDS[0], max(SECONDS.values()))
     good = plain.code == 0
     _row("nothing", plain)
-    for mutant in MUTATIONS:
+    for mutant in mutants:
         outcome = _first_failure(mutant)
         good = good and outcome.code != 0
         _row(mutant, outcome)

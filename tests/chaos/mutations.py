@@ -101,6 +101,19 @@ def _wake_lanes_that_are_held() -> None:
     _edit_scripts(r"if state\[1\] == '1' or \((waiting > 1 .*)\) then", r"if \1 then", *COMMITS)
 
 
+def _blame_every_loss() -> None:
+    _edit_scripts(r"if state\.alone == token then (strikes = strikes \+ 1) end", r"\1", "take")
+
+
+def _believe_times_that_lie_ahead() -> None:
+    ahead = r"return read_int\(written_at\) > NOW \+ CLOCK_SLACK"
+    _edit_scripts(ahead, "return false", "take", "sweep")
+
+
+def _write_as_if_there_were_room() -> None:
+    _edit_scripts(r"^  redis\.call\('DEL', P \.\. 'nothing'\)$", "", "take", "renew", "sweep")
+
+
 LANE_TESTS = (
     "tests/contracts/test_lane_clock_contract.py",
     "tests/contracts/test_lane_waiting_contract.py",
@@ -118,6 +131,9 @@ QUICK_MUTATIONS: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {
     "take-token-clock-back": (_let_the_token_fall_with_the_clock, LANE_TESTS),
     "push-persist": (_let_pushed_items_expire, LANE_TESTS),
     "append-held": (_wake_lanes_that_are_held, LANE_TESTS),
+    "blame": (_blame_every_loss, ("tests/contracts/test_lane_blame_contract.py",)),
+    "times-ahead": (_believe_times_that_lie_ahead, LANE_TESTS[:1]),
+    "room-to-finish": (_write_as_if_there_were_room, ("tests/stores/test_all_or_nothing.py",)),
 }
 
 # ---------------------------------------------------------------- what the chaos run finds

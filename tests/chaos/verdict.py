@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sigil.agent import wording
+from sigil.errors import MessageInvalid
 from sigil.messages.exchange import InboundMessage
 from sigil.stores import Stores
 from sigil.stores.redis.client import Client
@@ -185,7 +186,10 @@ async def _find_dead(stores: Stores) -> list[str]:
     found = []
     for letter in await stores.messages.dead(1000):
         fields = await stores.messages.get(letter["id"]) or {}
-        found.append(InboundMessage.from_record(fields).content)
+        try:
+            found.append(InboundMessage.from_record(fields).content)
+        except MessageInvalid:  # a reply, or nothing is left of it
+            found.append(f"in {letter['stage']}: {letter['reason']}")
     return found
 
 

@@ -37,6 +37,7 @@ class Tests:
 
 
 BLAME, UP = "tests/e2e/test_blame.py::", "tests/e2e/test_up_faults.py::"
+ORPHAN = "test_a_valkey_that_hangs_while_its_supervisor_is_killed_is_ended_before_the_next_starts"
 CROWD = {"CROWD": "5000", "CROWD_SLOTS": "20", "CROWD_SECONDS": "60"}
 
 EXPERIMENTS: dict[str, Tests | Callable[[], Awaitable[None]]] = {
@@ -52,12 +53,7 @@ EXPERIMENTS: dict[str, Tests | Callable[[], Awaitable[None]]] = {
     "thrice": Tests(
         (f"{UP}test_a_message_is_answered_once_although_its_supervisor_is_killed_again_and_again",)
     ),
-    "orphan": Tests(
-        (
-            f"{UP}test_a_valkey_that_hangs_while_its_supervisor_is_killed_is_ended_before_the_next"
-            "_starts",
-        )
-    ),
+    "orphan": Tests((f"{UP}{ORPHAN}",)),
     "disk": Tests((f"{UP}test_a_full_disk_is_named_and_survived",)),
     "hung": Tests((f"{UP}test_what_hangs_is_replaced",)),
     "halfopen": Tests(("tests/web/chat/test_dead_link.py",)),
@@ -69,7 +65,9 @@ EXPERIMENTS: dict[str, Tests | Callable[[], Awaitable[None]]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("names", nargs="+", choices=EXPERIMENTS, metavar="NAME")
+    parser.add_argument(
+        "names", nargs="+", choices=EXPERIMENTS, metavar="NAME", help=", ".join(EXPERIMENTS)
+    )
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     outcomes = [_run(name) for name in parser.parse_args().names]
     return 0 if all(outcomes) else 1
