@@ -27,7 +27,7 @@ from workers.publisher import wakeups
 LEASE_S, RENEW_S = 3.0, 1.0
 SLOW_S = LEASE_S + 0.5
 DROPPED = 0.2
-BLASTS = "blasts.jsonl"
+BLASTS, BLAST_EVERY_S = "blasts.jsonl", 30.0
 CALM = "calm"  # this file says that the faults, lost wake-ups among them, are over
 DRAIN_S = 20.0
 
@@ -123,6 +123,7 @@ async def _flow(
         messages=plan.messages,
         sessions=plan.sessions,
         seconds=plan.seconds,
+        blasts=max(1, round(plan.seconds / BLAST_EVERY_S)),
     )
     prefix = settings.redis.prefix
     faults = Faults(workers, links, valkey, seed=plan.seed, lease=LEASE_S, prefix=prefix)

@@ -17,21 +17,27 @@ if TYPE_CHECKING:
     from sigil.gateway import Gateway
 
 TWICE, SLOW_SHARE = 0.2, 0.005
-BLAST_EVERY_S = 30.0
 RETRY_S = 0.2
 LATEST_REPEAT_S = 3.0
 
 
 class Traffic:
-    """Sends `messages` over `sessions` at a steady rate for `seconds`. A few of the first ones end
-    each process that answers them.
+    """Sends `messages` over `sessions` at a steady rate for `seconds`. So many `blasts`
+    among the first ones end each process that answers them.
 
     `accepted` holds, for each session, the texts in the order of acceptance: who writes waits
     until one message is taken before they send the next.
     """
 
     def __init__(
-        self, gateway: Gateway, *, seed: int, messages: int, sessions: int, seconds: float
+        self,
+        gateway: Gateway,
+        *,
+        seed: int,
+        messages: int,
+        sessions: int,
+        seconds: float,
+        blasts: int = 0,
     ) -> None:
         self.accepted: dict[str, list[str]] = defaultdict(list)
         self.repeats = 0
@@ -44,7 +50,6 @@ class Traffic:
         for number in range(messages):
             at = rng.uniform(0, seconds)
             self._plan[f"s{number % sessions:03}"].append(at)
-        blasts = max(1, round(seconds / BLAST_EVERY_S))
         early = max(1, messages // sessions // 4)
         self._blasts = {
             session: rng.randrange(early) for session in rng.sample(list(self._plan), blasts)
