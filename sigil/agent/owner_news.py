@@ -1,8 +1,9 @@
 """What the owner is told of a turn's failed calls.
 
-    calls failed ─┬─ the owner asked, in a direct chat ──▶ each cause stands in the reply
-                  └─ somebody else asked ──▶ what only the owner can mend is told in the owner's own
-                                             direct chat, once per episode; the reply is short
+    calls failed ─┬─ the owner asked, in a direct chat, ──▶ each cause stands in the reply
+                  │  and no model answered
+                  └─ else ──▶ what only the owner can mend is told in the owner's own direct chat,
+                              once per episode; a reply to somebody else is short
 
 Causes never stand in a group: others read along.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from sigil.errors import AllProvidersUnavailable, ErrorKind
 from sigil.errors.failures import MENDED_BY_OWNER
+from sigil.identity.users import DirectChat
 from sigil.messages.exchange import OutboundMessage
 from sigil.providers.chain.trouble import explain_trouble
 
@@ -49,10 +51,13 @@ async def gather_news(stores: Stores, replies: Replies, turn: Turn, reply: Reply
     if not troubles and not has_failed:
         return NO_NEWS
     owner = turn.directory.owner.id
-    if turn.route.user_id == owner and turn.last.is_direct:
-        causes = await asyncio.to_thread(_explain_causes, turn, reply) if has_failed else ""
-        return OwnerNews(causes, is_told=True)
-    chat = await stores.users.find_direct_chat(owner)
+    last, chat = turn.last, None
+    if turn.route.user_id == owner and last.is_direct:
+        if has_failed:
+            return OwnerNews(await asyncio.to_thread(_explain_causes, turn, reply), is_told=True)
+        # Another model went on. Nobody else may ever ask, so it is told here.
+        chat = DirectChat(last.channel_type, last.account, last.channel_id, last.thread_id)
+    chat = chat or await stores.users.find_direct_chat(owner)
     if chat is None:
         return NO_NEWS
     effects: list[Effect] = []

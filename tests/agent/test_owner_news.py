@@ -89,3 +89,13 @@ async def test_the_owner_is_told_although_another_model_has_answered() -> None:
     await t.say("hello", "sean")
     await t.say("hello", "ann")
     assert (told(t, "ann"), told(t, "sean")) == (["from the other"], ["hi", REFUSED])
+
+
+async def test_the_owner_who_asks_is_told_once_although_another_model_has_answered() -> None:
+    t = talk_with(
+        refuse(),
+        providers={"other": ScriptedProvider(["one", "two"])},
+        models={"failover": ["other/two"]},
+    )
+    assert await t.say("hello", "sean") == [REFUSED, "one"]
+    assert await t.say("and again", "sean") == ["two"]

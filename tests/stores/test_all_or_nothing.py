@@ -189,6 +189,10 @@ async def report_probe(stores: Stores) -> Act:
     return lambda: stores.health.renew(grant)
 
 
+async def begin_episode(stores: Stores) -> Act:
+    return lambda: stores.health.begin_episode("p", "a", "auth")
+
+
 async def add_user(stores: Stores) -> Act:
     await stores.users.add(User("u", "Ann", identities=(ANN, Identity("n", "2"))))
     return lambda: stores.users.add(User("u", "Ann", identities=(ANN,)))
@@ -212,7 +216,7 @@ async def append(stores: Stores) -> Act:
 SCENES = (
     *(receive, receive_again, rest, route, turn, deliver, park, renew, take_up, sweep),
     *(find_forgotten, reserve, settle, undo, expire, draft, show, admit, cool, report_probe),
-    *(add_user, pair, unpair, append),
+    *(begin_episode, add_user, pair, unpair, append),
 )
 # What these do for one lane, item, hold or draft, they do without the others: one that is broken is
 # left out, and the rest is done.

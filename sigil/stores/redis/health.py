@@ -94,9 +94,9 @@ class RedisHealth:
         await self._report_probe(grant, _ms(PROBE_LEASE_S))
 
     async def begin_episode(self, provider: str, key: str, reason: str) -> str:
-        name, now = self._keys.health_episode(provider, key, reason), str(await self._read_time())
-        begun = await self._client.call("SET", name, now, "NX", "GET", "EX", _EPISODE_S)
-        return now if begun is None else str(begun.decode())
+        name = self._keys.health_episode(provider, key, reason)
+        begun = await self._client.run_script("begin_episode", (name,), (_EPISODE_S,))
+        return str(begun.decode())
 
     async def _end_episodes(self, provider: str, key: str) -> None:
         names = [self._keys.health_episode(provider, key, each.value) for each in MENDED_BY_OWNER]
