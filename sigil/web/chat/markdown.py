@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
@@ -26,12 +26,13 @@ MAX_CHARS = 100_000
 PART_CHARS = 32_000
 # Two things can make the HTML of a part thousands of times longer than its text. A row of a table
 # gets as many cells as its head, although it may be one character long. And each `[a]` that refers
-# to `[a]: https://…` repeats that address. Both are counted before anything is rendered.
+# to `[a]: https://…` repeats that address. So cells are counted before anything is rendered, and
+# what references repeat is counted while they are looked up.
 MOST_CELLS = 8_000
 MOST_REFERENCE_CHARS = 100_000
 MOST_HTML_CHARS = 200_000
 _TABLE_RULER = re.compile(r"[\s>]*[|:-][\s|:-]*")
-_REFERENCE = re.compile(r"^[ >]{0,60}\[(?:[^\]\\]|\\.)+\]:(.*(?:\n.*\S.*)*)", re.MULTILINE)
+_LINE_END = re.compile(r"\r\n?|\n")
 
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _LINK = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
@@ -50,13 +51,11 @@ def render_markdown(text: str) -> str:
 
 def render_part(text: str) -> str:
     """The HTML of one part, at most `MOST_HTML_CHARS` long or, if that is not enough, plain text.
-    Tables or references that would be too large stand there as they were written."""
-    renderer = _create_renderer(
-        tables=_count_cells(text) <= MOST_CELLS,
-        references=_count_reference_chars(text) <= MOST_REFERENCE_CHARS,
-    )
+    Tables that would be too large, and references once they are too long together, stand there as
+    they were written."""
+    renderer = _create_renderer(tables=_count_cells(text) <= MOST_CELLS)
     try:
-        rendered = str(renderer.render(text))
+        rendered = str(renderer.render(text, {"references": _References()}))
     except RecursionError:
         return _render_plain(text)
     return rendered if len(rendered) <= MOST_HTML_CHARS else _render_plain(text)
@@ -70,7 +69,7 @@ def _count_cells(text: str) -> int:
     """At least as many cells as the tables of the text can have. A table begins at the line above
     its ruler (`|---|---|`) and ends at an empty line at the latest."""
     cells, columns = 0, 0
-    for line in text.splitlines():
+    for line in _LINE_END.split(text):
         if not line.strip(" >"):
             columns = 0
         elif "-" in line and _TABLE_RULER.fullmatch(line):
@@ -80,19 +79,28 @@ def _count_cells(text: str) -> int:
     return cells
 
 
-def _count_reference_chars(text: str) -> int:
-    """At least as many characters as references can repeat: the longest definition, times the
-    number of brackets that could refer to it."""
-    longest = max((len(match[1]) for match in _REFERENCE.finditer(text)), default=0)
-    return longest * text.count("[")
+class _References(dict[str, dict[str, Any]]):
+    """The definitions of a text. markdown-it fills them in and looks them up; what it finds has at
+    most `MOST_REFERENCE_CHARS` characters together."""
+
+    _chars = 0
+
+    def get(self, label: str, default: Any = None) -> Any:
+        """The definition, or `default` if there is none or it is too long now."""
+        found = super().get(label)
+        if found is None:
+            return default
+        size = len(found["href"]) + len(found["title"])
+        if self._chars + size > MOST_REFERENCE_CHARS:
+            return default
+        self._chars += size
+        return found
 
 
 @cache
-def _create_renderer(*, tables: bool, references: bool) -> MarkdownIt:
+def _create_renderer(*, tables: bool) -> MarkdownIt:
     markdown = MarkdownIt("commonmark", {"html": False, "breaks": True})
     markdown.enable(["strikethrough", *(["table"] if tables else [])])
-    if not references:
-        markdown.disable("reference")
     markdown.validateLink = _is_safe_link  # type: ignore[method-assign]  # how markdown-it documents it
     markdown.add_render_rule("link_open", _render_link_open)
     markdown.add_render_rule("image", _render_image)

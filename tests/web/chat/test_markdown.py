@@ -156,6 +156,18 @@ def test_html_is_bounded_whatever_is_written(text: str, times: int) -> None:
     assert len(render_markdown((text * times)[:PART_CHARS])) <= 5 * PART_CHARS + MOST_HTML_CHARS
 
 
+def test_lines_end_where_markdown_ends_them() -> None:
+    """Other separators, which Python knows, must not hide the rows of a huge table."""
+    head = "|a" * 181 + "|\n" + "|-" * 181 + "|\n"
+    assert "<table>" not in render_markdown(head + "x\u2028\u2028\n" * 100)
+
+
+def test_an_answer_with_many_references_has_links() -> None:
+    uses = "".join(f"See [point {n}][{n}].\n\n" for n in range(200))
+    definitions = "".join(f"[{n}]: https://docs.example/some/path/{n}\n" for n in range(200))
+    assert render_markdown(f"{uses}\n{definitions}").count("<a ") == 200
+
+
 def test_a_table_of_usual_size_is_a_table() -> None:
     rows = "".join(f"| {n} | [a] |\n" for n in range(200))
     html = render_markdown(f"| n | a |\n|---|---|\n{rows}\n[a]: https://ok.example/page")
