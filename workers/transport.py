@@ -1,6 +1,11 @@
-"""kombu's transport, except that a worker can start while the memory of Redis is full.
+"""kombu's transport, except that a worker outlives what passes: a Redis that takes no writes for a
+while, and one whose memory is full.
 
-When kombu consumes a queue, it first writes down to which exchange the queue is bound, and Redis
+kombu takes every error that Redis answers for final, and the worker would end. But a primary that
+becomes a replica answers so, and one with too few replicas or a full disk. Such an error counts as
+a lost connection: Celery connects again, until there is a primary that takes writes.
+
+When kombu consumes a queue, it also writes down to which exchange the queue is bound, and Redis
 refuses that when its memory is full. So the worker would not start, although it is wanted: only
 work that is finished frees memory. Nobody needs what was to be written. Wake-ups go straight to
 their queues, and remote control reaches workers by pub/sub; only its answers get lost meanwhile.
@@ -13,23 +18,43 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import structlog
 from kombu.transport import TRANSPORT_ALIASES, redis
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import ConnectionError, OutOfMemoryError, ResponseError
+
+from sigil.stores.redis.refusals import translate
 
 log = structlog.get_logger(__name__)
 
 
-class _BindsAtTheLimit:
+class _OutlivesRefusals:
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
-        with _leave_out(queue):
+        with _reconnect_after_refusals(), _leave_out(queue):
             super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]  # kombu's
+
+    def _brpop_read(self, **options: Any) -> Any:
+        with _reconnect_after_refusals():
+            return super()._brpop_read(**options)  # type: ignore[misc]  # kombu's
 
     def _refresh_bindings(self, queues: Sequence[str]) -> None:
         # Otherwise kombu would try again, and log it, after each message.
         with _leave_out(*queues):
             super()._refresh_bindings(queues)  # type: ignore[misc]  # kombu's
+
+
+@contextlib.contextmanager
+def _reconnect_after_refusals() -> Iterator[None]:
+    try:
+        yield
+    except ResponseError as error:
+        reason = translate(error)
+        if not reason.transient:
+            raise
+        # Celery logs no more than that the connection was lost.
+        log.warning("no wake-ups can be read", reason=str(reason))
+        raise ConnectionError(str(reason)) from error
 
 
 @contextlib.contextmanager
@@ -40,11 +65,11 @@ def _leave_out(*queues: str) -> Iterator[None]:
         log.warning("the memory of Redis is full, bindings were left out", queues=queues)
 
 
-class _Channel(_BindsAtTheLimit, redis.Channel):
+class _Channel(_OutlivesRefusals, redis.Channel):
     pass
 
 
-class _SentinelChannel(_BindsAtTheLimit, redis.SentinelChannel):
+class _SentinelChannel(_OutlivesRefusals, redis.SentinelChannel):
     pass
 
 
