@@ -6,8 +6,8 @@
 
 uvicorn itself waits for ever for a header or a body, and takes connections until the process has no
 file descriptor left; then it has none for Redis either. Here a connection that has not sent a whole
-request has a deadline. When there are too many, the one that has waited longest is ended for the
-newcomer: an honest client sends its request at once.
+request has a deadline, and so has one that does not read its answer. When there are too many, the
+one that has waited longest is ended for the newcomer: an honest client sends its request at once.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ HEADER_WITHIN_S = 10.0
 KEEP_ALIVE_S = 15
 # The largest body has 256 KiB, so this asks for 13 kB/s at least.
 BODY_WITHIN_S = 20.0
+# An answer of which more than 64 KiB wait must be read nearly to its end in this time.
+READ_WITHIN_S = 30.0
 MOST_PER_ADDRESS = 64
 MOST_IN_ALL = 4_096
 BACKLOG = 128
@@ -152,6 +154,7 @@ class BoundedProtocol(H11Protocol):
         self.address = ""
         self._awaits: object = None  # the state of h11 in which the client has to send
         self._deadline: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
         self._is_counted = False
         self._has_asked = False  # for the first time at least; before that there is no cycle
 
@@ -173,8 +176,19 @@ class BoundedProtocol(H11Protocol):
         super().on_response_complete()
         self._watch_request()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(READ_WITHIN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)
+        if self._unread is not None:
+            self._unread.cancel()
         if self._is_counted:
             self._is_counted = False
             self.config.connections.remove(self)
@@ -182,16 +196,23 @@ class BoundedProtocol(H11Protocol):
 
     def give_up(self) -> None:
         """Ends the connection, with 408 if a part of a request has come."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self.transport.get_write_buffer_size():
+            # The client does not read what it was sent, and to close would wait for that.
+            self.transport.abort()
             return
         has_begun = self._awaits is h11.SEND_BODY or self.conn.trailing_data[0]
         is_answered = self._has_asked and self.cycle.response_started
         if has_begun and not is_answered:
             self.transport.write(_TIMED_OUT)
         self.transport.close()
+        self._set_deadline(READ_WITHIN_S)
 
     def _watch_request(self) -> None:
         """Sets the deadline anew whenever the client has to send something else than before."""
+        if self.transport.is_closing():
+            self.config.connections.note_waiting(self, False)
+            self._set_deadline(READ_WITHIN_S)
+            return
         state = self.conn.their_state
         self._has_asked = self._has_asked or state is not h11.IDLE
         awaits = state if state in {h11.IDLE, h11.SEND_BODY} and self._is_counted else None

@@ -18,7 +18,7 @@ POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with the body; `GET /stream` begins an answer and never ends it."""
+    """Answers with the body; `/stream` begins an answer and never ends it, `/large` is long."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -27,6 +27,8 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
         body, more = body + message["body"], message["more_body"]
     headers = [(b"content-type", b"text/plain")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
+    if scope["path"] == "/large":
+        body = bytes(100_000)
     if scope["path"] == "/stream":
         await send({"type": "http.response.body", "body": b"begun", "more_body": True})
         await receive()
@@ -125,6 +127,20 @@ async def test_a_slow_answer_has_no_deadline(monkeypatch: pytest.MonkeyPatch) ->
         await reader.readuntil(b"begun\r\n")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(1), 0.5)
+
+
+async def test_who_does_not_read_the_answers_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "READ_WITHIN_S", 0.2)
+    async with serving(most=3) as connect:
+        for _ in range(3):
+            reader, writer = await connect()
+            reader._transport.pause_reading()  # type: ignore[attr-defined]  # the only way
+            writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+        async with asyncio.timeout(10):
+            while True:
+                reader, writer = await connect()
+                if b"200" in await ask(reader, writer, REQUEST):
+                    return
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /", POST], ids=["nothing", "header", "body"])
