@@ -11,7 +11,7 @@ from sigil.cli import vendor_probes
 from sigil.cli.finding import Finding
 from sigil.cli.model_list import find_unknown_models
 from sigil.config.problems import suggest
-from sigil.errors import ConfigError, ErrorKind, ProviderError, SigilError
+from sigil.errors import AllProvidersUnavailable, ConfigError, ErrorKind, ProviderError, SigilError
 from sigil.errors.failures import MENDED_BY_OWNER
 from sigil.money.amounts import format_usd
 from sigil.money.limits import list_models
@@ -47,7 +47,12 @@ def check_providers(settings: Settings, *, live: bool) -> Iterator[Finding]:
     for answer in answers:
         yield from _judge_answer(settings, answer)
     yield from _find_unknown(settings, {each.provider for each in answers if not each.error})
-    yield from _check_health(settings)
+    told = {
+        (each.provider, each.error.kind)
+        for each in answers
+        if isinstance(each.error, ProviderError)
+    }
+    yield from _check_health(settings, told)
     if live:
         yield _call_model(settings)
 
@@ -105,16 +110,20 @@ def _find_unknown(settings: Settings, heard: Collection[str] = ()) -> Iterator[F
         yield Finding("providers", "warn", str(problem), advice)
 
 
-def _check_health(settings: Settings) -> Iterator[Finding]:
-    """What the calls of all workers have found. Without Redis there is nothing to say: another
-    check says that it is away."""
+def _check_health(settings: Settings, told: Collection[tuple[str, ErrorKind]]) -> Iterator[Finding]:
+    """What the calls of all workers have found, except what the vendors have just `told`. Without
+    Redis there is nothing to say: another check says that it is away."""
     try:
         resting = asyncio.run(vendor_probes.read_cooldowns(settings))
     except SigilError:
         return
+    known = set(told)
     for cooldown in resting:
         if cooldown.reason in MENDED_BY_OWNER:
-            yield _describe_trouble(settings, cooldown.provider, ErrorKind(cooldown.reason))
+            kind = ErrorKind(cooldown.reason)
+            if (cooldown.provider, kind) not in known:
+                yield _describe_trouble(settings, cooldown.provider, kind)
+            known.add((cooldown.provider, kind))
         else:
             name = f"{cooldown.provider}/{cooldown.model}"
             advice = f"`sigil providers reset {name}` lets it be called at once."
@@ -126,6 +135,12 @@ def _call_model(settings: Settings) -> Finding:
     model = settings.models.default
     try:
         call = asyncio.run(vendor_probes.call_model(settings, model))
+    except AllProvidersUnavailable as error:
+        if model not in error.kinds:
+            return _describe_failure(settings, model.partition("/")[0], error, model)
+        advice = f"`sigil providers reset {model}` lets it be called at once."
+        detail = f"{model} was not called: {error.causes[model]}"
+        return Finding("live call", "fail", detail, advice)
     except SigilError as error:
         return _describe_failure(settings, model.partition("/")[0], error, model)
     cost = "unknown cost" if call.cost is None else format_usd(call.cost)

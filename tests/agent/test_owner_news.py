@@ -11,7 +11,7 @@ from sigil.testing import ScriptedProvider
 from tests.talking import Talk, talk
 
 PEOPLE = {"sean": {"role": "owner", "identities": ["memory:sean"]}}
-SHORT = "I cannot answer just now. Only my owner can mend that, who has been told."
+SHORT = "I cannot answer just now. Only my owner can mend that, and they have been told."
 REFUSED = "fake refused its key (401). Check `providers.fake.api_key`."
 UNPAID = (
     "fake has no credit left (402). Add credit to the account of `providers.fake.api_key`, "

@@ -239,3 +239,34 @@ def test_text_can_be_copied_where_browsers_offer_no_clipboard(browser: Browser, 
         page.get_by_label("Message", exact=True).focus()
         page.keyboard.press("Control+V")
         expect(page.get_by_label("Message", exact=True)).to_have_value("An answer to hello.")
+
+
+def test_an_answer_that_begins_anew_after_a_wait_stands_below_the_notice(
+    browser: Browser, lab: str
+) -> None:
+    own = "thread.own('m1', 'question', { at: 1000 });"
+    draft = "thread.draft({{ turn: 't1', html: '{}', at: {}, answers: ['m1'], broke_off: {} }});"
+    lost = draft.format("<p>lost</p>", 1100, "[]") + draft.format("", 1200, "['lab/cut']")
+    notice = (
+        "thread.reply({ turn: null, chunk: 0, final: true, html: 'I wait', text: '', at: 1300 });"
+    )
+    again = draft.format("<p>answer</p>", 31_000, "[]")
+    details = "{ model: 'lab/cut', seconds: 1, input_tokens: 1, output_tokens: 1, cost: null }"
+    reply = (
+        "thread.reply({ turn: 't1', chunk: 0, final: true, html: 'answer', text: '', at: 32_000,"
+        f" answers: ['m1'], details: {details} }});"
+    )
+    with open_page(browser, lab) as page:
+        expect(page.locator("#empty")).to_be_visible()  # the page itself writes no more
+
+        def show(*steps: str) -> list[str]:
+            page.evaluate(
+                "async () => { const { Thread } = await import('/static/thread.js');"
+                " const thread = new Thread({ busy() {} });"
+                f" {''.join(steps)} }}"
+            )
+            return shown(page)
+
+        assert show(own, lost, notice) == ["question", "I wait"]
+        assert show(own, lost, notice, again, reply) == ["question", "I wait", "answer"]
+        assert show(own, notice, reply) == ["question", "I wait", "answer"]

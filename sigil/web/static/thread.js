@@ -99,6 +99,7 @@ export class Thread {
     if (!this.turns.has(turn)) this.#dropDrafts(() => true);
     const shown = this.#show(turn, answers, at);
     if (shown.settled) return;
+    shown.isBlank = !html;
     shown.entry.classList.add("live");
     shown.entry.setAttribute("aria-busy", "true");
     shown.body.replaceChildren(html || !brokeOff.length ? toElement(html) : dots());
@@ -116,6 +117,8 @@ export class Thread {
     }
     if (!turn && chunk === 0) this.notices += 1;
     if (details) this.#dropDrafts((other) => other !== this.turns.get(turn));
+    // The turn waits for a model and begins anew. Its answer comes below the notice that says so.
+    if (!turn && !answers.length) this.#dropDrafts((shown) => shown.isBlank);
     const began = details ? at - 1000 * details.seconds : at;
     const shown = this.#show(turn ?? `notice-${this.notices}`, answers, began);
     if (!shown.settled) shown.body.replaceChildren();
@@ -178,7 +181,7 @@ export class Thread {
       const [body, footer] = [element("div", "body"), element("footer")];
       entry.append(mark(), body, footer);
       entry.dataset.at = began;
-      shown = { entry, body, footer, answers, text: "", settled: false };
+      shown = { entry, body, footer, answers, text: "", isBlank: true, settled: false };
       this.turns.set(key, shown);
       this.#place(entry, answers, began);
     }

@@ -106,6 +106,17 @@ def test_what_the_workers_have_found(call, vendor, fake_redis):
     assert "sigil providers reset lab/large" in findings[-1][2]
 
 
+def test_one_trouble_is_said_once(call, vendor, fake_redis):
+    vendor.expect_request("/models").respond_with_data("", status=401)
+    fake_redis.health.known = [
+        Cooldown("lab", model, "k", "auth", 500.0) for model in ("small", "large")
+    ]
+    _, findings = look(call)
+    assert [detail for state, detail, _ in findings if state == "fail"] == [
+        "lab refused its key (401)"
+    ]
+
+
 def stream(*events):
     text = "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
     return Response(text, content_type="text/event-stream")
@@ -144,3 +155,13 @@ def test_a_live_call_that_is_refused(call, vendor, real_redis):
     assert code == 1
     assert findings[-1][1] == "lab refused its key (401)"
     assert call("providers")[1].count("auth")
+
+
+@pytest.mark.valkey
+def test_a_live_call_of_a_model_that_rests(call, vendor, real_redis):
+    list_two_models(vendor)
+    vendor.expect_request("/chat/completions").respond_with_data("", status=401)
+    look(call, "--live")
+    _, findings = look(call, "--live")
+    assert findings[-1][1].startswith("lab/small was not called: resting after auth")
+    assert "sigil providers reset lab/small" in findings[-1][2]
