@@ -80,7 +80,7 @@ async def test_a_full_memory_is_said_at_once(
     async with Chat(served.url) as chat, asyncio.timeout(5):
         await chat.open()
         with pytest.raises(SigilError, match="memory is full"):
-            await chat.say("hello", "m1")
+            await chat.say("hello", "message-1")
 
 
 async def test_a_gateway_that_is_not_there_is_said(served: Served) -> None:
