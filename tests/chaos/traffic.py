@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sigil.channels.base import Acceptance
     from sigil.gateway import Gateway
 
-TWICE, SLOW_SHARE = 0.2, 0.005
+TWICE, SLOW_SHARE = 0.2, 0.0025
 RETRY_S = 0.2
 LATEST_REPEAT_S = 3.0
 
