@@ -17,7 +17,7 @@ from tests.chaos import clock
 from tests.chaos.proxy import Proxy, Wanted, calls, commits_that_keep
 from tests.chaos.site import Valkey, Worker
 
-# Seconds between two faults of a kind. They are as far apart as it takes that no innocent message loses
+# Seconds between two faults of a kind. They are so far apart that hardly any innocent message loses
 # its lease five times in a row by chance: then it would be given up, as it should be.
 KILL_S, HANG_S, FREEZE_S, VALKEY_S, FULL_S, CLOCK_S = 3.5, 20.0, 15.0, 13.0, 14.0, 13.0
 CUT_S, STALL_S, SILENCE_S, SWALLOW_S = 6.0, 10.0, 12.0, 1.5
