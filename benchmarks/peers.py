@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from benchmarks.wires import OPTIONS, WIRES
-from sigil.channels.base import Capabilities, Chunk, Receive
+from sigil.channels.base import ChannelSpec, Chunk, Receive
 from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
@@ -65,7 +65,7 @@ class SlowModel(TimedModel):
 class TimedChannel:
     """Takes every chunk."""
 
-    capabilities = Capabilities()
+    spec = ChannelSpec()
 
     def __init__(self, name: str, settings: Any, stores: Any) -> None:
         self.name = name
@@ -85,7 +85,7 @@ class TimedChannel:
 class CountingChannel(TimedChannel):
     """Takes every chunk and notes how many words it had."""
 
-    capabilities = Capabilities(max_chars=1_000_000)
+    spec = ChannelSpec(text_limit=1_000_000)
 
     async def send(self, chunk: Chunk) -> str | None:
         """Notes the chat and the number of words."""
@@ -97,7 +97,7 @@ class CountingChannel(TimedChannel):
 class LiveChannel(CountingChannel):
     """Also shows drafts, as the web page does."""
 
-    capabilities = Capabilities(max_chars=1_000_000, live=True)
+    spec = ChannelSpec(text_limit=1_000_000, live=True)
 
 
 def stream_reader(wire: str, **arguments: Any) -> Any:

@@ -29,7 +29,7 @@ from sigil.workspace.manager import Binding, WorkspaceConfig, WorkspaceTable
 from sigil.workspace.tool_policy import ToolPolicy
 
 if TYPE_CHECKING:
-    from sigil.channels.base import Capabilities
+    from sigil.channels.base import ChannelSpec
     from sigil.config import Settings
     from sigil.config.schema import (
         AgentSettings,
@@ -99,9 +99,9 @@ class Account:
             settings.prompt,
         )
 
-    def coalesces(self, capabilities: Capabilities) -> bool:
+    def coalesces(self, spec: ChannelSpec) -> bool:
         """Whether rapid messages of one sender are answered together."""
-        return capabilities.coalesce if self.coalesce is None else self.coalesce
+        return spec.coalesce if self.coalesce is None else self.coalesce
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +177,10 @@ class Directory:
         """The account of this name; one with all defaults if it is not configured."""
         return self.accounts.get(name, self._default_account)
 
-    def door(self, name: str, capabilities: Capabilities) -> Door:
+    def door(self, name: str, spec: ChannelSpec) -> Door:
         """What an account says about letting people in."""
         account = self.account(name)
-        return Door(account.mode, account.allowlist, capabilities.authenticated, self.people.users)
+        return Door(account.mode, account.allowlist, spec.authenticated, self.people.users)
 
     @property
     def providers(self) -> Mapping[str, ProviderSettings]:

@@ -105,12 +105,12 @@ class Gateway:
         Raises `ChannelNotFound` or `StoreError`; then nothing was stored.
         """
         started = time.monotonic()
-        capabilities = self.channels.get(message.channel_type).capabilities
+        spec = self.channels.get(message.channel_type).spec
         chat = (message.channel_type, message.account, message.channel_id)
         lane = await self.stores.lanes.key(LaneKind.INBOUND, message.channel_type, *chat)
         item_id = await self.stores.lanes.item_id(*chat, message.message_id)
         effects: list[Effect] = [Accept(item_id)]
-        if capabilities.live:
+        if spec.live:
             effects.append(show_event(message, item_id, user_event(message)))
         pushed = await self.stores.lanes.push(Push(lane, item_id, message.to_record()), effects)
         for woken in pushed.wake:
@@ -253,7 +253,7 @@ class Gateway:
         effects: list[Effect] = [Finish(item.id, Outcome.STOPPED)]
         with contextlib.suppress(ChannelNotFound, MessageInvalid):
             message = InboundMessage.from_record(item.fields)
-            if self.channels.get(message.channel_type).capabilities.live:
+            if self.channels.get(message.channel_type).spec.live:
                 event = dropped_event(message.message_id)
                 effects.append(show_event(message, f"{item.id}.dropped", event))
         return effects

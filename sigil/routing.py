@@ -145,7 +145,7 @@ class Routing:
         effects = _bury_item(item)
         with contextlib.suppress(MessageInvalid, ChannelNotFound):
             message = InboundMessage.from_record(item.fields)
-            if self._channels.get(message.channel_type).capabilities.authenticated:
+            if self._channels.get(message.channel_type).spec.authenticated:
                 effects.append(await self._replies.push_notice(message, GIVEN_UP_TEXT, item.id))
         return [item], effects
 
@@ -160,13 +160,13 @@ class Routing:
         `senders`. Raises `StoreError`."""
         account = directory.account(message.channel_type)
         try:
-            capabilities = self._channels.get(message.channel_type).capabilities
+            spec = self._channels.get(message.channel_type).spec
         except ChannelNotFound as error:
             return await self._refuse(item_id, message, error.code, None)
         identity = Identity(message.channel_type, message.sender_id)
         admission = senders.get(identity)
         if admission is None:
-            door = directory.door(message.channel_type, capabilities)
+            door = directory.door(message.channel_type, spec)
             users = ConfiguredUsers(self._stored_users, lambda: directory.people)
             admission = await admit(message, door, users, self._stores.pairings)
             senders[identity] = admission
@@ -216,9 +216,9 @@ class Routing:
 
     async def _note_direct_chat(self, message: InboundMessage, user: User) -> None:
         """Remembers where the owner can be told what only they can mend."""
-        capabilities = self._channels.get(message.channel_type).capabilities
+        spec = self._channels.get(message.channel_type).spec
         # Nobody comes back to the chat of a terminal.
-        is_lasting = capabilities.html or not capabilities.live
+        is_lasting = spec.html or not spec.live
         if not message.is_direct or not is_lasting:
             return
         chat = DirectChat(
@@ -250,7 +250,7 @@ class Routing:
         effects = await self._refuse(item.id, message, full.code, text)
         if text:
             effects.append(Notice(full.lane, chat))
-        if self._channels.get(message.channel_type).capabilities.live:
+        if self._channels.get(message.channel_type).spec.live:
             event = refused_event(message.message_id)
             effects.append(show_event(message, f"{item.id}.refused", event))
         return effects
@@ -259,8 +259,8 @@ class Routing:
         # Everybody who was admitted has a pairing.
         request = RouteRequest(message.channel_type, message.channel_id, user.id, paired=True)
         workspace = await self._workspaces.route(request, directory.workspaces)
-        capabilities = self._channels.get(message.channel_type).capabilities
-        key = session_key(workspace.id, message, user, capabilities)
+        spec = self._channels.get(message.channel_type).spec
+        key = session_key(workspace.id, message, user, spec)
         return Route(workspace.id, user.id, key)
 
     def _forward(
@@ -279,8 +279,8 @@ class Routing:
         )
 
     def _coalesces(self, message: InboundMessage, directory: Directory) -> bool:
-        capabilities = self._channels.get(message.channel_type).capabilities
-        return directory.account(message.channel_type).coalesces(capabilities)
+        spec = self._channels.get(message.channel_type).spec
+        return directory.account(message.channel_type).coalesces(spec)
 
     async def _refuse(
         self, item_id: str, message: InboundMessage, reason: str, text: str | None

@@ -20,12 +20,12 @@ from sigil.messages.exchange import InboundMessage
 from sigil.records import Record
 
 if TYPE_CHECKING:
-    from sigil.channels.base import Capabilities
+    from sigil.channels.base import ChannelSpec
     from sigil.identity.users import User
 
 
 def session_key(
-    workspace_id: str, message: InboundMessage, user: User, capabilities: Capabilities
+    workspace_id: str, message: InboundMessage, user: User, spec: ChannelSpec
 ) -> str:
     """The key of the conversation that a user's message belongs to.
 
@@ -41,7 +41,7 @@ def session_key(
         chat.append(message.thread_id)
     if not message.is_direct:
         return _join_key(scope, "group", *chat)
-    if capabilities.own_sessions:
+    if spec.own_sessions:
         return _join_key(scope, "chat", user.id, *chat)
     if user.session_mode == "per_channel":
         return _join_key(scope, "direct", user.id, message.channel_type)

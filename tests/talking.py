@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sigil.bootstrap import build
-from sigil.channels.base import Acceptance, Capabilities, Channel
+from sigil.channels.base import Acceptance, ChannelSpec, Channel
 from sigil.config import Settings
 from sigil.gateway import Gateway
 from sigil.lanes.effects import Stage
@@ -148,14 +148,14 @@ def talk(
     stores: Stores | None = None,
     provider: Provider | None = None,
     providers: Mapping[str, Provider] | None = None,
-    capabilities: Capabilities | None = None,
+    spec: ChannelSpec | None = None,
     channels: Mapping[str, Channel] | None = None,
     prices: Mapping[str, float] | None = None,
     **settings: Any,
 ) -> Talk:
     """`settings` are sections of the configuration; `prices` are those of the given provider."""
     model = provider or FakeProvider("fake", reply="ok")
-    memory = MemoryChannel("memory", capabilities=capabilities)
+    memory = MemoryChannel("memory", spec=spec)
     given: dict[str, Any] = {
         "channels": {"memory": {"pairing": "open", **settings.pop("memory", {})}},
         "models": {"default": "fake/one", **settings.pop("models", {})},

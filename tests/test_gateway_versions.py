@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sigil import records
-from sigil.channels.base import Capabilities
+from sigil.channels.base import ChannelSpec
 from sigil.host import record as host_record
 from sigil.host.record import RecordKeeper
 from sigil.lanes.effects import Receipt
@@ -203,7 +203,7 @@ async def test_who_is_known_is_told_that_their_message_was_given_up(
         raise RuntimeError
 
     t = talk(
-        capabilities=Capabilities(authenticated=authenticated), users={"ann": {"role": "owner"}}
+        spec=ChannelSpec(authenticated=authenticated), users={"ann": {"role": "owner"}}
     )
     monkeypatch.setattr("sigil.routing.session_key", fail)
     told = await t.say("hello")

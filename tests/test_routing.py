@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sigil.channels.base import Capabilities
+from sigil.channels.base import ChannelSpec
 from sigil.identity.pairing import derive_user_id
 from sigil.identity.users import Identity, User
 from sigil.lanes.effects import Admit, Effect
@@ -152,7 +152,7 @@ async def test_one_notice_per_episode_of_a_full_lane() -> None:
 
 async def test_a_crowd_at_a_full_lane_is_told_once_however_often_a_place_is_freed() -> None:
     lanes = {"cap": 2, "items_per_lease": 1}
-    t = talk(lanes=lanes, capabilities=Capabilities(live=True))
+    t = talk(lanes=lanes, spec=ChannelSpec(live=True))
     for number in range(12):
         await t.write(str(number))
         if number % 3 == 2:

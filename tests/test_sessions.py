@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.channels.base import Capabilities
+from sigil.channels.base import ChannelSpec
 from sigil.identity.users import User
 from sigil.messages.conversation import Message
 from sigil.messages.exchange import InboundMessage
@@ -16,11 +16,11 @@ SEAN, ANNA = User("sean", "Sean"), User("anna", "Anna")
 PER_CHANNEL = User("sean", "Sean", session_mode="per_channel")
 DIRECT = InboundMessage("telegram", "chat-1", "m1", "1", "hello")
 GROUP = replace(DIRECT, channel_id="group-1", is_direct=False)
-PLATFORM, WEB = Capabilities(), Capabilities(authenticated=True, own_sessions=True)
+PLATFORM, WEB = ChannelSpec(), ChannelSpec(authenticated=True, own_sessions=True)
 
 
-def key(message=DIRECT, user=SEAN, workspace="personal", capabilities=PLATFORM) -> str:
-    return session_key(workspace, message, user, capabilities)
+def key(message=DIRECT, user=SEAN, workspace="personal", spec=PLATFORM) -> str:
+    return session_key(workspace, message, user, spec)
 
 
 @pytest.mark.parametrize("workspace", ["personal", "homelab"])

@@ -199,8 +199,8 @@ class Agent:
         """Gives the lane back until a model may be called. The notice has the same id however often
         the turn waits, so it is sent once. Raises `SessionStale`; then nothing was applied."""
         effects = [*record_calls(turn, reply), *news.effects, Wait(held.lane, wait.seconds)]
-        capabilities = self._channels.get(turn.last.channel_type).capabilities
-        if wait.notice and capabilities.notices:
+        spec = self._channels.get(turn.last.channel_type).spec
+        if wait.notice and spec.notices:
             message = make_reply(turn.last, wait.notice, answers=())
             effects.append(await self._replies.push_message(message, f"{turn.id}:wait"))
         await held.commit((), effects)
@@ -237,7 +237,7 @@ class Agent:
                 request = build_request(
                     turn,
                     question,
-                    hint=self._channels.get(turn.last.channel_type).capabilities.hint,
+                    hint=self._channels.get(turn.last.channel_type).spec.hint,
                     lane=held.lane,
                     user=await self._stores.lanes.item_id("user", turn.route.user_id),
                 )
@@ -279,4 +279,4 @@ class Agent:
         return Draft(writer, chat, turn.id, held.token, turn.answers)
 
     def _is_live(self, turn: Turn) -> bool:
-        return self._channels.get(turn.last.channel_type).capabilities.live
+        return self._channels.get(turn.last.channel_type).spec.live

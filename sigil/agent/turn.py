@@ -169,8 +169,8 @@ def group_messages(
     """
     first = next(waiting)
     channel = first.message.channel_type
-    capabilities = channels.get(channel).capabilities
-    if first.command or not directory.account(channel).coalesces(capabilities):
+    spec = channels.get(channel).spec
+    if first.command or not directory.account(channel).coalesces(spec):
         return [first]
     group = [first]
     for each in waiting:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigil.channels.base import Capabilities, Chunk, Receive
+from sigil.channels.base import ChannelSpec, Chunk, Receive
 from sigil.channels.live import ChannelStores, show_chunk
 
 if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
 
 
-def live_capabilities(*, hint: str, html: bool = False, own_sessions: bool = False) -> Capabilities:
+def live_spec(*, hint: str, html: bool = False, own_sessions: bool = False) -> ChannelSpec:
     """What a channel of live chats can do. The HTTP API has checked who writes, and the log shows
     a chunk once however often it is sent."""
-    return Capabilities(
-        max_chars=32_000,
+    return ChannelSpec(
+        text_limit=32_000,
         live=True,
         html=html,
         authenticated=True,
@@ -28,7 +28,7 @@ def live_capabilities(*, hint: str, html: bool = False, own_sessions: bool = Fal
 class LiveChannel:
     """A channel whose chats are event logs. A subclass says what its readers see."""
 
-    capabilities: Capabilities
+    spec: ChannelSpec
 
     def __init__(self, name: str, settings: ChannelSettings | None, stores: ChannelStores) -> None:
         self.name = name

@@ -19,8 +19,12 @@
     ├── WorkspaceNotFound              workspace.not_found
     ├── ChannelError                   channel.failed
     │   ├── ChannelNotFound            channel.not_found
+    │   ├── MediaRefused               channel.media_refused
     │   ├── SendFailed                 channel.send_failed          (transient)
+    │   │   ├── AccountRefused         channel.account_refused      (transient)
+    │   │   └── ChatMoved              channel.chat_moved           (transient)
     │   └── SendRefused                channel.send_refused
+    │       └── MarkupRefused          channel.markup_refused
     └── ProviderError                  provider.failed              (by kind)
         ├── ProviderNotFound           provider.not_found
         ├── AllProvidersUnavailable    provider.all_unavailable     (transient)
@@ -39,10 +43,12 @@ from typing import Any, ClassVar
 from sigil.errors.failures import POLICY, ErrorKind
 
 __all__ = [
+    "AccountRefused",
     "AllProvidersUnavailable",
     "BudgetExceeded",
     "ChannelError",
     "ChannelNotFound",
+    "ChatMoved",
     "CommandRefused",
     "ConfigError",
     "EffectRejected",
@@ -50,6 +56,8 @@ __all__ = [
     "IdentityTaken",
     "LaneFull",
     "LeaseLost",
+    "MarkupRefused",
+    "MediaRefused",
     "MessageInvalid",
     "NotAMember",
     "PriceUnknown",
@@ -215,27 +223,74 @@ class ChannelNotFound(ChannelError):
     code = "channel.not_found"
 
 
+class MediaRefused(ChannelError):
+    """A file is too large, or of a kind that is not taken; the message can be shown to people."""
+
+    code = "channel.media_refused"
+
+
 class SendFailed(ChannelError):
     """The platform did not take the chunk this time. `retry_after` is in seconds.
 
     `outcome_unknown` is true when the platform may have taken it all the same (a lost reply).
+    `rests_account`: the pause is for the whole account, not for this chat alone.
     """
 
     code = "channel.send_failed"
     transient = True
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, outcome_unknown: bool = False
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        outcome_unknown: bool = False,
+        rests_account: bool = False,
+        hint: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, hint=hint)
         self.retry_after = retry_after
         self.outcome_unknown = outcome_unknown
+        self.rests_account = rests_account
+
+
+class AccountRefused(SendFailed):
+    """The platform refuses the account: a bad token, a missing permission. Nothing is lost, and
+    nothing can be done until somebody has mended it; the hint says how."""
+
+    code = "channel.account_refused"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, rests_account=True, hint=hint)
+
+
+class ChatMoved(SendFailed):
+    """The chat has another id from now on, `channel_id`; nothing was sent."""
+
+    code = "channel.chat_moved"
+
+    def __init__(self, message: str, channel_id: str) -> None:
+        super().__init__(message)
+        self.channel_id = channel_id
 
 
 class SendRefused(ChannelError):
-    """The platform will never take it: blocked, chat gone, bad token."""
+    """The platform will never take it. `closes_chat`: nor anything else for this chat, since the
+    bot was blocked or the chat is gone."""
 
     code = "channel.send_refused"
+
+    def __init__(
+        self, message: str, *, closes_chat: bool = False, hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.closes_chat = closes_chat
+
+
+class MarkupRefused(SendRefused):
+    """The platform does not take this markup, file or reference, but perhaps the plain text."""
+
+    code = "channel.markup_refused"
 
 
 class ProviderError(SigilError):

@@ -91,7 +91,7 @@ class Admission:
 class Door:
     """What one channel says about letting people in; `allowlist` holds platform ids.
 
-    `authenticated` as in `Capabilities`. `listed` holds the ids of the users named in
+    `authenticated` as in `ChannelSpec`. `listed` holds the ids of the users named in
     the configuration.
     """
 

@@ -60,6 +60,7 @@ def make_reply(
         content=text,
         thread_id=inbound.thread_id,
         account=inbound.account,
+        is_direct=inbound.is_direct,
         details=details,
         actions=tuple(actions),
         answers=(inbound.message_id,) if answers is None else tuple(answers),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from sigil.errors import MessageInvalid
 from sigil.messages.answers import Action as Action
@@ -22,6 +22,12 @@ MAX_URL_BYTES = 4096
 MAX_CONTENT_BYTES = 64 * 1024
 MAX_REPLY_BYTES = 16 * MAX_CONTENT_BYTES
 MAX_ATTACHMENTS = 10
+MAX_ALIASES = 4
+
+InboundKind = Literal["message", "edit", "command", "action"]
+"""What somebody did: wrote something, changed what they wrote, chose a command from the platform's
+menu, or pressed a button. `content` holds the words, the command or the action's id."""
+_KINDS = frozenset({"message", "edit", "command", "action"})
 
 
 def _now() -> datetime:
@@ -68,18 +74,21 @@ def _check_time(value: object) -> None:
 class Attachment:
     """A file that came with a message or goes out with one; `size` is in bytes.
 
-    `url` may reach a model's vendor, so that it holds no credential.
+    `url` is `blob:ID` for a file that Sigil keeps (see `sigil.blobs`), else an address, which may
+    reach a model's vendor and holds no credential. `kind` is file, image, audio, video or voice.
     """
 
     url: str
     name: str = "file"
     mime_type: str = "application/octet-stream"
     size: int | None = None
+    kind: str = "file"
 
     def __post_init__(self) -> None:
         _check_text("attachment.url", self.url, MAX_URL_BYTES)
         _check_text("attachment.name", self.name, MAX_NAME_BYTES)
         _check_text("attachment.mime_type", self.mime_type, MAX_NAME_BYTES)
+        _check_text("attachment.kind", self.kind, MAX_NAME_BYTES)
         _check_size(self.size)
 
 
@@ -90,7 +99,23 @@ def _read_attachments(found: Sequence[Mapping[str, Any]]) -> tuple[Attachment, .
 @dataclass(frozen=True, slots=True)
 class InboundMessage(Record):
     """What a person wrote. `channel_id` is the chat; `message_id` and `sender_id` are the
-    platform's own ids, compared exactly. `received_at` carries a timezone."""
+    platform's own ids, compared exactly. `received_at` carries a timezone.
+
+    `revision` tells an edit from others of the same message: its time, or the event's id.
+    `addressed` is false for what was said in a group to others than Sigil. `space` is the guild,
+    team or server that the chat belongs to, and `sender_aliases` are further ids of the same
+    person on this platform. `quote` is the text that the message replies to or quotes.
+    """
+
+    _extras: ClassVar[tuple[str, ...]] = (
+        "kind",
+        "revision",
+        "addressed",
+        "from_bot",
+        "space",
+        "sender_aliases",
+        "quote",
+    )
 
     channel_type: str
     channel_id: str
@@ -104,10 +129,18 @@ class InboundMessage(Record):
     reply_to: str | None = None
     attachments: tuple[Attachment, ...] = ()
     received_at: datetime = field(default_factory=_now)
+    kind: InboundKind = "message"
+    revision: str | None = None
+    addressed: bool = True
+    from_bot: bool = False
+    space: str | None = None
+    sender_aliases: tuple[str, ...] = ()
+    quote: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("channel_type", "channel_id", "message_id", "sender_id", "account"):
             _check_text(name, getattr(self, name), MAX_ID_BYTES)
+        self._check_additions()
         _check_optional("thread_id", self.thread_id, MAX_ID_BYTES)
         _check_optional("reply_to", self.reply_to, MAX_ID_BYTES)
         _check_optional("sender_name", self.sender_name, MAX_NAME_BYTES)
@@ -116,6 +149,25 @@ class InboundMessage(Record):
         if not isinstance(self.is_direct, bool):
             raise MessageInvalid("is_direct must be true or false.")
         _check_time(self.received_at)
+
+    def _check_additions(self) -> None:
+        """What only some platforms give; nearly always nothing."""
+        if self.kind not in _KINDS:
+            raise MessageInvalid(f"kind must be one of {', '.join(sorted(_KINDS))}.")
+        for name in ("addressed", "from_bot"):
+            if not isinstance(getattr(self, name), bool):
+                raise MessageInvalid(f"{name} must be true or false.")
+        _check_optional("revision", self.revision, MAX_ID_BYTES)
+        _check_optional("space", self.space, MAX_ID_BYTES)
+        if self.quote is not None:
+            _check_text("content", self.quote, MAX_CONTENT_BYTES)
+        if not isinstance(self.sender_aliases, (tuple, list)):
+            raise MessageInvalid("sender_aliases must be a list of ids.")
+        if len(self.sender_aliases) > MAX_ALIASES:
+            raise MessageInvalid(f"at most {MAX_ALIASES} sender_aliases are allowed.")
+        object.__setattr__(self, "sender_aliases", tuple(self.sender_aliases))
+        for alias in self.sender_aliases:
+            _check_text("sender_aliases", alias, MAX_ID_BYTES)
 
     @classmethod
     def _revive(cls, found: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +186,7 @@ class OutboundMessage(Record):
     answers none.
     """
 
-    _extras: ClassVar[tuple[str, ...]] = ("details", "actions", "answers")
+    _extras: ClassVar[tuple[str, ...]] = ("details", "actions", "answers", "is_direct")
 
     channel_type: str
     channel_id: str
@@ -146,6 +198,7 @@ class OutboundMessage(Record):
     details: AnswerDetails | None = None
     actions: tuple[Action, ...] = ()
     answers: tuple[str, ...] = ()
+    is_direct: bool = True
 
     def __post_init__(self) -> None:
         for name in ("channel_type", "channel_id", "account"):

@@ -162,7 +162,7 @@ class Delivery:
 
     def _fit_message(self, item: Item, message: OutboundMessage) -> tuple[Channel, list[Chunk]]:
         channel = self._channels.get(message.channel_type)
-        texts = split(message.content, channel.capabilities.max_chars) or [""]
+        texts = split(message.content, channel.spec.text_limit) or [""]
         last = len(texts) - 1
         return channel, [
             Chunk(
@@ -211,7 +211,7 @@ def _read_state(held: Held, item: Item, chunk: Chunk, holds_unknown: bool) -> Ch
 
 def _holds_unknown(channel: Channel, directory: Directory) -> bool:
     account = directory.account(channel.name)
-    return account.holds_unknown and not channel.capabilities.idempotent_send
+    return account.holds_unknown and not channel.spec.idempotent_send
 
 
 async def _send_in_time(channel: Channel, chunk: Chunk) -> str | None:

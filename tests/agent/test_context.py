@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.channels.base import Capabilities
+from sigil.channels.base import ChannelSpec
 from sigil.messages.exchange import Attachment
 from sigil.testing import ScriptedProvider
 from tests.talking import talk
@@ -12,7 +12,7 @@ from tests.talking import talk
 
 async def test_the_model_is_told_where_it_is_and_who_speaks() -> None:
     t = talk(
-        capabilities=Capabilities(hint="Plain text only."),
+        spec=ChannelSpec(hint="Plain text only."),
         memory={"prompt": "Be brief."},
         agent={"system_prompt": "You are Sigil."},
         users={"ann": {"identities": ["memory:ann"]}},

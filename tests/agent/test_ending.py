@@ -9,7 +9,7 @@ import pytest
 
 from sigil.agent import wording
 from sigil.agent.ending import CONTINUE
-from sigil.channels.base import Capabilities
+from sigil.channels.base import ChannelSpec
 from sigil.errors import ErrorKind, ProviderError
 from sigil.messages.conversation import Usage
 from sigil.messages.exchange import MAX_REPLY_BYTES, AnswerDetails, OutboundMessage
@@ -52,7 +52,7 @@ async def test_answers_that_utf_8_cannot_hold_are_sent_all_the_same() -> None:
 async def test_an_answer_without_end_is_cut_to_what_can_be_sent() -> None:
     t = talk(
         provider=FakeProvider("fake", reply="é" * MAX_REPLY_BYTES),
-        capabilities=Capabilities(max_chars=10 * MAX_REPLY_BYTES),
+        spec=ChannelSpec(text_limit=10 * MAX_REPLY_BYTES),
     )
     (text,) = await t.say("hello")
     assert text == "é" * (MAX_REPLY_BYTES // 2)
@@ -79,7 +79,7 @@ async def test_a_turn_that_takes_too_long_without_a_word_has_failed() -> None:
 
 # ---------------------------------------------------------------- how an answer came about
 
-LIVE = Capabilities(live=True)
+LIVE = ChannelSpec(live=True)
 
 
 def cut(*texts: str) -> list[ChatEvent]:
@@ -122,7 +122,7 @@ async def test_an_answer_that_its_limit_cut_says_how_to_go_on() -> None:
 
 
 async def test_a_live_chat_is_told_of_a_cut_answer_by_its_details_and_a_button() -> None:
-    t = talk(provider=ScriptedProvider([cut("half")]), capabilities=LIVE)
+    t = talk(provider=ScriptedProvider([cut("half")]), spec=LIVE)
     assert await t.say("hello") == ["half"]
     (sent,) = t.channel.sent
     assert sent.details is not None
@@ -131,12 +131,12 @@ async def test_a_live_chat_is_told_of_a_cut_answer_by_its_details_and_a_button()
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "text"),
-    [(LIVE, "so far"), (Capabilities(), f"so far\n\n{wording.STOPPED}")],
+    ("spec", "text"),
+    [(LIVE, "so far"), (ChannelSpec(), f"so far\n\n{wording.STOPPED}")],
 )
-async def test_a_stopped_answer_is_marked_once(capabilities: Capabilities, text: str) -> None:
+async def test_a_stopped_answer_is_marked_once(spec: ChannelSpec, text: str) -> None:
     slow = SlowProvider()
-    t = talk(provider=slow, capabilities=capabilities)
+    t = talk(provider=slow, spec=spec)
     sent = await stop_turn(t, slow)
     (answer,) = [each for each in sent if each.answers == ("m1",)]
     assert answer.content == text
@@ -146,7 +146,7 @@ async def test_a_stopped_answer_is_marked_once(capabilities: Capabilities, text:
 
 async def test_what_was_stopped_before_its_first_word_is_marked_as_dropped() -> None:
     slow = SlowProvider(words="")
-    t = talk(provider=slow, capabilities=LIVE)
+    t = talk(provider=slow, spec=LIVE)
     sent = await stop_turn(t, slow)
     assert [each.answers for each in sent] == [("m2",)]
     events = [dict(event.data) for event in await t.stores.chats.read("memory:ann")]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sigil.agent import model_wait
 from sigil.agent.model_wait import compute_wait
 from sigil.agent.wording import format_wait
-from sigil.channels.base import Capabilities
+from sigil.channels.base import ChannelSpec
 from sigil.channels.web import WebChannel
 from sigil.errors import ErrorKind, ProviderError, StoreError
 from sigil.messages.exchange import InboundMessage
@@ -143,12 +143,12 @@ async def test_many_short_waits_are_told_in_the_end() -> None:
 
 
 async def test_a_channel_where_notices_cost_gets_none() -> None:
-    t = scripted(LIMITED_30, "here", capabilities=Capabilities(notices=False))
+    t = scripted(LIMITED_30, "here", spec=ChannelSpec(notices=False))
     assert await t.say("hello") == ["here"]
 
 
 async def test_what_comes_meanwhile_is_answered_together_where_the_channel_asks_for_it() -> None:
-    t = scripted(LIMITED_30, LIMITED_30, "both", capabilities=Capabilities(coalesce=True))
+    t = scripted(LIMITED_30, LIMITED_30, "both", spec=ChannelSpec(coalesce=True))
     await t.write("one")
     await t.route_all()
     await make_due(t.stores)

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sigil.channels.base import Capabilities, Chunk, Receive
+from sigil.channels.base import ChannelSpec, Chunk, Receive
 from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
@@ -37,7 +37,7 @@ class FileChannel:
     """Writes one line for each call of the platform, which takes up to `latency` seconds, half
     of the calls before the line and half after it: a worker can die on either side."""
 
-    capabilities = Capabilities()
+    spec = ChannelSpec()
 
     def __init__(self, name: str, settings: Any, stores: Any) -> None:
         self.name = name

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from sigil.channels.base import Capabilities
+from sigil.channels.base import ChannelSpec
 from sigil.lanes.lane import Lease, Refusal
 from sigil.testing import make_due, settle
 from tests.talking import SlowProvider, Talk, talk
@@ -38,8 +38,8 @@ async def list_dropped(t: Talk) -> list[str]:
 async def test_people_are_told_how_many_are_dropped_and_each_is_marked(
     waiting: int, told: str
 ) -> None:
-    live = Capabilities(live=True)
-    t = talk(provider=SlowProvider(), lanes={"renew": 0.01, "cap": 99}, capabilities=live)
+    live = ChannelSpec(live=True)
+    t = talk(provider=SlowProvider(), lanes={"renew": 0.01, "cap": 99}, spec=live)
     turn = await begin_answering(t, [str(number) for number in range(waiting + 1)])
     await t.write("/stop")
     await t.route_all()

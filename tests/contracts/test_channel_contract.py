@@ -39,7 +39,7 @@ def test_it_is_made_without_a_loop_and_carries_its_name(make: Make) -> None:
     channel = make()
     assert isinstance(channel, Channel)
     assert channel.name == "mine"
-    assert channel.capabilities.max_chars >= 1000
+    assert channel.spec.text_limit >= 1000
 
 
 async def test_what_is_sent_arrives_in_order(make: Make, stores: Stores) -> None:
@@ -55,8 +55,8 @@ async def test_a_chunk_that_is_sent_again_is_shown_once_if_the_channel_says_so(
     channel = make()
     first, again = await channel.send(chunk()), await channel.send(chunk())
     count = len(await shown(channel, stores))
-    assert count == (1 if channel.capabilities.idempotent_send else 2)
-    if channel.capabilities.idempotent_send:
+    assert count == (1 if channel.spec.idempotent_send else 2)
+    if channel.spec.idempotent_send:
         assert first == again
 
 
@@ -84,7 +84,7 @@ async def test_it_may_be_closed_twice(make: Make) -> None:
 
 async def test_live_channels_say_what_a_reply_belongs_to(make: Make, stores: Stores) -> None:
     channel = make()
-    if not channel.capabilities.live:
+    if not channel.spec.live:
         pytest.skip("not live")
     await stores.chats.draft([DraftUpdate("mine:chat", "turn", 1, 1, "so f")])
     await channel.send(chunk("so far", final=False))
@@ -100,7 +100,7 @@ async def test_live_channels_say_what_a_reply_belongs_to(make: Make, stores: Sto
 
 async def test_a_notice_belongs_to_no_turn(make: Make, stores: Stores) -> None:
     channel = make()
-    if not channel.capabilities.live:
+    if not channel.spec.live:
         pytest.skip("not live")
     await channel.send(replace(chunk(), turn_id=""))
     (event,) = [record.data for record in await stores.chats.read("mine:chat")]
@@ -111,7 +111,7 @@ async def test_a_log_that_is_away_is_worth_another_try(
     make: Make, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     channel = make()
-    if not channel.capabilities.live:
+    if not channel.spec.live:
         pytest.skip("keeps no log")
 
     async def away(*args: object) -> None:

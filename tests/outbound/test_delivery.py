@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sigil.channels.base import Capabilities, Chunk
+from sigil.channels.base import ChannelSpec, Chunk
 from sigil.channels.memory import MemoryChannel
 from sigil.errors import SendFailed, SendRefused
 from sigil.lanes.effects import Receipt
@@ -38,14 +38,14 @@ async def receipts(t: Talk, item_id: str) -> list[dict[str, Any]]:
 
 
 def small(**more: Any) -> Talk:
-    return talk(capabilities=Capabilities(max_chars=200, **more))
+    return talk(spec=ChannelSpec(text_limit=200, **more))
 
 
 class Dying(MemoryChannel):
     """Takes the chunk, and then its process dies: no answer ever comes."""
 
-    def __init__(self, name: str, at: int, capabilities: Capabilities) -> None:
-        super().__init__(name, capabilities=capabilities)
+    def __init__(self, name: str, at: int, spec: ChannelSpec) -> None:
+        super().__init__(name, spec=spec)
         self.at, self.died = at, asyncio.Event()
 
     async def send(self, chunk: Chunk) -> str | None:
@@ -71,8 +71,8 @@ async def crash_while_sending(t: Talk, lane: str) -> None:
 
 
 def make_crashing_talk(at: int, *, idempotent: bool = False, **settings: Any) -> Talk:
-    capabilities = Capabilities(max_chars=200, idempotent_send=idempotent)
-    channel = Dying("memory", at, capabilities)
+    spec = ChannelSpec(text_limit=200, idempotent_send=idempotent)
+    channel = Dying("memory", at, spec)
     t = talk(channels={"memory": channel}, **settings)
     t.channel = channel
     return t

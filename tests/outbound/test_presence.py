@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from sigil.channels.base import Capabilities
+from sigil.channels.base import ChannelSpec
 from sigil.channels.live import DraftUpdate
 from sigil.errors import StoreError
 from sigil.outbound.presence import Draft, DraftWriter
@@ -14,7 +14,7 @@ from sigil.stores import Stores
 from sigil.testing import FakeProvider, expire_leases, settle
 from tests.talking import SlowProvider, Talk, another_worker, talk
 
-LIVE = Capabilities(live=True)
+LIVE = ChannelSpec(live=True)
 
 
 async def read_log(stores: Stores, chat: str = "memory:ann") -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ async def wait_for_draft(t: Talk, text: str) -> None:
 
 async def test_people_see_their_words_and_the_answer_as_it_grows() -> None:
     slow = SlowProvider()
-    t = talk(provider=slow, capabilities=LIVE)
+    t = talk(provider=slow, spec=LIVE)
     await t.write("hello")
     session = await t.routed()
     turn = asyncio.create_task(t.gateway.turn(session))
@@ -52,7 +52,7 @@ async def test_a_channel_that_is_not_live_has_no_log() -> None:
 
 async def test_a_worker_that_was_replaced_draws_no_more() -> None:
     slow = SlowProvider()
-    t = talk(provider=slow, capabilities=LIVE, lanes={"renew": 60, "lease": 200})
+    t = talk(provider=slow, spec=LIVE, lanes={"renew": 60, "lease": 200})
     await t.write("hello")
     session = await t.routed()
     stale = asyncio.create_task(t.gateway.turn(session))
@@ -126,7 +126,7 @@ async def test_a_store_that_fails_costs_the_draft_and_not_the_turn() -> None:
 
 
 async def test_a_draft_of_half_a_character_does_not_break_the_turn() -> None:
-    t = talk(provider=FakeProvider("fake", reply="\ud83d"), capabilities=LIVE)
+    t = talk(provider=FakeProvider("fake", reply="\ud83d"), spec=LIVE)
     assert await t.say("hello") == ["\ufffd"]
 
 
@@ -155,7 +155,7 @@ async def test_what_grows_meanwhile_goes_together_and_what_is_closed_does_not_go
 
 
 async def test_the_log_of_a_conversation_reads_in_order() -> None:
-    t = talk(provider=FakeProvider("fake", reply="ok"), capabilities=LIVE)
+    t = talk(provider=FakeProvider("fake", reply="ok"), spec=LIVE)
     await t.write("one")
     await settle(t.gateway)
     await t.write("two")

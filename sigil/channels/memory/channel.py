@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from sigil.channels.base import Capabilities, Chunk, Receive
+from sigil.channels.base import ChannelSpec, Chunk, Receive
 
 if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
@@ -22,10 +22,10 @@ class MemoryChannel:
         settings: ChannelSettings | None = None,
         stores: object = None,  # it needs none
         *,
-        capabilities: Capabilities | None = None,
+        spec: ChannelSpec | None = None,
     ) -> None:
         self.name = name
-        self.capabilities = capabilities or Capabilities()
+        self.spec = spec or ChannelSpec()
         self.chunks: list[Chunk] = []
         self._failures: deque[tuple[ChannelError, bool]] = deque()
 

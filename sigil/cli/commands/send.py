@@ -55,9 +55,9 @@ async def _receive_text(
     settings: Settings, user: str, content: str, channel: str, chat: str | None
 ) -> str:
     async with open_gateway(settings) as gateway:
-        capabilities = gateway.channels.get(channel).capabilities
+        spec = gateway.channels.get(channel).spec
         # Where the listener checks a token, the sender is a user; elsewhere a platform's id.
-        sender = user if capabilities.authenticated else _find_platform_id(settings, user, channel)
+        sender = user if spec.authenticated else _find_platform_id(settings, user, channel)
         message = InboundMessage(
             channel_type=channel,
             # Only these characters may stand in a live chat's id.
@@ -67,7 +67,7 @@ async def _receive_text(
             sender_name=settings.users[user].name,
             content=content,
         )
-        if not capabilities.live:
+        if not spec.live:
             return (await gateway.receive(message)).id
         accepted = await take_message(gateway.stores.chats, gateway.receive, message)
     if accepted is None:

@@ -92,7 +92,7 @@ class ChatRoutes:
         if await self._chats.owner(channel.name, chat_id) != user.id:
             _refuse_unknown_chat()
         key = live_chat_key(channel.name, DEFAULT_ACCOUNT, chat_id)
-        return self._streams.open_stream(user.id, key, after, html=channel.capabilities.html)
+        return self._streams.open_stream(user.id, key, after, html=channel.spec.html)
 
     async def show_model(self, request: Request) -> Response:
         """The model that answers in a chat, the one that does so without a choice, and those that
@@ -109,7 +109,7 @@ class ChatRoutes:
             raise RequestRefused(403, error.code, error.message) from error
         asking = SendText(text="/model", message_id="which-model")
         message = to_inbound_message(channel.name, chat_id, user, asking)
-        key = session_key(workspace.id, message, user, channel.capabilities)
+        key = session_key(workspace.id, message, user, channel.spec)
         session = await self._workspaces.stores.sessions.load(key)
         models = directory.models
         usual = models.first(workspace.id)
@@ -128,7 +128,7 @@ class ChatRoutes:
             channel = None
         # On other channels people would have to prove who they are, and this API could not.
         if channel is None or not (
-            channel.capabilities.live and channel.capabilities.authenticated
+            channel.spec.live and channel.spec.authenticated
         ):
             raise RequestRefused(
                 422, "channel.not_found", "This channel has no chats that can be shown here."
