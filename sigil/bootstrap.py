@@ -8,9 +8,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sigil.channels import router as channel_table
+from sigil.channels import table as channel_table
 from sigil.channels.base import Channel
-from sigil.channels.router import ChannelRouter
+from sigil.channels.router import ChannelRouter, load_channel
 from sigil.directory import Directory, LiveDirectory
 from sigil.errors import ConfigError
 from sigil.gateway import Gateway
@@ -111,7 +111,7 @@ def check(settings: Settings, role: str | None = None) -> None:
 def check_channels(settings: Settings) -> None:
     """Raises `ConfigError` for a channel whose type cannot be found."""
     for name, channel_settings in settings.channels.items():
-        channel_table.find_channel_class(name, channel_settings)
+        channel_table.find_channel_type(name, channel_settings)
 
 
 def check_models(settings: Settings) -> None:
@@ -170,7 +170,7 @@ def _load_channels(
     router = ChannelRouter()
     for name, channel_settings in settings.channels.items():
         if name not in given:
-            router.register(name, channel_table.load_channel(name, channel_settings, stores))
+            router.add(load_channel(name, channel_settings, stores))
     for name, channel in given.items():
         router.register(name, channel)
     return router

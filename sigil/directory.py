@@ -277,7 +277,7 @@ def _read_workspaces(settings: Settings, overlay: Overlay) -> dict[str, Workspac
         workspace_id: WorkspaceConfig(
             members=workspace.members,
             tools=ToolPolicy(workspace.tools.allow, workspace.tools.deny),
-            bindings=[Binding(b.channel, b.channel_id) for b in workspace.bindings],
+            bindings=[Binding(b.channel, b.channel_id, b.space) for b in workspace.bindings],
             model=workspace.model,
             prompt=workspace.prompt,
         )

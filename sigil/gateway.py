@@ -105,10 +105,11 @@ class Gateway:
         Raises `ChannelNotFound` or `StoreError`; then nothing was stored.
         """
         started = time.monotonic()
-        spec = self.channels.get(message.channel_type).spec
+        spec = self.channels.spec_of(message)
         chat = (message.channel_type, message.account, message.channel_id)
         lane = await self.stores.lanes.key(LaneKind.INBOUND, message.channel_type, *chat)
-        item_id = await self.stores.lanes.item_id(*chat, message.message_id)
+        what = () if message.kind == "message" else (message.kind, message.revision or "")
+        item_id = await self.stores.lanes.item_id(*chat, message.message_id, *what)
         effects: list[Effect] = [Accept(item_id)]
         if spec.live:
             effects.append(show_event(message, item_id, user_event(message)))
@@ -175,7 +176,7 @@ class Gateway:
 
         Raises `ChannelNotFound` or `StoreError`; then nothing was stored.
         """
-        self.channels.get(message.channel_type)
+        self.channels.spec_of(message)
         push = await self._replies.push_message(message, uuid.uuid4().hex)
         for lane in (await self.stores.lanes.push(push)).wake:
             self.wakeups.wake(lane)
@@ -253,7 +254,7 @@ class Gateway:
         effects: list[Effect] = [Finish(item.id, Outcome.STOPPED)]
         with contextlib.suppress(ChannelNotFound, MessageInvalid):
             message = InboundMessage.from_record(item.fields)
-            if self.channels.get(message.channel_type).spec.live:
+            if self.channels.spec_of(message).live:
                 event = dropped_event(message.message_id)
                 effects.append(show_event(message, f"{item.id}.dropped", event))
         return effects
@@ -274,6 +275,6 @@ class Gateway:
 
     async def close(self) -> None:
         """Gives back connections of channels, providers and stores."""
-        for name in self.channels.names:
-            await self.channels.get(name).close()
+        for entry in self.channels.entries:
+            await entry.close()
         await self._close()

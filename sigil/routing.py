@@ -53,7 +53,7 @@ from sigil.lanes.lane import LaneKind, lane_id
 from sigil.lanes.replies import Replies
 from sigil.messages.exchange import InboundMessage
 from sigil.sessions import Route, session_key
-from sigil.workspace.manager import RouteRequest, WorkspaceManager
+from sigil.workspace.manager import WorkspaceManager, request_route
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter
@@ -145,7 +145,7 @@ class Routing:
         effects = _bury_item(item)
         with contextlib.suppress(MessageInvalid, ChannelNotFound):
             message = InboundMessage.from_record(item.fields)
-            if self._channels.get(message.channel_type).spec.authenticated:
+            if self._channels.spec_of(message).authenticated:
                 effects.append(await self._replies.push_notice(message, GIVEN_UP_TEXT, item.id))
         return [item], effects
 
@@ -158,15 +158,15 @@ class Routing:
     ) -> list[Effect]:
         """The effects that move the message on. Who was looked up for the same commit is kept in
         `senders`. Raises `StoreError`."""
-        account = directory.account(message.channel_type)
+        account = directory.account(message.entry)
         try:
-            spec = self._channels.get(message.channel_type).spec
+            spec = self._channels.spec_of(message)
         except ChannelNotFound as error:
             return await self._refuse(item_id, message, error.code, None)
         identity = Identity(message.channel_type, message.sender_id)
-        admission = senders.get(identity)
+        admission = senders.get(identity)  # all in hand are of one chat, and so of one account
         if admission is None:
-            door = directory.door(message.channel_type, spec)
+            door = directory.door(message.entry, spec)
             users = ConfiguredUsers(self._stored_users, lambda: directory.people)
             admission = await admit(message, door, users, self._stores.pairings)
             senders[identity] = admission
@@ -174,7 +174,7 @@ class Routing:
             return await self._refuse(item_id, message, "pairing.not_admitted", account.refusal)
         user, admits = admission.user, list[Effect]()
         if admission.new_pairing:
-            admits.append(Admit(identity, user, admission.new_user))
+            admits.append(Admit(identity, user, admission.new_user, message.entry))
         return admits + await self._decide_admitted(item_id, message, user, directory)
 
     async def _decide_admitted(
@@ -189,7 +189,7 @@ class Routing:
         try:
             route = await self._find_route(message, user, directory)
         except NotAMember as error:
-            refusal = directory.account(message.channel_type).refusal
+            refusal = directory.account(message.entry).refusal
             return await self._refuse(item_id, message, error.code, refusal)
         # Without the channel: a unified session is one lane, whichever channel it is used from.
         lane = await self._stores.lanes.key(LaneKind.SESSION, "any", route.session_key)
@@ -216,7 +216,7 @@ class Routing:
 
     async def _note_direct_chat(self, message: InboundMessage, user: User) -> None:
         """Remembers where the owner can be told what only they can mend."""
-        spec = self._channels.get(message.channel_type).spec
+        spec = self._channels.spec_of(message)
         # Nobody comes back to the chat of a terminal.
         is_lasting = spec.html or not spec.live
         if not message.is_direct or not is_lasting:
@@ -250,16 +250,16 @@ class Routing:
         effects = await self._refuse(item.id, message, full.code, text)
         if text:
             effects.append(Notice(full.lane, chat))
-        if self._channels.get(message.channel_type).spec.live:
+        if self._channels.spec_of(message).live:
             event = refused_event(message.message_id)
             effects.append(show_event(message, f"{item.id}.refused", event))
         return effects
 
     async def _find_route(self, message: InboundMessage, user: User, directory: Directory) -> Route:
         # Everybody who was admitted has a pairing.
-        request = RouteRequest(message.channel_type, message.channel_id, user.id, paired=True)
+        request = request_route(message, user.id, paired=True)
         workspace = await self._workspaces.route(request, directory.workspaces)
-        spec = self._channels.get(message.channel_type).spec
+        spec = self._channels.spec_of(message)
         key = session_key(workspace.id, message, user, spec)
         return Route(workspace.id, user.id, key)
 
@@ -279,8 +279,8 @@ class Routing:
         )
 
     def _coalesces(self, message: InboundMessage, directory: Directory) -> bool:
-        spec = self._channels.get(message.channel_type).spec
-        return directory.account(message.channel_type).coalesces(spec)
+        spec = self._channels.spec_of(message)
+        return directory.account(message.entry).coalesces(spec)
 
     async def _refuse(
         self, item_id: str, message: InboundMessage, reason: str, text: str | None

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from sigil.identity.users import User
 
 
-def session_key(
-    workspace_id: str, message: InboundMessage, user: User, spec: ChannelSpec
-) -> str:
+def session_key(workspace_id: str, message: InboundMessage, user: User, spec: ChannelSpec) -> str:
     """The key of the conversation that a user's message belongs to.
 
     - A channel with `own_sessions`: each chat (and thread) of a user is its own.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sigil.bootstrap import build
-from sigil.channels.base import Acceptance, ChannelSpec, Channel
+from sigil.channels.base import Acceptance, Channel, ChannelSpec
 from sigil.config import Settings
 from sigil.gateway import Gateway
 from sigil.lanes.effects import Stage

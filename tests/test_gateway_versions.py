@@ -202,9 +202,7 @@ async def test_who_is_known_is_told_that_their_message_was_given_up(
     def fail(*_: Any) -> str:
         raise RuntimeError
 
-    t = talk(
-        spec=ChannelSpec(authenticated=authenticated), users={"ann": {"role": "owner"}}
-    )
+    t = talk(spec=ChannelSpec(authenticated=authenticated), users={"ann": {"role": "owner"}})
     monkeypatch.setattr("sigil.routing.session_key", fail)
     told = await t.say("hello")
     assert ["given up" in text for text in told] == [True] * authenticated

@@ -50,7 +50,7 @@ from sigil.lanes.replies import Replies, make_reply
 from sigil.messages.exchange import InboundMessage
 from sigil.outbound.presence import Draft, DraftWriter
 from sigil.providers.model_request import ModelRequest
-from sigil.workspace.manager import RouteRequest
+from sigil.workspace.manager import request_route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +140,7 @@ class Agent:
         """Why the person may not speak here any more, if so. Membership was checked at routing; it
         may have changed while the message waited."""
         message, route = last.message, last.route
-        request = RouteRequest(message.channel_type, message.channel_id, route.user_id)
+        request = request_route(message, route.user_id)
         try:
             workspace = await self._workspaces.route(request, directory.workspaces)
         except NotAMember as error:
@@ -199,7 +199,7 @@ class Agent:
         """Gives the lane back until a model may be called. The notice has the same id however often
         the turn waits, so it is sent once. Raises `SessionStale`; then nothing was applied."""
         effects = [*record_calls(turn, reply), *news.effects, Wait(held.lane, wait.seconds)]
-        spec = self._channels.get(turn.last.channel_type).spec
+        spec = self._channels.spec_of(turn.last)
         if wait.notice and spec.notices:
             message = make_reply(turn.last, wait.notice, answers=())
             effects.append(await self._replies.push_message(message, f"{turn.id}:wait"))
@@ -237,7 +237,7 @@ class Agent:
                 request = build_request(
                     turn,
                     question,
-                    hint=self._channels.get(turn.last.channel_type).spec.hint,
+                    hint=self._channels.spec_of(turn.last).hint,
                     lane=held.lane,
                     user=await self._stores.lanes.item_id("user", turn.route.user_id),
                 )
@@ -279,4 +279,4 @@ class Agent:
         return Draft(writer, chat, turn.id, held.token, turn.answers)
 
     def _is_live(self, turn: Turn) -> bool:
-        return self._channels.get(turn.last.channel_type).spec.live
+        return self._channels.spec_of(turn.last).live

@@ -109,7 +109,7 @@ class Turn:
     @property
     def account(self) -> Account:
         """The configured entry that the messages came in by."""
-        return self.directory.account(self.last.channel_type)
+        return self.directory.account(self.last.entry)
 
 
 def read_group(held: Held, directory: Directory, channels: ChannelRouter) -> list[WaitingMessage]:
@@ -168,9 +168,8 @@ def group_messages(
     but never a command.
     """
     first = next(waiting)
-    channel = first.message.channel_type
-    spec = channels.get(channel).spec
-    if first.command or not directory.account(channel).coalesces(spec):
+    spec = channels.spec_of(first.message)
+    if first.command or not directory.account(first.message.entry).coalesces(spec):
         return [first]
     group = [first]
     for each in waiting:

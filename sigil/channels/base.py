@@ -15,9 +15,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from sigil.messages.exchange import Attachment, InboundMessage, OutboundMessage
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 # ---------------------------------------------------------------- what a channel can do
 
@@ -362,14 +365,14 @@ class ChannelType:
     """A kind of channel: what its folder declares in `spec.py`. It is never instantiated.
 
     `sender` and `listener` name what makes one, as `package.module:name`, called with an
-    `AccountContext` and the settings. `settings` is the class of the settings under the entry's
-    name, also by name; a plug-in's is made of its `options`.
+    `AccountContext` and the settings of the entry. A plug-in may have a model for its `options`,
+    and gets those instead.
     """
 
     spec: ClassVar[ChannelSpec]
     sender: ClassVar[str]
     listener: ClassVar[str | None] = None
-    settings: ClassVar[str | None] = None
+    options: ClassVar[type[BaseModel] | None] = None
 
 
 @runtime_checkable

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, Protoco
 from sigil.channels.base import Acceptance, Chunk, Receive
 from sigil.errors import SendFailed, StoreError
 from sigil.lanes.effects import Show
+from sigil.messages.exchange import DEFAULT_ACCOUNT
 
 if TYPE_CHECKING:
     from sigil.messages.exchange import InboundMessage
 
-DEFAULT_ACCOUNT = "default"
 MAX_TITLE_CHARS = 80
 EVENT_TYPES = frozenset({"user", "reply", "draft", "dropped", "refused"})
 
@@ -246,13 +246,13 @@ def show_event(message: InboundMessage, event_id: str, event: LiveEvent) -> Show
     return Show(chat, event_id, json.dumps(event, ensure_ascii=False))
 
 
-async def show_chunk(chats: ChatStore, channel: str, chunk: Chunk) -> str:
+async def show_chunk(chats: ChatStore, chunk: Chunk) -> str:
     """Appends a chunk of a reply to its chat's log, once however often it is sent.
 
     Returns the chunk's id. Raises `SendFailed` if the log cannot be reached.
     """
     message = chunk.message
-    chat = live_chat_key(channel, message.account, message.channel_id)
+    chat = live_chat_key(message.channel_type, message.account, message.channel_id)
     try:
         await chats.show(chat, chunk.id, reply_event(chunk))
     except StoreError as error:

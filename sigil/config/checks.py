@@ -65,7 +65,7 @@ def _check_workspaces(settings: Settings) -> Iterator[Problem]:
             ("workspaces", PERSONAL), "this id is reserved for the workspace of unbound chats"
         )
     claims = [
-        ((binding.channel, binding.channel_id), ("workspaces", id, "bindings", i))
+        ((binding.channel, binding.channel_id, binding.space), ("workspaces", id, "bindings", i))
         for id, workspace in settings.workspaces.items()
         for i, binding in enumerate(workspace.bindings)
     ]

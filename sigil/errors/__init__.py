@@ -280,9 +280,7 @@ class SendRefused(ChannelError):
 
     code = "channel.send_refused"
 
-    def __init__(
-        self, message: str, *, closes_chat: bool = False, hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, closes_chat: bool = False, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.closes_chat = closes_chat
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class PairingStore(Protocol):
-    """Who was let in, and through which channel."""
+    """Who was let in, and through which channel, by the name of its entry."""
 
     async def add(self, channel: str, platform_id: str, user_id: str) -> None: ...
 
@@ -109,7 +109,7 @@ async def admit(
     in the configuration and writes on an authenticated channel. Raises `StoreError`.
     """
     identity = Identity(message.channel_type, message.sender_id)
-    user, paired = await _look_up(identity, door, users, pairings)
+    user, paired = await _look_up(identity, message.entry, door, users, pairings)
     heard = _is_heard_by_name(user, door) or _is_heard_by_mode(identity, door)
     is_paired = user is not None and paired == user.id
     if not heard and not (is_paired and _admits_by_pairing(door)):
@@ -128,7 +128,7 @@ def derive_user_id(identity: Identity) -> str:
 
 
 async def _look_up(
-    identity: Identity, door: Door, users: UserStore, pairings: PairingStore
+    identity: Identity, entry: str, door: Door, users: UserStore, pairings: PairingStore
 ) -> tuple[User | None, str | None]:
     """The sender, and the id of the user whom the pairing lets in."""
     if door.authenticated:
@@ -136,8 +136,8 @@ async def _look_up(
             user = await users.get(identity.platform_id)
         except UserNotFound:
             return None, None
-        return user, await pairings.user_of(identity.channel, identity.platform_id)
-    found, paired = await users.find_paired(identity.channel, identity.platform_id)
+        return user, await pairings.user_of(entry, identity.platform_id)
+    found, paired = await users.find_paired(identity.channel, identity.platform_id, entry)
     # The configuration may name a person by the id that Sigil gave them, for instance to
     # promote them. That holds also where the store has lost, or never had, their record.
     own_id = derive_user_id(identity)

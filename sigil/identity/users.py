@@ -79,9 +79,12 @@ class UserStore(Protocol):
         """The user who holds this identity, compared exactly. Raises `UserNotFound`."""
         ...
 
-    async def find_paired(self, channel: str, platform_id: str) -> tuple[User | None, str | None]:
+    async def find_paired(
+        self, channel: str, platform_id: str, entry: str | None = None
+    ) -> tuple[User | None, str | None]:
         """Who holds this identity, and the id of the user whom its pairing lets in (see
-        `PairingStore`), in one round trip; None for what there is not."""
+        `PairingStore`), in one round trip; None for what there is not. The pairing is that of the
+        configured `entry`; not given: the one that is called like the channel."""
         ...
 
     async def all(self) -> list[User]: ...
@@ -173,10 +176,12 @@ class ConfiguredUsers:
         stored = await self.store.find(channel, platform_id)
         return people.users.get(stored.id) or _overlay_user(stored, people)
 
-    async def find_paired(self, channel: str, platform_id: str) -> tuple[User | None, str | None]:
+    async def find_paired(
+        self, channel: str, platform_id: str, entry: str | None = None
+    ) -> tuple[User | None, str | None]:
         """As in `UserStore`."""
         people = self._read_people()
-        stored, paired = await self.store.find_paired(channel, platform_id)
+        stored, paired = await self.store.find_paired(channel, platform_id, entry)
         user = people.holders.get(Identity(channel, platform_id))
         if user is None and stored is not None:
             user = people.users.get(stored.id) or _overlay_user(stored, people)

@@ -71,11 +71,13 @@ class Accept:
 @dataclass(frozen=True, slots=True)
 class Admit:
     """Lets `user` in: pairs them by `identity`, and if they are `new` stores them as its holder.
-    If another user has become its holder, the commit raises `IdentityTaken`."""
+    If another user has become its holder, the commit raises `IdentityTaken`. `entry` names the
+    configured channel that they are let in by, if it is not called like the identity's."""
 
     identity: Identity
     user: User
     new: bool
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)

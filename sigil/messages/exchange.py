@@ -24,6 +24,14 @@ MAX_REPLY_BYTES = 16 * MAX_CONTENT_BYTES
 MAX_ATTACHMENTS = 10
 MAX_ALIASES = 4
 
+DEFAULT_ACCOUNT = "default"
+
+
+def find_entry(channel_type: str, account: str) -> str:
+    """The name of the entry under `channels:` that a type and an account stand for."""
+    return channel_type if account == DEFAULT_ACCOUNT else account
+
+
 InboundKind = Literal["message", "edit", "command", "action"]
 """What somebody did: wrote something, changed what they wrote, chose a command from the platform's
 menu, or pressed a button. `content` holds the words, the command or the action's id."""
@@ -122,7 +130,7 @@ class InboundMessage(Record):
     message_id: str
     sender_id: str
     content: str
-    account: str = "default"
+    account: str = DEFAULT_ACCOUNT
     thread_id: str | None = None
     sender_name: str | None = None
     is_direct: bool = True
@@ -149,6 +157,11 @@ class InboundMessage(Record):
         if not isinstance(self.is_direct, bool):
             raise MessageInvalid("is_direct must be true or false.")
         _check_time(self.received_at)
+
+    @property
+    def entry(self) -> str:
+        """The name of the configured channel."""
+        return find_entry(self.channel_type, self.account)
 
     def _check_additions(self) -> None:
         """What only some platforms give; nearly always nothing."""
@@ -193,7 +206,7 @@ class OutboundMessage(Record):
     content: str
     thread_id: str | None = None
     media: tuple[Attachment, ...] = ()
-    account: str = "default"
+    account: str = DEFAULT_ACCOUNT
     reply_to: str | None = None
     details: AnswerDetails | None = None
     actions: tuple[Action, ...] = ()
@@ -210,6 +223,11 @@ class OutboundMessage(Record):
         _check_text("content", self.content, MAX_REPLY_BYTES, empty=bool(self.media))
         object.__setattr__(self, "actions", tuple(self.actions))
         object.__setattr__(self, "answers", tuple(self.answers))
+
+    @property
+    def entry(self) -> str:
+        """The name of the configured channel."""
+        return find_entry(self.channel_type, self.account)
 
     @classmethod
     def _revive(cls, found: dict[str, Any]) -> dict[str, Any]:

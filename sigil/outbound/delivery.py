@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from sigil.channels.base import Channel, Chunk
+from sigil.channels.base import Chunk
 from sigil.channels.fit import split
 from sigil.errors import ChannelNotFound, SendFailed, SendRefused
 from sigil.lanes.effects import DeadLetter, Delivered, Effect, Receipt, Stage
@@ -35,7 +35,7 @@ from sigil.messages.exchange import OutboundMessage
 from sigil.records import read_record
 
 if TYPE_CHECKING:
-    from sigil.channels.router import ChannelRouter
+    from sigil.channels.router import ChannelRouter, Entry
     from sigil.directory import Directory
     from sigil.lanes.held import Held
 
@@ -105,14 +105,14 @@ class Delivery:
         message = OutboundMessage.from_record(item.fields)
         receipts: list[Effect] = []
         try:
-            channel, chunks = self._fit_message(item, message)
+            entry, chunks = self._fit_message(item, message)
             for chunk in chunks:
-                holds = _holds_unknown(channel, directory)
+                holds = _holds_unknown(entry, directory)
                 state = _read_state(held, item, chunk, holds)
                 if state.state != "sent":
                     # Each receipt is committed with the next chunk's mark, or with the end.
                     receipts = [
-                        await self._send_chunk(held, item, channel, chunk, state, receipts, holds)
+                        await self._send_chunk(held, item, entry, chunk, state, receipts, holds)
                     ]
         except (ChannelNotFound, _Undeliverable) as error:
             log.warning("message not delivered", message_id=item.id, reason=str(error))
@@ -129,7 +129,7 @@ class Delivery:
         self,
         held: Held,
         item: Item,
-        channel: Channel,
+        entry: Entry,
         chunk: Chunk,
         state: ChunkState,
         before: Sequence[Effect],
@@ -147,7 +147,7 @@ class Delivery:
             await held.commit(effects=[*before, mark], keep=True)
         await held.confirm_fresh()
         try:
-            platform_id = await _send_in_time(channel, chunk)
+            platform_id = await _send_in_time(entry, chunk)
         except SendRefused as error:
             raise _Undeliverable(str(error)) from error
         except SendFailed as error:
@@ -160,11 +160,11 @@ class Delivery:
             raise Retry(_choose_pause(item, error, sending.attempts)) from error
         return ChunkState("sent", sending.attempts, platform_id).write_receipt(item, chunk.index)
 
-    def _fit_message(self, item: Item, message: OutboundMessage) -> tuple[Channel, list[Chunk]]:
-        channel = self._channels.get(message.channel_type)
-        texts = split(message.content, channel.spec.text_limit) or [""]
+    def _fit_message(self, item: Item, message: OutboundMessage) -> tuple[Entry, list[Chunk]]:
+        entry = self._channels.find(message.channel_type, message.account)
+        texts = split(message.content, entry.spec.text_limit) or [""]
         last = len(texts) - 1
-        return channel, [
+        return entry, [
             Chunk(
                 id=f"{item.id}.{index}",
                 message=_take_part(message, text, is_last=index == last),
@@ -209,15 +209,15 @@ def _read_state(held: Held, item: Item, chunk: Chunk, holds_unknown: bool) -> Ch
     return state
 
 
-def _holds_unknown(channel: Channel, directory: Directory) -> bool:
-    account = directory.account(channel.name)
-    return account.holds_unknown and not channel.spec.idempotent_send
+def _holds_unknown(entry: Entry, directory: Directory) -> bool:
+    account = directory.account(entry.name)
+    return account.holds_unknown and not entry.spec.idempotent_send
 
 
-async def _send_in_time(channel: Channel, chunk: Chunk) -> str | None:
+async def _send_in_time(entry: Entry, chunk: Chunk) -> str | None:
     try:
         async with asyncio.timeout(LONGEST_SEND_S):
-            return await channel.send(chunk)
+            return await entry.sender.send(chunk)
     except TimeoutError as error:
         text = f"the platform did not answer within {LONGEST_SEND_S:g} s."
         raise SendFailed(text, outcome_unknown=True) from error

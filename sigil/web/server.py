@@ -20,7 +20,6 @@ from sigil.errors import ConfigError
 from sigil.host.heartbeat import Heartbeat
 from sigil.host.process import Process
 from sigil.host.record import RecordKeeper
-from sigil.inbound.listening import keep_listening
 from sigil.web.app import create_app
 from sigil.web.connections import (
     BACKLOG,
@@ -78,13 +77,11 @@ def listen_on(host: str, port: int) -> socket.socket:
 async def serve(settings: Settings, listening: socket.socket, wakeups: Wakeups) -> None:
     """Does what `run` does, on a socket that is listening already."""
     gateway = build(settings, wakeups=wakeups)
-    channels = [gateway.channels.get(name) for name in gateway.channels.names]
-    listeners = [partial(keep_listening, channel, gateway.receive) for channel in channels]
     process = Process(gateway, settings)
     record = RecordKeeper(settings, ["gateway"])
     keep_record = partial(record.keep, gateway.stores.fleet, gateway.wakeups)
     heartbeat = Heartbeat(settings, "gateway")
-    async with process.run(*listeners, keep_record, heartbeat.keep, store_within=STORE_WITHIN_S):
+    async with process.run(keep_record, heartbeat.keep, store_within=STORE_WITHIN_S):
         for warning in await gateway.stores.backend.list_warnings():
             log.warning("the server may lose messages", reason=warning)
         app = create_app(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from sigil.errors import ConfigError, NotAMember, UserNotFound, WorkspaceNotFound
 from sigil.identity.scope import PERSONAL, workspace_scope
 from sigil.identity.users import Identity
+from sigil.messages.exchange import DEFAULT_ACCOUNT, find_entry
 from sigil.workspace.memory import ScopedMemory, ScopedSessions, ScopedVectors
 from sigil.workspace.tool_policy import ToolPolicy, is_pattern
 
@@ -23,16 +24,19 @@ if TYPE_CHECKING:
 
     from sigil.identity.pairing import PairingStore
     from sigil.identity.users import UserStore
+    from sigil.messages.exchange import InboundMessage
     from sigil.sessions import SessionStore
     from sigil.workspace.memory import MemoryStore, VectorStore
 
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A chat that belongs to a workspace; `channel_id` is the chat."""
+    """A chat that belongs to a workspace. `channel` is the configured entry, `channel_id` the chat,
+    or `*` for all chats there, maybe only those of a `space`."""
 
     channel: str
     channel_id: str
+    space: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class WorkspaceConfig:
     prompt: str = ""
 
 
+ANY_CHAT = "*"
 NO_CONFIG = WorkspaceConfig()
 """The configuration of a workspace that has none: neither members nor tools."""
 
@@ -60,6 +65,15 @@ class RouteRequest:
     channel_id: str
     user_id: str
     paired: bool = False
+    account: str = DEFAULT_ACCOUNT
+    space: str | None = None
+
+
+def request_route(message: InboundMessage, user_id: str, *, paired: bool = False) -> RouteRequest:
+    """The question where a user's message belongs."""
+    return RouteRequest(
+        message.channel_type, message.channel_id, user_id, paired, message.account, message.space
+    )
 
 
 class Members:
@@ -135,9 +149,16 @@ class WorkspaceTable:
         """The members of a workspace that is configured."""
         return self._members[workspace_id]
 
-    def find_bound(self, channel: str, channel_id: str) -> str | None:
-        """The id of the workspace that a chat is bound to, if it is bound."""
-        return self._bindings.get(Binding(channel, channel_id))
+    def find_bound(self, channel: str, channel_id: str, space: str | None = None) -> str | None:
+        """The id of the workspace that a chat is bound to, if it is bound. The more specific
+        binding wins: the chat, then all chats of its space, then all of the entry."""
+        bindings = self._bindings
+        bound = bindings.get(Binding(channel, channel_id))
+        if bound is None and space is not None:
+            bound = bindings.get(Binding(channel, channel_id, space)) or bindings.get(
+                Binding(channel, ANY_CHAT, space)
+            )
+        return bound or bindings.get(Binding(channel, ANY_CHAT))
 
 
 EMPTY_TABLE = WorkspaceTable({})
@@ -228,7 +249,8 @@ class WorkspaceManager:
         `NotAMember` if the user may not speak there.
         """
         table = table or self.table
-        bound = table.find_bound(request.channel_type, request.channel_id)
+        entry = find_entry(request.channel_type, request.account)
+        bound = table.find_bound(entry, request.channel_id, request.space)
         if bound is not None:
             if not await table.members(bound).include(request.user_id, self.stores.users):
                 raise _not_a_member(request.user_id, f"workspace {bound!r}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from sigil.channels.base import ChannelSpec, Chunk, Receive
+from sigil.channels.base import AccountContext, ChannelSpec, Chunk
+from sigil.channels.memory.spec import MemoryType
 
 if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
@@ -16,16 +17,9 @@ if TYPE_CHECKING:
 class MemoryChannel:
     """`chunks` holds every chunk that arrived, in order; `sent` holds their messages."""
 
-    def __init__(
-        self,
-        name: str = "memory",
-        settings: ChannelSettings | None = None,
-        stores: object = None,  # it needs none
-        *,
-        spec: ChannelSpec | None = None,
-    ) -> None:
+    def __init__(self, name: str = "memory", *, spec: ChannelSpec | None = None) -> None:
         self.name = name
-        self.spec = spec or ChannelSpec()
+        self.spec = spec or MemoryType.spec
         self.chunks: list[Chunk] = []
         self._failures: deque[tuple[ChannelError, bool]] = deque()
 
@@ -48,8 +42,10 @@ class MemoryChannel:
             raise error
         return str(len(self.chunks))
 
-    async def listen(self, receive: Receive) -> None:
-        """Returns at once: nothing arrives by itself, tests call `gateway.receive`."""
-
     async def close(self) -> None:
         """Does nothing: there is no connection."""
+
+
+def make_memory_channel(context: AccountContext, settings: ChannelSettings) -> MemoryChannel:
+    """The channel of a configured entry."""
+    return MemoryChannel(context.name)

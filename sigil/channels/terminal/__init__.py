@@ -1,5 +1,1 @@
 """`sigil chat`."""
-
-from sigil.channels.terminal.channel import TerminalChannel
-
-__all__ = ["TerminalChannel"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sigil.channels.router import find_address
 from sigil.cli.frame import Json, make_app
 from sigil.cli.local_gateway import describe_unknown, open_gateway, read_text
 from sigil.cli.output import print_json, print_line
@@ -41,7 +42,8 @@ def run(settings: Settings, channel: str, chat: str, text: str, *, as_json: bool
         problem, hint = describe_unknown("channel", channel, settings.channels)
         raise ConfigError(problem, hint=hint)
     content = read_text(text, MAX_REPLY_BYTES)
-    message = OutboundMessage(channel_type=channel, channel_id=chat, content=content)
+    kind, account = find_address(channel, settings.channels[channel])
+    message = OutboundMessage(kind, chat, content, account=account)
     item_id = asyncio.run(_send_message(settings, message))
     print_json({"id": item_id}) if as_json else print_line(item_id)
     return 0

@@ -55,11 +55,15 @@ async def _receive_text(
     settings: Settings, user: str, content: str, channel: str, chat: str | None
 ) -> str:
     async with open_gateway(settings) as gateway:
-        spec = gateway.channels.get(channel).spec
+        entry = gateway.channels.find_entry(channel)
+        spec = entry.spec
         # Where the listener checks a token, the sender is a user; elsewhere a platform's id.
-        sender = user if spec.authenticated else _find_platform_id(settings, user, channel)
+        sender = (
+            user if spec.authenticated else _find_platform_id(settings, user, entry.channel_type)
+        )
         message = InboundMessage(
-            channel_type=channel,
+            channel_type=entry.channel_type,
+            account=entry.account,
             # Only these characters may stand in a live chat's id.
             channel_id=chat or re.sub(r"[^A-Za-z0-9_-]", "-", sender),
             message_id=uuid.uuid4().hex,

@@ -59,7 +59,13 @@ class BindingSettings(Section):
     """A chat that belongs to a workspace."""
 
     channel: Name = Field(description="The channel's name.")
-    channel_id: PlatformId = Field(description="The platform's id of the chat.")
+    channel_id: PlatformId = Field(
+        description="The platform's id of the chat, or * for all chats there. The more specific "
+        "binding wins."
+    )
+    space: PlatformId | None = Field(
+        None, description="With *: only the chats of this guild, team or server."
+    )
 
 
 class WorkspaceSettings(Section):

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from sigil.config.schema.agent import AgentSettings, TimeoutSettings
 from sigil.config.schema.budgets import BudgetSettings
-from sigil.config.schema.channels import ChannelSettings
+from sigil.config.schema.channels import ChannelEntry, ChannelSettings, name_types
 from sigil.config.schema.models import ModelSettings, ProviderSettings
 from sigil.config.schema.people import OWNER_ID, UserSettings, WorkspaceSettings
 from sigil.config.schema.section import Section
@@ -45,7 +45,7 @@ class Settings(Section):
     workspaces: dict[Name, WorkspaceSettings] = Field(
         default_factory=dict, description="Workspaces by id; `personal` is reserved."
     )
-    channels: dict[Name, ChannelSettings] = Field(
+    channels: dict[Name, SerializeAsAny[ChannelEntry]] = Field(
         default_factory=dict, description="Channels by name; `web` and `terminal` always exist."
     )
     providers: dict[Name, ProviderSettings] = Field(
@@ -78,7 +78,7 @@ class Settings(Section):
         users = value.get("users") or {}
         return value | {
             "users": _add_owner(users) if isinstance(users, dict) else users,
-            "channels": _add_entries(value.get("channels"), "web", "terminal"),
+            "channels": name_types(_add_entries(value.get("channels"), "web", "terminal")),
             "providers": _add_entries(value.get("providers"), "echo"),
         }
 

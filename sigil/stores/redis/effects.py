@@ -78,7 +78,7 @@ def _encode_push(encoder: Encoder, push: Push) -> Commands:
 def _encode_admission(encoder: Encoder, admit: Admit) -> Commands:
     keys, identity, user = encoder.keys, admit.identity, admit.user
     held = keys.identity(identity.channel, identity.platform_id)
-    pairing = keys.pairing(identity.channel, identity.platform_id)
+    pairing = keys.pairing(admit.entry or identity.channel, identity.platform_id)
     record = encode_user(user) if admit.new else ""
     people = keys.user(user.id), keys.users(), held, pairing, keys.pairings_of(user.id)
     yield "admit", (*people, user.id, record, json.dumps([held]))

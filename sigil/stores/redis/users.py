@@ -60,10 +60,13 @@ class RedisUsers:
             raise describe_unknown_identity(Identity(channel, platform_id))
         return user
 
-    async def find_paired(self, channel: str, platform_id: str) -> tuple[User | None, str | None]:
+    async def find_paired(
+        self, channel: str, platform_id: str, entry: str | None = None
+    ) -> tuple[User | None, str | None]:
         """Who holds this identity, and the id of the user whom its pairing lets in."""
         keys = self._keys
-        identity, pairing = keys.identity(channel, platform_id), keys.pairing(channel, platform_id)
+        identity = keys.identity(channel, platform_id)
+        pairing = keys.pairing(entry or channel, platform_id)
         data, paired = await self._client.run_script("find_user", keys=[identity, pairing])
         user = None if data is None else _decode_user(data)
         return user, None if paired is None else paired.decode()

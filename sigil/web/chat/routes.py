@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, NoReturn
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from sigil.channels.live import DEFAULT_ACCOUNT, live_chat_key, take_message
+from sigil.channels.live import live_chat_key, take_message
 from sigil.channels.web.listener import to_inbound_message
 from sigil.channels.web.payloads import CHAT_ID_PATTERN, SendText
 from sigil.errors import ChannelNotFound, NotAMember
 from sigil.sessions import session_key
 from sigil.web.chat.events import read_position
 from sigil.web.responses import RequestRefused, read_json
-from sigil.workspace.manager import RouteRequest
+from sigil.workspace.manager import request_route
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from sigil.channels.base import Channel, Receive
+    from sigil.channels.base import Receive
     from sigil.channels.live import ChatStore
-    from sigil.channels.router import ChannelRouter
+    from sigil.channels.router import ChannelRouter, Entry
     from sigil.directory import LiveDirectory
     from sigil.web.access.authentication import Access
     from sigil.web.chat.streams import Streams
@@ -76,7 +76,7 @@ class ChatRoutes:
         user, channel = await self._access.identify(request), self._find_channel(request)
         chat_id = _read_chat_id(request)
         payload = await read_json(request, SendText)
-        message = to_inbound_message(channel.name, chat_id, user, payload)
+        message = to_inbound_message(channel, chat_id, user, payload)
         accepted = await take_message(self._chats, self._receive, message)
         if accepted is None:
             _refuse_unknown_chat()
@@ -91,7 +91,7 @@ class ChatRoutes:
         )
         if await self._chats.owner(channel.name, chat_id) != user.id:
             _refuse_unknown_chat()
-        key = live_chat_key(channel.name, DEFAULT_ACCOUNT, chat_id)
+        key = live_chat_key(channel.channel_type, channel.account, chat_id)
         return self._streams.open_stream(user.id, key, after, html=channel.spec.html)
 
     async def show_model(self, request: Request) -> Response:
@@ -102,13 +102,13 @@ class ChatRoutes:
         if await self._chats.owner(channel.name, chat_id) not in {None, user.id}:
             _refuse_unknown_chat()
         directory = self._directory.current
-        where = RouteRequest(channel.name, chat_id, user.id, paired=True)  # they have signed in
+        asking = SendText(text="/model", message_id="which-model")
+        message = to_inbound_message(channel, chat_id, user, asking)
+        where = request_route(message, user.id, paired=True)  # they have signed in
         try:
             workspace = await self._workspaces.route(where, directory.workspaces)
         except NotAMember as error:
             raise RequestRefused(403, error.code, error.message) from error
-        asking = SendText(text="/model", message_id="which-model")
-        message = to_inbound_message(channel.name, chat_id, user, asking)
         key = session_key(workspace.id, message, user, channel.spec)
         session = await self._workspaces.stores.sessions.load(key)
         models = directory.models
@@ -121,15 +121,13 @@ class ChatRoutes:
             }
         )
 
-    def _find_channel(self, request: Request) -> Channel:
+    def _find_channel(self, request: Request) -> Entry:
         try:
-            channel = self._channels.get(request.query_params.get("channel", "web"))
+            channel = self._channels.find_entry(request.query_params.get("channel", "web"))
         except ChannelNotFound:
             channel = None
         # On other channels people would have to prove who they are, and this API could not.
-        if channel is None or not (
-            channel.spec.live and channel.spec.authenticated
-        ):
+        if channel is None or not (channel.spec.live and channel.spec.authenticated):
             raise RequestRefused(
                 422, "channel.not_found", "This channel has no chats that can be shown here."
             )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from sigil.channels.live_channel import LiveChannel, live_spec
+from sigil.channels.base import ChannelType
+from sigil.channels.live_sender import make_live_spec
 
 
-class WebChannel(LiveChannel):
+class WebType(ChannelType):
     """Chats on the page. Each is a session of its own."""
 
-    spec = live_spec(
+    spec = make_live_spec(
         hint="The reader's page renders Markdown with tables and code blocks, but no images.",
         html=True,
         own_sessions=True,
     )
+    sender = "sigil.channels.live_sender:LiveSender"

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sigil.channels.base import ChannelSpec, Chunk, Receive
-from sigil.channels.live import ChannelStores, show_chunk
+from sigil.channels.base import AccountContext, ChannelSpec, Chunk
+from sigil.channels.live import show_chunk
 
 if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
 
 
-def live_spec(*, hint: str, html: bool = False, own_sessions: bool = False) -> ChannelSpec:
+def make_live_spec(*, hint: str, html: bool = False, own_sessions: bool = False) -> ChannelSpec:
     """What a channel of live chats can do. The HTTP API has checked who writes, and the log shows
     a chunk once however often it is sent."""
     return ChannelSpec(
         text_limit=32_000,
         live=True,
         html=html,
+        buttons=True,
         authenticated=True,
         idempotent_send=True,
         own_sessions=own_sessions,
@@ -25,21 +26,16 @@ def live_spec(*, hint: str, html: bool = False, own_sessions: bool = False) -> C
     )
 
 
-class LiveChannel:
-    """A channel whose chats are event logs. A subclass says what its readers see."""
+class LiveSender:
+    """Appends to the event logs of chats."""
 
-    spec: ChannelSpec
-
-    def __init__(self, name: str, settings: ChannelSettings | None, stores: ChannelStores) -> None:
-        self.name = name
-        self._chats = stores.chats
+    def __init__(self, context: AccountContext, settings: ChannelSettings) -> None:
+        self.name = context.name
+        self._chats = context.stores.chats
 
     async def send(self, chunk: Chunk) -> str | None:
         """Shows the chunk in the chat's log. The platform's id is the chunk's own."""
-        return await show_chunk(self._chats, self.name, chunk)
-
-    async def listen(self, receive: Receive) -> None:
-        """Returns at once: the HTTP routes hand messages in."""
+        return await show_chunk(self._chats, chunk)
 
     async def close(self) -> None:
         """Does nothing: the stores belong to the gateway."""
