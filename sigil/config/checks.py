@@ -28,6 +28,7 @@ def check_settings(settings: Settings, role: str | None) -> Iterator[Problem]:
     yield from _check_workspaces(settings)
     yield from _check_models(settings)
     yield from _check_lanes(settings)
+    yield from _check_channels(settings, role)
     if is_needed_by(("gateway", "token"), role):
         yield from _check_exposure(settings)
         yield from _check_tokens(settings)
@@ -109,6 +110,15 @@ def _check_lanes(settings: Settings) -> Iterator[Problem]:
         yield Problem(("lanes", "lease"), "must be more than twice lanes.renew")
     if lanes.coalesce_max < lanes.coalesce_quiet:
         yield Problem(("lanes", "coalesce_max"), "must be at least lanes.coalesce_quiet")
+
+
+def _check_channels(settings: Settings, role: str | None) -> Iterator[Problem]:
+    """Names the settings that a channel cannot do without, in the roles that have its secrets."""
+    for name, entry in settings.channels.items():
+        for key in entry.needs:
+            path = ("channels", name, key)
+            if getattr(entry, key) is None and is_needed_by(path, role):
+                yield Problem(path, "is missing; this channel cannot work without it")
 
 
 def _check_exposure(settings: Settings) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from sigil.config.schema import Settings
+from sigil.config.secret_names import looks_secret
 
 # What decides what becomes of a message. Left out are secrets, what only some roles are given, and
 # what belongs to one machine: addresses, folders, pools, logs, the grace time.
@@ -29,5 +30,8 @@ def digest_settings(settings: Settings) -> str:
     The schema is a part of what is compared, so two versions of Sigil may disagree.
     """
     compared = settings.model_dump(mode="json", include=_COMPARED, exclude=_LEFT_OUT)
+    for entry in compared["channels"].values():
+        for name in [name for name in entry if looks_secret(name)]:
+            del entry[name]
     text = json.dumps(compared, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]

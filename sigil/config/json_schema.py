@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from sigil.config.schema import Settings
+from sigil.config.schema.channels import CHANNEL_SETTINGS, load_settings_class
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PLAIN = frozenset({"integer", "number", "boolean", "string"})
@@ -18,6 +19,7 @@ _REFERENCE = {"$ref": "#/$defs/Reference"}
 def make_json_schema() -> dict[str, Any]:
     """The schema (draft 2020-12) of what may be written in the file."""
     schema = Settings.model_json_schema()
+    _add_channel_types(schema)
     schema["$schema"] = DIALECT
     for section in (schema, *schema["$defs"].values()):
         required = section.get("required", ())
@@ -33,6 +35,19 @@ def make_json_schema() -> dict[str, Any]:
         "description": "${NAME} or ${NAME:-default}: taken from the environment.",
     }
     return schema
+
+
+def _add_channel_types(schema: dict[str, Any]) -> None:
+    """Lets an entry have the settings of any type, since its type may be its name."""
+    references = []
+    for kind in CHANNEL_SETTINGS:
+        found = load_settings_class(kind)
+        own = found.model_json_schema(ref_template="#/$defs/{model}")
+        schema["$defs"] |= own.pop("$defs", {}) | {found.__name__: own}
+        references.append({"$ref": f"#/$defs/{found.__name__}"})
+    entries = schema["properties"]["channels"]["patternProperties"]
+    for names, common in entries.items():
+        entries[names] = {"anyOf": [common, *references]} if references else common
 
 
 def _widen_setting(field: dict[str, Any], *, nullable: bool) -> dict[str, Any]:

@@ -6,7 +6,6 @@ channel or provider (`bot_token`), or by its place in a URL (`redis://user:passw
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,30 +14,15 @@ from urllib.parse import unquote
 from pydantic import SecretStr
 
 from sigil.config.schema import Settings
+from sigil.config.secret_names import looks_secret
 
 MASK = "********"
 
-_WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
-_SECRET_WORDS = frozenset(
-    {
-        *("apikey", "authorization", "bearer", "cookie", "cookies", "credential", "credentials"),
-        *("pass", "passphrase", "passwd", "password", "pin", "pwd", "secret", "secrets", "token"),
-    }
-)
-# A bare `key` names many harmless things. Beside one of these words it is a secret.
-_KEY_WORDS = frozenset({"access", "api", "auth", "encryption", "master", "private", "signing"})
 # A quote ends a URL, so that in a line of JSON the match does not run into the next value.
 _USER_INFO = re.compile(r"""(://)[^\s/?#@"']*:[^\s/?#"']*@""")
 _QUERY = re.compile(
     r"""([?&][^=&\s"']*(?:key|pass|secret|token)[^=&\s"']*=)[^&\s#"'\\]+""", re.IGNORECASE
 )
-
-
-@functools.lru_cache(maxsize=1024)  # log lines ask about the same few names again and again
-def looks_secret(name: str) -> bool:
-    """Whether a value of this name must not be shown: `bot_token`, `apiKey`."""
-    words = {word.lower() for word in _WORDS.findall(name)}
-    return bool(words & _SECRET_WORDS) or ("key" in words and bool(words & _KEY_WORDS))
 
 
 def mask_urls(text: str) -> str:

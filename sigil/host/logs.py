@@ -27,7 +27,8 @@ import structlog
 from structlog.contextvars import merge_contextvars
 
 from sigil.config import Settings
-from sigil.config.masking import find_secrets, looks_secret, mask_urls
+from sigil.config.masking import find_secrets, mask_urls
+from sigil.config.secret_names import looks_secret
 
 REDACTED = "[redacted]"
 # A shorter secret may be part of ordinary words. It is hidden only where it is the whole value.

@@ -2,7 +2,8 @@
 
 import pytest
 
-from sigil.config.masking import MASK, find_secrets, looks_secret, mask_settings, mask_urls
+from sigil.config.masking import MASK, find_secrets, mask_settings, mask_urls
+from sigil.config.secret_names import looks_secret
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,11 @@ def load_settings_class(kind: str) -> type[ChannelSettings]:
     return found
 
 
+def list_settings_classes() -> list[type[ChannelSettings]]:
+    """The settings that all channels share, and those of each type that has its own."""
+    return [ChannelSettings, *map(load_settings_class, CHANNEL_SETTINGS)]
+
+
 def _validate_entry(value: Any, validate: ValidatorFunctionWrapHandler) -> ChannelSettings:
     kind = value.get("type") if isinstance(value, dict) else None
     if isinstance(kind, str) and kind in CHANNEL_SETTINGS:

@@ -9,6 +9,7 @@ from typing import Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from sigil.config.paths import KeyPath
+from sigil.config.schema.channels import ChannelSettings, list_settings_classes
 from sigil.config.schema.settings import Settings
 
 
@@ -19,6 +20,8 @@ def split_type(annotation: Any) -> Iterator[Any]:
     elif get_origin(annotation) in (Union, UnionType):
         for each in get_args(annotation):
             yield from split_type(each)
+    elif annotation is ChannelSettings:
+        yield from list_settings_classes()
     elif annotation is not type(None):
         yield annotation
 
@@ -41,7 +44,8 @@ def list_fields(path: KeyPath) -> list[str]:
     annotation: Any = Settings
     for key in path:
         annotation = find_child_type(annotation, key)
+    fields: dict[str, None] = {}
     for each in split_type(annotation):
         if isinstance(each, type) and issubclass(each, BaseModel):
-            return list(each.model_fields)
-    return []
+            fields |= dict.fromkeys(each.model_fields)
+    return list(fields)

@@ -15,14 +15,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sigil.config.paths import KeyPath
+from sigil.config.secret_names import looks_secret
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^{}]*)(\}?)")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
 
+_ROLES_OF_CHANNELS = frozenset({"gateway", "outbound"})
 # Which roles need the secrets below a path; `*` stands for any name. `client` is a command that
 # talks to the gateway. Other roles do not expand references there.
 _ROLES_THAT_NEED: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = (
-    (("channels", "*", "options"), frozenset({"gateway", "outbound"})),
+    (("channels", "*", "options"), _ROLES_OF_CHANNELS),
     (("providers", "*"), frozenset({"agent"})),
     (("gateway", "token"), frozenset({"gateway", "client"})),
     (("users", "*", "token"), frozenset({"gateway", "client"})),
@@ -60,6 +62,8 @@ def is_needed_by(path: KeyPath, role: str | None) -> bool:
             p in ("*", h) for p, h in zip(pattern, head, strict=True)
         ):
             return role is None or role in roles
+    if path[:1] == ("channels",) and any(looks_secret(str(key)) for key in path[2:]):
+        return role is None or role in _ROLES_OF_CHANNELS
     return True
 
 
