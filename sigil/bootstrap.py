@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sigil.channels import table as channel_table
 from sigil.channels.base import Channel
-from sigil.channels.router import ChannelRouter, load_channel
+from sigil.channels.router import ChannelRouter, find_address, load_channel
 from sigil.directory import Directory, LiveDirectory
 from sigil.errors import ConfigError
 from sigil.gateway import Gateway
@@ -172,7 +172,8 @@ def _load_channels(
         if name not in given:
             router.add(load_channel(name, channel_settings, stores))
     for name, channel in given.items():
-        router.register(name, channel)
+        channel_type, account = find_address(name, settings.policy(name))
+        router.register(channel_type, channel, account)
     return router
 
 

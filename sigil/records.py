@@ -137,7 +137,11 @@ def _list_fields(value: object) -> dict[str, Any]:
 
 
 def _write_value(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else _list_fields(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    values, defaults = _list_fields(value), _name_fields(type(value))  # type: ignore[arg-type]  # a class is hashable
+    added = getattr(value, "_extras", ())
+    return {n: v for n, v in values.items() if n not in added or v != defaults[n]}
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_write_value)

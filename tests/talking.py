@@ -151,13 +151,18 @@ def talk(
     spec: ChannelSpec | None = None,
     channels: Mapping[str, Channel] | None = None,
     prices: Mapping[str, float] | None = None,
+    accounts: Sequence[str] = (),
     **settings: Any,
 ) -> Talk:
-    """`settings` are sections of the configuration; `prices` are those of the given provider."""
+    """`settings` are sections of the configuration; `prices` are those of the given provider.
+    `accounts` are further entries of the memory channel, which send to the same one."""
     model = provider or FakeProvider("fake", reply="ok")
     memory = MemoryChannel("memory", spec=spec)
     given: dict[str, Any] = {
-        "channels": {"memory": {"pairing": "open", **settings.pop("memory", {})}},
+        "channels": {
+            "memory": {"pairing": "open", **settings.pop("memory", {})},
+            **{name: {"type": "memory", "pairing": "open"} for name in accounts},
+        },
         "models": {"default": "fake/one", **settings.pop("models", {})},
         "providers": {"fake": {"models": {"*": {"price": prices}}}} if prices else {},
         **settings,
@@ -168,7 +173,7 @@ def talk(
         made,
         stores=stores or fake_stores(),
         providers={"fake": model, **(providers or {})},
-        channels={"memory": memory, **(channels or {})},
+        channels={"memory": memory, **dict.fromkeys(accounts, memory), **(channels or {})},
         wakeups=woken,
     )
     return Talk(gateway, memory, model, woken, made)

@@ -91,9 +91,9 @@ async def test_who_writes_several_messages_at_once_is_looked_up_and_let_in_once(
     looked_up: list[str] = []
     committed: list[Effect] = []
 
-    async def note_sender(channel: str, platform_id: str) -> Any:
+    async def note_sender(channel: str, platform_id: str, entry: str) -> Any:
         looked_up.append(platform_id)
-        return await find(channel, platform_id)
+        return await find(channel, platform_id, entry)
 
     async def note_effects(
         lane: str, token: int, n: int, done: Any, effects: Any, **more: Any

@@ -86,6 +86,8 @@ class Attachment:
     reach a model's vendor and holds no credential. `kind` is file, image, audio, video or voice.
     """
 
+    _extras: ClassVar[tuple[str, ...]] = ("kind",)
+
     url: str
     name: str = "file"
     mime_type: str = "application/octet-stream"

@@ -37,13 +37,40 @@ async def test_an_unknown_channel_is_named_with_the_known_ones() -> None:
         await router.send(OutboundMessage(channel_type="x", channel_id="1", content="Hello"))
 
 
-def test_a_type_defaults_to_the_name_and_may_be_a_plug_in(stores: Stores) -> None:
-    assert isinstance(load_channel("memory", ChannelSettings(), stores), MemoryChannel)
-    plug_in = ChannelSettings(type="sigil.testing:MemoryChannel")
-    assert isinstance(load_channel("mine", plug_in, stores), MemoryChannel)
+@pytest.mark.parametrize(
+    ("name", "kind", "address"),
+    [
+        ("memory", None, ("memory", "default")),
+        ("family", "memory", ("memory", "family")),
+        ("mine", "sigil.channels.memory.spec:MemoryType", ("mine", "default")),
+    ],
+)
+async def test_an_entry_is_found_by_its_type_and_account(
+    stores: Stores, name: str, kind: str | None, address: tuple[str, str]
+) -> None:
+    router = ChannelRouter()
+    router.add(load_channel(name, ChannelSettings(type=kind), stores))
+    channel = router.get(*address)
+    assert isinstance(channel, MemoryChannel)
+    assert channel.name == name
+    assert channel is router.get(*address)
+    assert router.find_entry(name).spec is router.spec(*address)
 
 
-@pytest.mark.parametrize("kind", ["nonsense", "no.such.module:Class", "sigil.testing:NoSuchClass"])
+async def test_two_accounts_of_a_type_are_two_channels() -> None:
+    router, first, second = ChannelRouter(), MemoryChannel("telegram"), MemoryChannel("family")
+    router.register("telegram", first)
+    router.register("telegram", second, account="family")
+    await router.send(OutboundMessage("telegram", "1", "Hello", account="family"))
+    assert (len(first.sent), len(second.sent)) == (0, 1)
+    with pytest.raises(ChannelNotFound, match="'work'"):
+        router.get("telegram", "work")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["nonsense", "no.such.module:Class", "sigil.testing:No", "sigil.testing:MemoryChannel"],
+)
 def test_a_type_that_cannot_be_had_is_a_configuration_error(stores: Stores, kind: str) -> None:
     with pytest.raises(ConfigError, match=r"channels\.mine\.type"):
         load_channel("mine", ChannelSettings(type=kind), stores)

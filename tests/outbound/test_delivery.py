@@ -113,7 +113,7 @@ async def test_files_and_buttons_go_out_once_with_the_last_words() -> None:
 
 
 async def test_replies_go_to_where_the_words_came_from() -> None:
-    t = talk()
+    t = talk(accounts=["work"])
     await t.say("hi", channel_id="room", thread_id="7", account="work")
     (sent,) = t.channel.sent
     assert (sent.channel_id, sent.thread_id, sent.account) == ("room", "7", "work")

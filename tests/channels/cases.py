@@ -1,0 +1,153 @@
+"""What a channel's folder gives to the contract suites.
+
+`tests/channels/<type>/case.py` has `open_sender` and, if the channel listens, `open_listener`, and
+the suites in `tests/contracts` run on each folder that has one. Both are async context managers:
+
+    open_sender(stores: Stores) -> AsyncIterator[SenderCase]
+    open_listener(stores: Stores, inbox: FakeInbox) -> AsyncIterator[ListenerCase]
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+from sigil.channels.base import (
+    Acceptance,
+    ChannelSpec,
+    CommandName,
+    Listener,
+    MediaKind,
+    Report,
+    Sender,
+)
+from sigil.errors import SigilError
+from sigil.messages.exchange import Attachment, InboundMessage
+
+RETRY_AFTER_S = 7
+
+
+class Fault(Enum):
+    """What the platform does with the next call that sends."""
+
+    BUSY = "refuses for now, and says when to come again: after `RETRY_AFTER_S`"
+    AWAY = "cannot be reached; nothing was sent"
+    CUT = "does it, then cuts the connection"
+    BROKEN = "does it, then answers with a 5xx"
+    GONE = "says that the bot was blocked, or that the chat is gone"
+    LOCKED = "refuses the account's credentials"
+    MARKUP = "does not take the markup"
+
+
+class SenderCase(Protocol):
+    """A sender and the platform that it talks to. `chat` exists there; `address` is what messages
+    carry as type and account, and `secret` must not be seen anywhere."""
+
+    sender: Sender
+    spec: ChannelSpec
+    address: tuple[str, str]
+    chat: str
+    secret: str | None
+    faults: frozenset[Fault]  # those that this platform knows
+
+    async def list_shown(self) -> list[str]:
+        """What the people in the chat see, in order, as plain text."""
+        ...
+
+    async def break_next(self, fault: Fault) -> None:
+        """Lets the next call that sends meet a fault."""
+        ...
+
+
+class ListenerCase(Protocol):
+    """A listener and the platform that it hears."""
+
+    listener: Listener
+    spec: ChannelSpec
+    address: tuple[str, str]
+
+    async def write(self, text: str) -> None:
+        """A person writes in a direct chat."""
+        ...
+
+    async def edit(self, text: str) -> bool:
+        """The person changes what they wrote last; False if the platform knows no edits."""
+        ...
+
+    async def write_as_bot(self, text: str) -> bool:
+        """Sigil's own account writes in the chat, from elsewhere; False if it cannot."""
+        ...
+
+    async def open_again(self) -> Listener:
+        """A new listener for the same account, as after a restart."""
+        ...
+
+
+@dataclass
+class FakeInbox:
+    """An `Inbox` that keeps what it is given. `error` is raised by the next call of `receive`."""
+
+    received: list[InboundMessage] = field(default_factory=list)
+    reports: list[tuple[str, Report]] = field(default_factory=list)
+    files: list[tuple[Attachment, bytes]] = field(default_factory=list)
+    cursor: str | None = None
+    error: SigilError | None = None
+    admitted: bool = True
+    commands: Sequence[CommandName] = (CommandName("stop", "Stop."), CommandName("help", "Help."))
+    activity: int = 0
+    seen: set[tuple[str, ...]] = field(default_factory=set)
+
+    async def receive(self, message: InboundMessage) -> Acceptance:
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        key = (message.channel_id, message.message_id, message.kind, message.revision or "")
+        duplicate = key in self.seen
+        self.seen.add(key)
+        if not duplicate:
+            self.received.append(message)
+        return Acceptance("/".join(key), duplicate)
+
+    async def report(self, key: str, report: Report) -> None:
+        self.reports.append((key, report))
+
+    async def keep_file(
+        self,
+        data: AsyncIterator[bytes],
+        *,
+        kind: MediaKind,
+        name: str,
+        mime_type: str,
+        size: int | None = None,
+    ) -> Attachment:
+        content = b"".join([piece async for piece in data])
+        kept = Attachment(f"blob:{len(self.files)}", name, mime_type, len(content), kind)
+        self.files.append((kept, content))
+        return kept
+
+    async def is_admitted(self, sender_id: str) -> bool:
+        return self.admitted
+
+    async def load_cursor(self) -> str | None:
+        return self.cursor
+
+    async def save_cursor(self, cursor: str) -> None:
+        self.cursor = cursor
+
+    def note_activity(self) -> None:
+        self.activity += 1
+
+
+def find_cases(name: str) -> dict[str, ModuleType]:
+    """The folders whose case has a function of this name, by the channel's type."""
+    here = Path(__file__).parent
+    modules = {
+        file.parent.name: import_module(f"tests.channels.{file.parent.name}.case")
+        for file in sorted(here.glob("*/case.py"))
+    }
+    return {kind: module for kind, module in modules.items() if hasattr(module, name)}
