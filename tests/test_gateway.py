@@ -90,10 +90,10 @@ async def test_an_update_that_comes_twice_is_one_message() -> None:
     assert await t.counts() == {"accepted": 1, "duplicate": 2, "answered": 1, "sent": 1}
 
 
-@pytest.mark.parametrize("field", ["account", "channel_id", "message_id"])
+@pytest.mark.parametrize("field", ["account", "channel_id", "message_id", "revision"])
 async def test_what_differs_in_its_place_is_another_message(field: str) -> None:
-    t = talk()
-    message = t.message("hello")
+    t = talk(accounts=["other"])
+    message = t.message("hello", kind="edit")
     await t.gateway.receive(message)
     other: dict[str, Any] = {field: "other"}
     assert not (await t.gateway.receive(replace(message, **other))).duplicate

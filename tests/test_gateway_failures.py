@@ -157,10 +157,10 @@ async def test_of_a_batch_only_the_message_that_fails_is_given_up(
     t = talk(stores=stores)
     find = stores.users.find_paired
 
-    async def picky(channel: str, platform_id: str) -> Any:
+    async def picky(channel: str, platform_id: str, entry: str) -> Any:
         if platform_id == "eve":
             raise RuntimeError("a defect")
-        return await find(channel, platform_id)
+        return await find(channel, platform_id, entry)
 
     monkeypatch.setattr(stores.users, "find_paired", picky)
     for sender in ("ann", "bob", "eve", "joe"):
