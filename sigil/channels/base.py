@@ -273,6 +273,15 @@ class Inbox(Protocol):
         another process listens for this account by now."""
         ...
 
+    async def load_last_messages(self) -> Mapping[str, str]:
+        """By chat, the id of the message that was saved last: for platforms that do not replay what
+        was missed. It knows 1,000 chats at most, for 30 days."""
+        ...
+
+    async def save_last_message(self, channel_id: str, message_id: str) -> None:
+        """Keeps that id, after the message was accepted. Raises `LeaseLost`."""
+        ...
+
     def note_activity(self) -> None:
         """Says that the connection lives. One that has been silent for `silence` seconds of the
         listener is cancelled and opened again."""
@@ -281,7 +290,7 @@ class Inbox(Protocol):
 
 class Listener(Protocol):
     """Hands an account's messages to the core, in the gateway process. `name` is the configured
-    entry's."""
+    entry's. One that has a `silence` (seconds) is opened again after that time without activity."""
 
     name: str
 
