@@ -307,12 +307,13 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A request to `/hooks/NAME`, read completely. Names of headers are in lower case."""
+    """A request to `/hooks/NAME`, read completely. Names of headers are in lower case. What may
+    hold a secret is not in its `repr`."""
 
     method: str
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,12 +363,14 @@ class Check:
 @dataclass(frozen=True, slots=True)
 class AccountContext:
     """What a listener or a sender is made with. `name` is the configured entry, and messages carry
-    `channel_type` and `account`. `stores` are those that a channel may need."""
+    `channel_type` and `account`. `stores` are those that a channel may need. `hook_url` is where
+    the platform reaches the account's hook, if `gateway.public_url` is configured."""
 
     name: str
     channel_type: str
     account: str
     stores: Any  # `sigil.channels.live.ChannelStores`, which knows this module
+    hook_url: str | None = None
 
 
 class ChannelType:

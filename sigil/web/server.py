@@ -82,12 +82,14 @@ async def serve(settings: Settings, listening: socket.socket, wakeups: Wakeups) 
     record = RecordKeeper(settings, ["gateway"])
     keep_record = partial(record.keep, gateway.stores.fleet, gateway.wakeups)
     heartbeat = Heartbeat(settings, "gateway")
-    listeners = [account.listen for account in open_accounts(gateway)]
+    accounts = open_accounts(gateway)
+    listeners = [account.listen for account in accounts]
     async with process.run(*listeners, keep_record, heartbeat.keep, store_within=STORE_WITHIN_S):
         for warning in await gateway.stores.backend.list_warnings():
             log.warning("the server may lose messages", reason=warning)
         app = create_app(
-            gateway.directory, gateway.stores, gateway.channels, gateway.receive, wakeups
+            *(gateway.directory, gateway.stores, gateway.channels, gateway.receive, wakeups),
+            accounts=accounts,
         )
         server = _create_server(app)
 
