@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import structlog
 
-from sigil.channels.base import Acceptance
+from sigil.channels.base import Acceptance, Report
 from sigil.channels.live import dropped_event, show_event, user_event
 from sigil.errors import ChannelNotFound, LeaseLost, MessageInvalid, RecordTooNew, StoreError
 from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Stage
@@ -181,6 +181,23 @@ class Gateway:
         for lane in (await self.stores.lanes.push(push)).wake:
             self.wakeups.wake(lane)
         return push.id
+
+    async def report(self, account: str, key: str, outcome: Report) -> None:
+        """Takes a platform's later word on a message that was sent. `account` is the configured
+        entry; `key` is the platform's id of the message, or the id of the chunk.
+
+        It updates the receipt, and a failure makes the message undelivered; nobody is answered. A
+        key that is not known, or not yet, is no error. Raises `StoreError`.
+        """
+        messages = self.stores.messages
+        found, is_news = await messages.report(account, key, outcome.state, outcome.reason)
+        if is_news:
+            log.warning(
+                "the platform says that it could not deliver",
+                channel=account,
+                message_id=found,
+                reason=outcome.reason,
+            )
 
     # ------------------------------------------------------------ the work on a lane
 

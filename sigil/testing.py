@@ -25,6 +25,7 @@ __all__ = [
     "ScriptedProvider",
     "age_processes",
     "end_cooldowns",
+    "expire_accounts",
     "expire_leases",
     "expire_probes",
     "fake_stores",
@@ -82,6 +83,23 @@ for at = 1, #known, 2 do
 end
 """
 
+# ARGV: prefix, ms. The lease of every account ran out long ago; with ms, the clock has stepped back
+# by so many since each lease was taken.
+_EXPIRE_ACCOUNTS = """
+local cursor = '0'
+repeat
+  local page = redis.call('SCAN', cursor, 'MATCH', ARGV[1] .. 'account:*', 'COUNT', 1000)
+  cursor = page[1]
+  for _, key in ipairs(page[2]) do
+    local ahead = tonumber(ARGV[2])
+    for _, name in ipairs({ 'lease_until', 'leased_at' }) do
+      local at = ahead > 0 and redis.call('HGET', key, name) + ahead or 0
+      redis.call('HSET', key, name, string.format('%.0f', at))
+    end
+  end
+until cursor == '0'
+"""
+
 
 def fake_stores() -> Stores:
     """Every store over fakeredis, empty; of the same type as the real ones."""
@@ -114,6 +132,12 @@ async def expire_probes(stores: Stores) -> None:
 async def age_processes(stores: Stores, seconds: float) -> None:
     """Lets every process have been silent for so many more seconds."""
     await _run(stores, _AGE_PROCESSES, str(round(seconds * 1000)))
+
+
+async def expire_accounts(stores: Stores, *, ahead: float = 0.0) -> None:
+    """Lets the lease of every account run out now, as if its process had died. With `ahead`, the
+    leases were taken by a clock that was so many seconds ahead."""
+    await _run(stores, _EXPIRE_ACCOUNTS, str(round(ahead * 1000)))
 
 
 async def settle(gateway: Gateway) -> None:

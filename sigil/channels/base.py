@@ -273,6 +273,15 @@ class Inbox(Protocol):
         another process listens for this account by now."""
         ...
 
+    async def load_last_messages(self) -> Mapping[str, str]:
+        """By chat, the id of the message that was saved last: for platforms that do not replay what
+        was missed. It knows 1,000 chats at most, for 30 days."""
+        ...
+
+    async def save_last_message(self, channel_id: str, message_id: str) -> None:
+        """Keeps that id, after the message was accepted. Raises `LeaseLost`."""
+        ...
+
     def note_activity(self) -> None:
         """Says that the connection lives. One that has been silent for `silence` seconds of the
         listener is cancelled and opened again."""
@@ -281,7 +290,7 @@ class Inbox(Protocol):
 
 class Listener(Protocol):
     """Hands an account's messages to the core, in the gateway process. `name` is the configured
-    entry's."""
+    entry's. One that has a `silence` (seconds) is opened again after that time without activity."""
 
     name: str
 
@@ -298,12 +307,13 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """A request to `/hooks/NAME`, read completely. Names of headers are in lower case."""
+    """A request to `/hooks/NAME`, read completely. Names of headers are in lower case. What may
+    hold a secret is not in its `repr`."""
 
     method: str
-    headers: Mapping[str, str]
-    query: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,12 +363,14 @@ class Check:
 @dataclass(frozen=True, slots=True)
 class AccountContext:
     """What a listener or a sender is made with. `name` is the configured entry, and messages carry
-    `channel_type` and `account`. `stores` are those that a channel may need."""
+    `channel_type` and `account`. `stores` are those that a channel may need. `hook_url` is where
+    the platform reaches the account's hook, if `gateway.public_url` is configured."""
 
     name: str
     channel_type: str
     account: str
     stores: Any  # `sigil.channels.live.ChannelStores`, which knows this module
+    hook_url: str | None = None
 
 
 class ChannelType:

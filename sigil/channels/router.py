@@ -154,11 +154,16 @@ class ChannelRouter:
         return await channel.send(Chunk(id=uuid.uuid4().hex, message=message))
 
 
-def load_channel(name: str, settings: ChannelSettings, stores: ChannelStores) -> ConfiguredChannel:
-    """The channel that is configured under `name`. Raises `ConfigError` naming the bad key."""
+def load_channel(
+    name: str, settings: ChannelSettings, stores: ChannelStores, public_url: str | None = None
+) -> ConfiguredChannel:
+    """The channel that is configured under `name`; `public_url` is the gateway's. Raises
+    `ConfigError` naming the bad key."""
     kind = find_channel_type(name, settings)
     channel_type, account = find_address(name, settings)
-    return ConfiguredChannel(kind, settings, AccountContext(name, channel_type, account, stores))
+    hook_url = None if public_url is None else f"{public_url.rstrip('/')}/hooks/{name}"
+    context = AccountContext(name, channel_type, account, stores, hook_url)
+    return ConfiguredChannel(kind, settings, context)
 
 
 def find_address(name: str, settings: ChannelSettings) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """HTTP as everything in Sigil makes it: one client with its pool, limits and deadlines
-(`transport`), aiohttp underneath (`aiohttp_transport`), and a reader of event streams (`sse`).
+(`transport`), aiohttp underneath (`aiohttp_transport`), a reader of event streams (`sse`),
+and the comparison with secrets (`signatures`).
 
 Nothing in here knows model vendors or channels.
 """

@@ -166,6 +166,18 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportKey:
+    """Lets a report of the platform find chunk `index` of outbound item `id` for a day, by `key`,
+    which is what the platform of this `account` (a configured entry) calls the chunk. A report that
+    came before this is taken in now."""
+
+    account: str
+    key: str
+    id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class WriteSession:
     """All that a commit changes of one session: sets `fields` of its record (`epoch`, `model`, …),
     adds `amounts` to its counters, and appends JSON `messages` to the history of `session_id`,
@@ -222,6 +234,7 @@ Effect = (
     | EndWait
     | Journal
     | Receipt
+    | ReportKey
     | WriteSession
     | CountUsage
     | Audit

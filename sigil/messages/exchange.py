@@ -270,6 +270,15 @@ class MessageStore(Protocol):
 
     async def get(self, item_id: str) -> Mapping[str, str] | None: ...
 
+    async def report(
+        self, account: str, key: str, state: str, reason: str | None
+    ) -> tuple[str | None, bool]:
+        """Notes what the platform of an account said later of a chunk that it took, and answers
+        which message it was (None: not known, or not yet), and whether this is the first word that
+        the message was not delivered. `state` is delivered, failed or read; the highest in this
+        order counts. One that comes before the chunk's receipt is kept for a quarter of an hour."""
+        ...
+
     async def dead(self, limit: int = 100) -> list[Mapping[str, Any]]:
         """The newest dead letters: id, stage, reason, at (seconds since the epoch)."""
         ...

@@ -32,6 +32,7 @@ from sigil.errors import ChannelNotFound, SendFailed, SendRefused
 from sigil.lanes.effects import DeadLetter, Delivered, Effect, Receipt, Stage
 from sigil.lanes.lane import Item
 from sigil.messages.exchange import OutboundMessage
+from sigil.outbound.reports import make_report_keys
 from sigil.records import read_record
 
 if TYPE_CHECKING:
@@ -111,9 +112,9 @@ class Delivery:
                 state = _read_state(held, item, chunk, holds)
                 if state.state != "sent":
                     # Each receipt is committed with the next chunk's mark, or with the end.
-                    receipts = [
-                        await self._send_chunk(held, item, entry, chunk, state, receipts, holds)
-                    ]
+                    receipts = await self._send_chunk(
+                        held, item, entry, chunk, state, receipts, holds
+                    )
         except (ChannelNotFound, _Undeliverable) as error:
             log.warning("message not delivered", message_id=item.id, reason=str(error))
             await held.finish([item], _bury_item(item, str(error)))
@@ -134,8 +135,9 @@ class Delivery:
         state: ChunkState,
         before: Sequence[Effect],
         holds_unknown: bool,
-    ) -> Receipt:
-        """Sends a chunk and returns its receipt, which is still to be committed. `before` is
+    ) -> list[Effect]:
+        """Sends a chunk and returns its receipt, which is still to be committed, and by what the
+        platform's reports find it. `before` is
         committed first, with the mark that sending was begun, where there is need for one."""
         if state.state == "sending":
             if holds_unknown:
@@ -158,7 +160,9 @@ class Delivery:
             retry = replace(sending, state="retry").write_receipt(item, chunk.index)
             await held.commit(effects=[retry], keep=True)
             raise Retry(_choose_pause(item, error, sending.attempts)) from error
-        return ChunkState("sent", sending.attempts, platform_id).write_receipt(item, chunk.index)
+        sent = ChunkState("sent", sending.attempts, platform_id)
+        keys = make_report_keys(entry.name, entry.spec, item.id, chunk, platform_id)
+        return [sent.write_receipt(item, chunk.index), *keys]
 
     def _fit_message(self, item: Item, message: OutboundMessage) -> tuple[Entry, list[Chunk]]:
         entry = self._channels.find(message.channel_type, message.account)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from sigil.channels.account_leases import AccountLeases
 from sigil.channels.live import ChatStore
 from sigil.directory import DirectoryStore
 from sigil.identity.pairing import PairingStore
@@ -45,6 +46,7 @@ class Stores:
     signals: Signals
     counters: CounterStore
     fleet: FleetStore
+    accounts: AccountLeases
     backend: Backend
 
 

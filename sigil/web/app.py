@@ -18,18 +18,22 @@ from sigil.web.access.source import SourcePolicy
 from sigil.web.chat.routes import ChatRoutes
 from sigil.web.chat.streams import Streams
 from sigil.web.guard import Guard
+from sigil.web.hooks.routes import HookRoutes
 from sigil.web.ops.metrics import Metrics
 from sigil.web.ops.routes import OperationsRoutes
 from sigil.web.responses import RequestRefused, handle_refusal, handle_sigil_error
 from sigil.workspace.manager import WorkspaceManager
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
     from starlette.types import Scope
 
     from sigil.channels.base import Receive
     from sigil.channels.router import ChannelRouter
     from sigil.directory import LiveDirectory
+    from sigil.inbound.accounts import HeardAccount
     from sigil.lanes.lane import Wakeups
     from sigil.stores.base import Stores
 
@@ -42,8 +46,9 @@ def create_app(
     channels: ChannelRouter,
     receive: Receive,
     wakeups: Wakeups,
+    accounts: Sequence[HeardAccount] = (),
 ) -> Starlette:
-    """The page, its API, health and metrics.
+    """The page, its API, the hooks of the accounts, health and metrics.
 
     `receive` takes the messages that people write; `wakeups` knows how many of them wait.
     `app.state.streams.close()` ends the open event streams, which would otherwise hold up a
@@ -69,6 +74,7 @@ def create_app(
             Mount("/static", _RevalidatedFiles(directory=str(_STATIC))),
             *sign_in.routes,
             *chat.routes,
+            *HookRoutes(accounts).routes,
             *operations.routes,
         ],
         middleware=[Middleware(Guard, source=SourcePolicy(lambda: directory.current.gateway))],

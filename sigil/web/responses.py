@@ -26,7 +26,7 @@ RETRY_AFTER_S = 2
 FULL_RETRY_AFTER_S = 30
 # A client that is still sending may not see our response, so this much of a body that is too
 # large is read and thrown away.
-_DISCARD_BYTES = 16 * MAX_BODY_BYTES
+_DISCARD_BYTES = 15 * MAX_BODY_BYTES
 
 Payload = TypeVar("Payload", bound=BaseModel)
 
@@ -96,7 +96,7 @@ async def read_json(request: Request, model: type[Payload]) -> Payload:
         raise RequestRefused(
             415, "http.media_type", "Send JSON with Content-Type: application/json."
         )
-    body = await _read_body(request)
+    body = await read_body(request)
     try:
         raw = json.loads(body.decode("utf-8"))
     except UnicodeDecodeError:
@@ -111,19 +111,22 @@ async def read_json(request: Request, model: type[Payload]) -> Payload:
         raise RequestRefused(422, "http.invalid", f"{where}: {first['msg']}") from None
 
 
-async def _read_body(request: Request) -> bytes:
+async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
+    """The request's body, of `most` bytes at most. Refuses with 413."""
     body, size = bytearray(), 0
     async for piece in request.stream():
         size += len(piece)
-        if size <= MAX_BODY_BYTES:
+        if size <= most:
             body += piece
-        elif size > _DISCARD_BYTES:
+        elif size > most + _DISCARD_BYTES:
             break
-    if size > MAX_BODY_BYTES:
+        else:
+            body.clear()
+    if size > most:
         raise RequestRefused(
             413,
             "http.too_large",
-            f"The body is larger than {MAX_BODY_BYTES // 1024} KiB. Send it in smaller parts.",
+            f"The body is larger than {most // 1024} KiB. Send it in smaller parts.",
             headers={"Connection": "close"},
         )
     return bytes(body)

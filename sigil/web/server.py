@@ -20,6 +20,7 @@ from sigil.errors import ConfigError
 from sigil.host.heartbeat import Heartbeat
 from sigil.host.process import Process
 from sigil.host.record import RecordKeeper
+from sigil.inbound.accounts import open_accounts
 from sigil.web.app import create_app
 from sigil.web.connections import (
     BACKLOG,
@@ -81,11 +82,14 @@ async def serve(settings: Settings, listening: socket.socket, wakeups: Wakeups) 
     record = RecordKeeper(settings, ["gateway"])
     keep_record = partial(record.keep, gateway.stores.fleet, gateway.wakeups)
     heartbeat = Heartbeat(settings, "gateway")
-    async with process.run(keep_record, heartbeat.keep, store_within=STORE_WITHIN_S):
+    accounts = open_accounts(gateway)
+    listeners = [account.listen for account in accounts]
+    async with process.run(*listeners, keep_record, heartbeat.keep, store_within=STORE_WITHIN_S):
         for warning in await gateway.stores.backend.list_warnings():
             log.warning("the server may lose messages", reason=warning)
         app = create_app(
-            gateway.directory, gateway.stores, gateway.channels, gateway.receive, wakeups
+            *(gateway.directory, gateway.stores, gateway.channels, gateway.receive, wakeups),
+            accounts=accounts,
         )
         server = _create_server(app)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sigil.channels.account_leases import AccountRecord
 from sigil.channels.live import DraftUpdate
 from sigil.identity.users import Identity, User
 from sigil.lanes import effects
@@ -27,6 +28,7 @@ from sigil.lanes.effects import (
     Outcome,
     Push,
     Receipt,
+    ReportKey,
     Show,
     Stop,
     WriteSession,
@@ -99,8 +101,23 @@ async def deliver(stores: Stores) -> Act:
     for item_id in "12":
         await stores.lanes.push(Push(TARGET, item_id, {"body": "y"}))
     token = (await take(stores, TARGET)).token
-    unit = [Receipt("1", 0, "{}"), Delivered("1"), Delivered("2", ok=False)]
+    await stores.messages.report("a", "early", "failed", "blocked")
+    named = [ReportKey("a", key, "1", 0) for key in ("early", "k")]
+    unit = [Receipt("1", 0, "{}"), *named, Delivered("1"), Delivered("2", ok=False)]
     return lambda: stores.lanes.commit(TARGET, token, 1, ["1", "2"], unit)
+
+
+async def bounce(stores: Stores) -> Act:
+    await stores.lanes.push(Push(TARGET, "1", {"body": "y"}))
+    token = (await take(stores, TARGET)).token
+    unit = [Receipt("1", 0, "{}"), ReportKey("a", "k", "1", 0), Delivered("1")]
+    await stores.lanes.commit(TARGET, token, 1, ["1"], unit)
+    return lambda: stores.messages.report("a", "k", "failed", "blocked")
+
+
+async def report_early(stores: Stores) -> Act:
+    await stores.messages.report("a", "k", "delivered", None)
+    return lambda: stores.messages.report("a", "k", "failed", "blocked")
 
 
 async def park(stores: Stores) -> Act:
@@ -213,10 +230,32 @@ async def append(stores: Stores) -> Act:
     return lambda: stores.sessions.append("s", ["{}"], keep=9)
 
 
+async def hold_account(stores: Stores) -> Act:
+    await stores.accounts.hold(AccountRecord("a"), "t", ttl=TTL, takes=True)
+    return lambda: stores.accounts.hold(AccountRecord("a"), "t", ttl=TTL, takes=False)
+
+
+async def give_up_account(stores: Stores) -> Act:
+    await stores.accounts.hold(AccountRecord("a"), "t", ttl=TTL, takes=True)
+    return lambda: stores.accounts.give_up("a", "t")
+
+
+async def save_cursor(stores: Stores) -> Act:
+    await stores.accounts.hold(AccountRecord("a"), "t", ttl=TTL, takes=True)
+    return lambda: stores.accounts.save_cursor("a", "t", "7")
+
+
+async def save_last_message(stores: Stores) -> Act:
+    await stores.accounts.hold(AccountRecord("a"), "t", ttl=TTL, takes=True)
+    await stores.accounts.save_last_message("a", "t", "c", "1")
+    return lambda: stores.accounts.save_last_message("a", "t", "c", "2")
+
+
 SCENES = (
     *(receive, receive_again, rest, route, turn, deliver, park, renew, take_up, sweep),
     *(find_forgotten, reserve, settle, undo, expire, draft, show, admit, cool, report_probe),
-    *(begin_episode, add_user, pair, unpair, append),
+    *(begin_episode, add_user, pair, unpair, append, bounce, report_early, hold_account),
+    *(give_up_account, save_cursor, save_last_message),
 )
 # What these do for one lane, item, hold or draft, they do without the others: one that is broken is
 # left out, and the rest is done.

@@ -12,6 +12,7 @@ from sigil.bootstrap import build
 from sigil.channels.base import Acceptance
 from sigil.config import Settings
 from sigil.gateway import Gateway
+from sigil.inbound.accounts import open_accounts
 from sigil.messages.exchange import InboundMessage
 from sigil.stores import Stores
 from sigil.testing import fake_stores, settle
@@ -58,11 +59,13 @@ class Serve(Protocol):
 
 async def start(stack: AsyncExitStack, stores: Stores | None, settings: dict[str, Any]) -> Served:
     gateway = build(Settings.model_validate(settings), stores or fake_stores())
+    accounts = open_accounts(gateway)
 
     async def receive(message: InboundMessage) -> Acceptance:
         return await gateway.receive(message)  # looked up late, so that a test can replace it
 
-    app = create_app(gateway.directory, gateway.stores, gateway.channels, receive, gateway.wakeups)
+    stores, channels = gateway.stores, gateway.channels
+    app = create_app(gateway.directory, stores, channels, receive, gateway.wakeups, accounts)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, lifespan="off", proxy_headers=False
     )

@@ -10,6 +10,7 @@ from sigil.config.schema.section import Section
 from sigil.config.schema.values import (
     ByteCount,
     HostName,
+    HttpUrl,
     KeyPrefix,
     Level,
     Number,
@@ -56,6 +57,11 @@ class GatewaySettings(Section):
         default_factory=list,
         max_length=100,
         description="Further host names under which the page may be opened, e.g. behind a proxy.",
+    )
+    public_url: HttpUrl | None = Field(
+        None,
+        description="Where the gateway is reached from outside, such as https://sigil.example.org. "
+        "Platforms are told to call the hooks there.",
     )
 
 

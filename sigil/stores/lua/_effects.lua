@@ -172,6 +172,21 @@ effects.receipt = {
   end,
 }
 
+-- key, id, chunk, ttl s
+effects.report_key = {
+  check = function(args)
+    local early, reason = try_read('GET', args[1])
+    if reason or not early then return reason end
+    return check_report(args[2])
+  end,
+  apply = function(args)
+    local early = redis.call('GET', args[1])
+    redis.call('SET', args[1], 'chunk ' .. args[3] .. ' ' .. args[2], 'EX', args[4])
+    local report = string.match(early or '', '^report (.*)$')
+    if report then note_report(args[2], args[3], report) end
+  end,
+}
+
 -- list key, most kept, ttl s, entry, …
 effects.append = {
   check = function(args) return check_type(args[1], 'list') or check_ints(args, 2, 1, 2) end,

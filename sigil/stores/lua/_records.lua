@@ -8,17 +8,20 @@
 --   nonce                that of the push that brought it, until it ends
 --   epoch                of the session when the message was routed to it
 --   chunk:<n>, turn      the receipts of a reply, and the turn that made it
+--   report:<n>           what the platform said later of that chunk: a state, and maybe why
+--   bounced              '1' if it said that a chunk was not delivered after all
 --   outcome, delivery    how a message and how a reply has ended
 --   dead_stage, dead_reason
 
--- What the checks have read: id -> its day, outcome and delivery. What is written is noted here too.
+-- What the checks have read: id -> its day, outcome, delivery and whether it bounced. What is written
+-- is noted here too.
 local records = {}
 
 local function read_record(id)
   if records[id] then return records[id] end
-  local values, reason = try_read('HMGET', item_key(id), 'day', 'outcome', 'delivery')
+  local values, reason = try_read('HMGET', item_key(id), 'day', 'outcome', 'delivery', 'bounced')
   if reason then return nil, reason end
-  records[id] = { day = values[1], outcome = values[2], delivery = values[3] }
+  records[id] = { day = values[1], outcome = values[2], delivery = values[3], bounced = values[4] }
   return records[id]
 end
 
@@ -91,6 +94,7 @@ local function check_end(id, counter, begun)
   local record, reason = read_record(id)
   if reason then return reason end
   local day = record.day or today()
+  if record.bounced and counter == 'sent' then counter = 'undelivered' end
   return check_ledger(day, counter) or not record.day and begun and check_ledger(day, begun) or nil
 end
 
@@ -101,6 +105,7 @@ local function end_item(id, field, value, keeps_body, ttl)
   local key, record = item_key(id), read_record(id)
   if record[field] then return end
   local day = record.day or today()
+  if record.bounced and value == 'sent' then value = 'undelivered' end
   -- A process of an older version pushed this reply and did not count it.
   if field == 'delivery' and not record.day then count_in_ledger(day, 'replies') end
   count_in_ledger(day, value)
@@ -111,4 +116,42 @@ local function end_item(id, field, value, keeps_body, ttl)
   end
   redis.call('EXPIRE', key, ttl)
   record.day, record[field] = day, value
+end
+
+-- What a platform says later of a chunk that it took. A later word of no higher rank changes nothing:
+-- reports come in any order, and more than once.
+local REPORT_RANKS = { delivered = 1, failed = 2, read = 3 }
+
+local function rank_report(report)
+  return REPORT_RANKS[string.match(report or '', '^%a+')] or 0
+end
+
+-- Whether a report on an item can be noted: nil, or the reason why not.
+local function check_report(id)
+  local record, reason = read_record(id)
+  if reason then return reason end
+  local day = record.day or today()
+  return check_ledger(day, 'sent') or check_ledger(day, 'undelivered')
+end
+
+-- Notes a report, 'state reason'. A reply of which a chunk failed late was not delivered: if it counts
+-- as sent already, one count moves, so the day's replies are still sent + undelivered + waiting.
+-- Returns true if that is news.
+local function note_report(id, chunk, report)
+  local key, field, record = item_key(id), 'report:' .. chunk, read_record(id)
+  if rank_report(report) <= rank_report(redis.call('HGET', key, field)) then return false end
+  if string.match(report, '^%a+') ~= 'failed' or record.bounced then
+    redis.call('HSET', key, field, report)
+    return false
+  end
+  if record.delivery == 'sent' then
+    local day = record.day or today()
+    redis.call('HINCRBY', ledger_key(day), 'sent', -1)
+    count_in_ledger(day, 'undelivered')
+    redis.call('HSET', key, 'delivery', 'undelivered')
+    record.delivery = 'undelivered'
+  end
+  redis.call('HSET', key, 'bounced', '1', field, report)
+  record.bounced = '1'
+  return true
 end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sigil.stores.base import Stores
+from sigil.stores.redis.account_leases import RedisAccountLeases
 from sigil.stores.redis.audit import RedisAudit
 from sigil.stores.redis.budgets import RedisBudgets
 from sigil.stores.redis.chats import RedisChats
@@ -39,5 +40,6 @@ def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = T
         signals=RedisSignals(client),
         counters=RedisCounters(client),
         fleet=RedisFleet(client),
+        accounts=RedisAccountLeases(client),
         backend=client,
     )

@@ -30,6 +30,7 @@ _SHARED = {
     **dict.fromkeys(("commit", "show"), ("_people", "_records", "_pushes", "_effects")),
     **dict.fromkeys(("room", "touch"), ("_room",)),
     **dict.fromkeys(("add_user", "pair"), ("_people",)),
+    "report": ("_records",),
     **dict.fromkeys(("reserve", "settle", "expire", "spending", "subjects"), ("_budgets",)),
 }
 _BLOCKING_CONNECTIONS = 512

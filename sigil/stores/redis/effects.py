@@ -26,6 +26,7 @@ from sigil.lanes.effects import (
     Notice,
     Push,
     Receipt,
+    ReportKey,
     Show,
     Stop,
     Wait,
@@ -40,6 +41,7 @@ from sigil.stores.redis.bounds import (
     MOST_CHAT_EVENTS,
     MOST_DEAD_LETTERS,
     RECEIPT_TTL,
+    REPORT_KEY_TTL,
     SESSION_TTL,
     USAGE_TTL,
 )
@@ -102,6 +104,11 @@ def _encode_dead_letter(_: Encoder, letter: DeadLetter) -> Commands:
     yield "dead_letter", (letter.id, stage, reason, DEAD_LETTER_TTL, MOST_DEAD_LETTERS)
 
 
+def _encode_report_key(encoder: Encoder, named: ReportKey) -> Commands:
+    key = encoder.keys.report(named.account, named.key)
+    yield "report_key", (key, named.id, named.index, REPORT_KEY_TTL)
+
+
 def _encode_session(encoder: Encoder, write: WriteSession) -> Commands:
     keys = encoder.keys.session(write.session_key), encoder.keys.history(write.session_id)
     amounts = _flatten({"version": 1, **write.amounts})
@@ -150,6 +157,7 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
     EndWait: lambda _, end: [("end_wait", (end.lane,))],
     Journal: lambda _, journal: [("journal", (journal.lane, journal.entry))],
     Receipt: lambda _, receipt: [("receipt", (receipt.id, receipt.index, receipt.state))],
+    ReportKey: _encode_report_key,
     WriteSession: _encode_session,
     CountUsage: _encode_usage,
     Audit: _encode_audit,

@@ -182,6 +182,23 @@ class Keys:
     def draft(self, chat: str, turn: str) -> str:
         return self._key("draft", chat, turn)
 
+    # ---------------------------------------------------------------- accounts of channels
+
+    def account(self, account: str) -> str:
+        """The lease under which a process listens for an account, and how far it has come."""
+        return self._key("account", account)
+
+    def report(self, account: str, key: str) -> str:
+        """Which chunk a platform's report is about, or the report itself if it came too early."""
+        return self._key("report", account, key)
+
+    def last_messages(self, account: str) -> str:
+        return self._key("last-messages", account)
+
+    def last_chats(self, account: str) -> str:
+        """The chats in `last_messages`, by the time of the last message."""
+        return self._key("last-chats", account)
+
     # ---------------------------------------------------------------- the process fleet
 
     def fleet(self) -> str:

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from sigil.errors import UserNotFound
+from sigil.http.signatures import is_same_secret
 from sigil.web.access.source import is_local_request
 from sigil.web.responses import RequestRefused
 
@@ -79,10 +80,9 @@ class Access:
         return self._directory.current.people.users[self._find_token(token).user_id]
 
     def _find_token(self, token: str) -> Token:
-        given = token.encode("utf-8", "surrogateescape")
         known = self._directory.current.tokens
-        # Every token is compared, in constant time, so that timing gives nothing away.
-        matches = [each for each in known if hmac.compare_digest(each.secret, given)]
+        # Every token is compared, so that timing gives nothing away.
+        matches = [each for each in known if is_same_secret(token, each.secret)]
         if not matches:
             raise RequestRefused(401, "http.token_wrong", "This token is not valid.")
         return matches[0]
@@ -105,9 +105,9 @@ class Access:
             is_fresh = time.time() < int(expiry)
         except (ValueError, binascii.Error):
             return None
-        given, directory = signature.encode("utf-8", "replace"), self._directory.current
+        directory = self._directory.current
         matches = [
-            hmac.compare_digest(_sign_claim(token, claim).encode(), given)
+            is_same_secret(signature, _sign_claim(token, claim))
             for token in directory.tokens
             if token.user_id == user_id
         ]

@@ -1,0 +1,1 @@
+"""What platforms call: the hooks of the channels."""
