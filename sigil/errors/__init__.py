@@ -13,6 +13,9 @@
     │   ├── LeaseLost                  lane.lease_lost
     │   ├── LaneFull                   lane.full                    (transient)
     │   └── SessionStale               session.stale                (transient)
+    ├── BlobGone                       blob.gone
+    ├── AddressRefused                 network.address_refused
+    ├── FetchFailed                    network.fetch_failed         (transient)
     ├── UserNotFound                   identity.user_not_found
     ├── IdentityTaken                  identity.taken
     ├── NotAMember                     workspace.not_a_member
@@ -44,7 +47,9 @@ from sigil.errors.failures import POLICY, ErrorKind
 
 __all__ = [
     "AccountRefused",
+    "AddressRefused",
     "AllProvidersUnavailable",
+    "BlobGone",
     "BudgetExceeded",
     "ChannelError",
     "ChannelNotFound",
@@ -53,6 +58,7 @@ __all__ = [
     "ConfigError",
     "EffectRejected",
     "ErrorKind",
+    "FetchFailed",
     "IdentityTaken",
     "LaneFull",
     "LeaseLost",
@@ -187,6 +193,26 @@ class SessionStale(StoreError):
     code = "session.stale"
 
 
+class BlobGone(SigilError):
+    """A file that was kept is there no more: its time is over, or it had to make room."""
+
+    code = "blob.gone"
+
+
+class AddressRefused(SigilError):
+    """An address out of a message leads to where Sigil does not go: into a private network, say, or
+    by another scheme than http."""
+
+    code = "network.address_refused"
+
+
+class FetchFailed(SigilError):
+    """What is at an address could not be read this time, or in the time that it may take."""
+
+    code = "network.fetch_failed"
+    transient = True
+
+
 class UserNotFound(SigilError):
     """No user holds this identity."""
 
@@ -280,9 +306,7 @@ class SendRefused(ChannelError):
 
     code = "channel.send_refused"
 
-    def __init__(
-        self, message: str, *, closes_chat: bool = False, hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, closes_chat: bool = False, hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.closes_chat = closes_chat
 

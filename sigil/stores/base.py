@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from sigil.blobs.base import BlobStore
 from sigil.channels.live import ChatStore
 from sigil.directory import DirectoryStore
 from sigil.identity.pairing import PairingStore
@@ -41,6 +42,7 @@ class Stores:
     lanes: Lanes
     budgets: BudgetStore
     health: HealthStore
+    blobs: BlobStore
     chats: ChatStore
     signals: Signals
     counters: CounterStore

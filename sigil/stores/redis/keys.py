@@ -182,6 +182,16 @@ class Keys:
     def draft(self, chat: str, turn: str) -> str:
         return self._key("draft", chat, turn)
 
+    # ---------------------------------------------------------------- files
+
+    def blob(self, id: str) -> str:
+        """A file that came in, in pieces. Twin in `lua/keep_blob.lua`."""
+        return self._key("blob", id)
+
+    def blobs(self) -> str:
+        """When each file came, and how large it is."""
+        return self._key("blobs")
+
     # ---------------------------------------------------------------- the process fleet
 
     def fleet(self) -> str:
