@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import re
 import secrets
+import unicodedata
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from pathlib import PurePosixPath
+from typing import Protocol
 
 from sigil.errors import BlobGone, MediaRefused
-
-if TYPE_CHECKING:
-    from sigil.messages.exchange import Attachment
+from sigil.messages.exchange import MAX_NAME_BYTES, MAX_URL_BYTES, Attachment
 
 SCHEME = "blob:"
+REFUSED = "refused:"
+"""A file that was not taken; the rest of its address says why, in a sentence for people."""
 KEPT_S = 24 * 3600.0
 """How long a file is kept, in seconds."""
 SPARED_S = 600.0
 """The oldest files make room for new ones. Younger ones than this never do: a turn that waits may
 not have read them yet."""
 
+UNKNOWN_TYPE = "application/octet-stream"
 MB = 1024 * 1024
+_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
@@ -124,6 +128,38 @@ def format_size(size: int) -> str:
     if size < MB:
         return f"{ceil(size / 1024)} kB"
     return f"{ceil(10 * size / MB) / 10:g} MB"
+
+
+def make_refused(
+    error: MediaRefused, *, kind: str, name: str, mime_type: str, size: int | None = None
+) -> Attachment:
+    """What a message carries in the place of a file that was refused. So the message goes on, and
+    its answer tells the person why."""
+    return Attachment(
+        REFUSED + _shorten(error.message, MAX_URL_BYTES - len(REFUSED)),
+        clean_name(name),
+        clean_type(mime_type),
+        size,
+        kind,
+    )
+
+
+def clean_name(name: str) -> str:
+    """A file's name as it may be shown: without folders, and without what cannot be seen."""
+    last = PurePosixPath(name.replace("\\", "/")).name
+    return _shorten(last, MAX_NAME_BYTES).strip(" .") or "file"
+
+
+def clean_type(mime_type: str) -> str:
+    """A media type without its parameters; that of unknown bytes if it is none."""
+    plain = mime_type.partition(";")[0].strip().lower()
+    return plain if _TYPE.fullmatch(plain) else UNKNOWN_TYPE
+
+
+def _shorten(text: str, most: int) -> str:
+    """Without control characters, surrogates and the like, and at most so many bytes long."""
+    seen = "".join(c for c in text if c == " " or unicodedata.category(c)[0] not in "CZ")
+    return seen.encode()[:most].decode(errors="ignore")
 
 
 async def cut_pieces(data: AsyncIterator[bytes], length: int) -> AsyncIterator[bytes]:

@@ -14,8 +14,6 @@
     │   ├── LaneFull                   lane.full                    (transient)
     │   └── SessionStale               session.stale                (transient)
     ├── BlobGone                       blob.gone
-    ├── AddressRefused                 network.address_refused
-    ├── FetchFailed                    network.fetch_failed         (transient)
     ├── UserNotFound                   identity.user_not_found
     ├── IdentityTaken                  identity.taken
     ├── NotAMember                     workspace.not_a_member
@@ -23,6 +21,8 @@
     ├── ChannelError                   channel.failed
     │   ├── ChannelNotFound            channel.not_found
     │   ├── MediaRefused               channel.media_refused
+    │   │   ├── AddressRefused         network.address_refused
+    │   │   └── FetchFailed            network.fetch_failed         (transient)
     │   ├── SendFailed                 channel.send_failed          (transient)
     │   │   ├── AccountRefused         channel.account_refused      (transient)
     │   │   └── ChatMoved              channel.chat_moved           (transient)
@@ -199,20 +199,6 @@ class BlobGone(SigilError):
     code = "blob.gone"
 
 
-class AddressRefused(SigilError):
-    """An address out of a message leads to where Sigil does not go: into a private network, say, or
-    by another scheme than http."""
-
-    code = "network.address_refused"
-
-
-class FetchFailed(SigilError):
-    """What is at an address could not be read this time, or in the time that it may take."""
-
-    code = "network.fetch_failed"
-    transient = True
-
-
 class UserNotFound(SigilError):
     """No user holds this identity."""
 
@@ -253,6 +239,20 @@ class MediaRefused(ChannelError):
     """A file is too large, or of a kind that is not taken; the message can be shown to people."""
 
     code = "channel.media_refused"
+
+
+class AddressRefused(MediaRefused):
+    """An address out of a message leads to where Sigil does not go: into a private network, say, or
+    by another scheme than http."""
+
+    code = "network.address_refused"
+
+
+class FetchFailed(MediaRefused):
+    """What is at an address could not be read this time, or in the time that it may take."""
+
+    code = "network.fetch_failed"
+    transient = True
 
 
 class SendFailed(ChannelError):
