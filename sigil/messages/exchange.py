@@ -75,7 +75,8 @@ class Attachment:
     """A file that came with a message or goes out with one; `size` is in bytes.
 
     `url` is `blob:ID` for a file that Sigil keeps (see `sigil.blobs`), `refused:` and a sentence
-    for one that it did not take, else an address, which holds no credential. `kind` is file, image, audio, video or voice.
+    for one that it did not take, else an address, which holds no credential. `kind` is file,
+    image, audio, video or voice.
     """
 
     url: str
