@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from sigil.blobs.file import FileBlobs
 from sigil.channels import table as channel_table
 from sigil.channels.base import Channel
 from sigil.channels.router import ChannelRouter, find_address, load_channel
@@ -157,11 +158,14 @@ def _connect_stores(settings: Settings) -> Stores:
     from sigil.host.valkey_address import find_store_url
     from sigil.stores import connect
 
-    return connect(
+    stores = connect(
         find_store_url(settings),
         prefix=settings.redis.prefix,
         retention_days=settings.retention_days,
     )
+    if settings.blobs.store == "file":
+        stores = replace(stores, blobs=FileBlobs(settings.data_dir / "blobs"))
+    return stores
 
 
 def _load_channels(

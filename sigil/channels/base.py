@@ -257,7 +257,8 @@ class Inbox(Protocol):
         size: int | None = None,
     ) -> Attachment:
         """Keeps a file that came with a message, within the limits, and returns what to put into
-        the message. Raises `MediaRefused`, whose text can be shown to the person."""
+        the message. Raises `MediaRefused`; the message then carries what
+        `sigil.blobs.base.make_refused` makes of it, and its answer tells the person why."""
         ...
 
     async def is_admitted(self, sender_id: str) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, Protocol, TypedDict
 
+from sigil.blobs.base import BlobStore
 from sigil.channels.base import Acceptance, Chunk, Receive
 from sigil.errors import SendFailed, StoreError
 from sigil.lanes.effects import Show
@@ -235,6 +236,8 @@ class ChannelStores(Protocol):
 
     @property
     def chats(self) -> ChatStore: ...
+    @property
+    def blobs(self) -> BlobStore: ...
 
 
 # ---------------------------------------------------------------- writing to a live chat

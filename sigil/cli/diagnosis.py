@@ -127,7 +127,7 @@ def _check_redis(settings: Settings) -> Iterator[Finding]:
     for warning in warnings:
         yield Finding("redis", "warn", warning, "Change it in the server's configuration.")
     try:
-        yield from check_fleet(*asyncio.run(probes.read_fleet(settings)))
+        yield from check_fleet(*asyncio.run(probes.read_fleet(settings)), settings.blobs.store)
     except SigilError as error:
         yield Finding("processes", "fail", str(error), "Is Redis still running?")
         return

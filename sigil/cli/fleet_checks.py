@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 
 
 def check_fleet(
-    processes: Sequence[ProcessRecord], backlogs: Mapping[Stage, int]
+    processes: Sequence[ProcessRecord], backlogs: Mapping[Stage, int], blob_store: str
 ) -> Iterator[Finding]:
-    """The findings, given the records of all processes and the wake-ups that wait by stage."""
+    """The findings, given the records of all processes, the wake-ups that wait by stage, and
+    `blobs.store`."""
     live = [process for process in processes if process.is_live]
+    if blob_store == "file":
+        yield from _check_file_store(live)
     yield from _list_roles(live)
     for process in processes:
         if not process.is_live:
@@ -40,6 +43,14 @@ def check_fleet(
             detail = f"{waiting} wait for the stage '{stage}': its workers are behind"
             advice = "Start more workers, or give them more slots; `sigil status` shows both."
             yield Finding("wake-ups", "warn", detail, advice)
+
+
+def _check_file_store(live: Sequence[ProcessRecord]) -> Iterator[Finding]:
+    hosts = sorted({process.host for process in live})
+    if len(hosts) > 1:
+        detail = f"is file, which works on one machine, but Sigil runs on {', '.join(hosts)}"
+        advice = "Files that come in do not reach the other roles. Set blobs.store to redis."
+        yield Finding("blobs.store", "fail", detail, advice)
 
 
 def _list_roles(live: Sequence[ProcessRecord]) -> Iterator[Finding]:

@@ -13,6 +13,7 @@
     │   ├── LeaseLost                  lane.lease_lost
     │   ├── LaneFull                   lane.full                    (transient)
     │   └── SessionStale               session.stale                (transient)
+    ├── BlobGone                       blob.gone
     ├── UserNotFound                   identity.user_not_found
     ├── IdentityTaken                  identity.taken
     ├── NotAMember                     workspace.not_a_member
@@ -20,6 +21,8 @@
     ├── ChannelError                   channel.failed
     │   ├── ChannelNotFound            channel.not_found
     │   ├── MediaRefused               channel.media_refused
+    │   │   ├── AddressRefused         network.address_refused
+    │   │   └── FetchFailed            network.fetch_failed         (transient)
     │   ├── SendFailed                 channel.send_failed          (transient)
     │   │   ├── AccountRefused         channel.account_refused      (transient)
     │   │   └── ChatMoved              channel.chat_moved           (transient)
@@ -44,7 +47,9 @@ from sigil.errors.failures import POLICY, ErrorKind
 
 __all__ = [
     "AccountRefused",
+    "AddressRefused",
     "AllProvidersUnavailable",
+    "BlobGone",
     "BudgetExceeded",
     "ChannelError",
     "ChannelNotFound",
@@ -53,6 +58,7 @@ __all__ = [
     "ConfigError",
     "EffectRejected",
     "ErrorKind",
+    "FetchFailed",
     "IdentityTaken",
     "LaneFull",
     "LeaseLost",
@@ -187,6 +193,12 @@ class SessionStale(StoreError):
     code = "session.stale"
 
 
+class BlobGone(SigilError):
+    """A file that was kept is there no more: its time is over, or it had to make room."""
+
+    code = "blob.gone"
+
+
 class UserNotFound(SigilError):
     """No user holds this identity."""
 
@@ -227,6 +239,20 @@ class MediaRefused(ChannelError):
     """A file is too large, or of a kind that is not taken; the message can be shown to people."""
 
     code = "channel.media_refused"
+
+
+class AddressRefused(MediaRefused):
+    """An address out of a message leads to where Sigil does not go: into a private network, say, or
+    by another scheme than http."""
+
+    code = "network.address_refused"
+
+
+class FetchFailed(MediaRefused):
+    """What is at an address could not be read this time, or in the time that it may take."""
+
+    code = "network.fetch_failed"
+    transient = True
 
 
 class SendFailed(ChannelError):

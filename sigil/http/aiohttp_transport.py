@@ -14,13 +14,14 @@ import asyncio
 import functools
 import io
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
 import aiohttp
 import httpx2
+from aiohttp.abc import ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
@@ -40,6 +41,8 @@ _ERRORS: tuple[tuple[type[Exception], type[httpx2.TransportError]], ...] = (
     (aiohttp.ClientError, httpx2.TransportError),
     (HttpProcessingError, httpx2.RemoteProtocolError),
 )
+CheckAddress = Callable[[str, str], None]
+
 _FOREIGN = (aiohttp.ClientError, HttpProcessingError)
 # aiohttp would add these by itself. httpx2 has set them, or left them out on purpose.
 _OWN_HEADERS = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -67,10 +70,18 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     sum of both; if it runs out, the error is `ConnectTimeout`.
     """
 
-    def __init__(self, context: ssl.SSLContext, limits: httpx2.Limits) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        limits: httpx2.Limits,
+        check_address: CheckAddress | None = None,
+    ) -> None:
+        """`check_address` is called with a host and each address that it has, right before one of
+        these is connected to; what it raises ends the request."""
         context.set_alpn_protocols(["http/1.1"])
         self._context = context
         self._limits = limits
+        self._check_address = check_address
         self._session: aiohttp.ClientSession | None = None
         self._responses: WeakSet[aiohttp.ClientResponse] = WeakSet()
 
@@ -119,6 +130,7 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
     def _open_session(self) -> aiohttp.ClientSession:
         keep = self._limits.keepalive_expiry
         connector = _Connector(
+            self._check_address,
             limit=self._limits.max_connections or 0,
             ssl=self._context,
             # The system's resolver, whatever else is installed.
@@ -136,12 +148,22 @@ class AiohttpTransport(httpx2.AsyncBaseTransport):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Makes connections of `_Connection`."""
+    """Makes connections of `_Connection`, to addresses that were checked."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, check_address: CheckAddress | None, **options: Any) -> None:
         super().__init__(**options)
+        self._check_address = check_address
         connection: type[ResponseHandler] = _Connection
         self._factory = functools.partial(connection, loop=self._loop)
+
+    async def _resolve_host(self, host: str, *args: Any, **more: Any) -> list[ResolveResult]:
+        # The connection is made to one of the addresses that this returns, and no name is looked
+        # up again. Hosts that are addresses themselves come through here, too.
+        found = await super()._resolve_host(host, *args, **more)
+        if self._check_address is not None:
+            for each in found:
+                self._check_address(host, each["host"])
+        return found
 
 
 class _Connection(ResponseHandler):

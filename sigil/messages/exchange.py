@@ -82,8 +82,9 @@ def _check_time(value: object) -> None:
 class Attachment:
     """A file that came with a message or goes out with one; `size` is in bytes.
 
-    `url` is `blob:ID` for a file that Sigil keeps (see `sigil.blobs`), else an address, which may
-    reach a model's vendor and holds no credential. `kind` is file, image, audio, video or voice.
+    `url` is `blob:ID` for a file that Sigil keeps (see `sigil.blobs`), `refused:` and a sentence
+    for one that it did not take, else an address, which holds no credential. `kind` is file,
+    image, audio, video or voice.
     """
 
     _extras: ClassVar[tuple[str, ...]] = ("kind",)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from sigil.blobs.base import BlobStore
 from sigil.channels.account_leases import AccountLeases
 from sigil.channels.live import ChatStore
 from sigil.directory import DirectoryStore
@@ -42,6 +43,7 @@ class Stores:
     lanes: Lanes
     budgets: BudgetStore
     health: HealthStore
+    blobs: BlobStore
     chats: ChatStore
     signals: Signals
     counters: CounterStore

@@ -85,3 +85,16 @@ def test_the_environment_is_that_of_the_process_by_default(tmp_path, monkeypatch
     file = tmp_path / "sigil.yaml"
     file.touch()
     assert load_settings(file).gateway.port == 4321
+
+
+def test_private_hosts_and_networks_are_names_or_networks(load, problems):
+    text = "network: {allow_private: [NAS.local, 10.0.0.5, 192.168.1.0/24, 'fd00::/8']}"
+    assert load(text).network.allow_private == [
+        "nas.local",
+        "10.0.0.5/32",
+        "192.168.1.0/24",
+        "fd00::/8",
+    ]
+    for wrong in ("'http://nas'", "192.168.1.7/24", "300.1.1.1", "'a b'", "'*'"):
+        [problem] = problems(f"network: {{allow_private: [{wrong}]}}")
+        assert "must be a host, an address or a network" in problem

@@ -22,7 +22,13 @@ from sigil.config.schema.people import (
     WorkspaceSettings,
 )
 from sigil.config.schema.section import Section
-from sigil.config.schema.servers import GatewaySettings, LoggingSettings, RedisSettings
+from sigil.config.schema.servers import (
+    BlobSettings,
+    GatewaySettings,
+    LoggingSettings,
+    NetworkSettings,
+    RedisSettings,
+)
 from sigil.config.schema.settings import Settings, find_data_home
 from sigil.config.schema.values import PATTERNS
 from sigil.config.schema.workers import (
@@ -40,6 +46,7 @@ __all__ = [
     "WORKER_ROLES",
     "AgentSettings",
     "BindingSettings",
+    "BlobSettings",
     "BudgetSettings",
     "ChannelSettings",
     "DollarLimits",
@@ -48,6 +55,7 @@ __all__ = [
     "LoggingSettings",
     "ModelOverride",
     "ModelSettings",
+    "NetworkSettings",
     "PoolSettings",
     "PriceSettings",
     "ProcessRole",

@@ -13,6 +13,7 @@ from sigil.config.schema.values import (
     HttpUrl,
     KeyPrefix,
     Level,
+    NetworkName,
     Number,
     RedisUrl,
     Secret,
@@ -62,6 +63,28 @@ class GatewaySettings(Section):
         None,
         description="Where the gateway is reached from outside, such as https://sigil.example.org. "
         "Platforms are told to call the hooks there.",
+    )
+
+
+class BlobSettings(Section):
+    """Files that came in with messages, kept for a day."""
+
+    store: Literal["file", "redis"] = Field(
+        "file",
+        description="file: in data_dir, for roles that all run on one machine, up to 50 MB each "
+        "and 2 GB in all. redis: for several machines, up to 8 MB each and 512 MB in all.",
+    )
+
+
+class NetworkSettings(Section):
+    """Where addresses out of messages, pages and models may lead. What is configured itself, such
+    as a base_url, may always be reached."""
+
+    allow_private: list[NetworkName] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Hosts and networks in private ranges that they may reach, such as nas.local "
+        "or 192.168.1.0/24. Default: none.",
     )
 
 

@@ -15,7 +15,13 @@ from sigil.config.schema.channels import ChannelEntry, ChannelSettings, name_typ
 from sigil.config.schema.models import ModelSettings, ProviderSettings
 from sigil.config.schema.people import OWNER_ID, UserSettings, WorkspaceSettings
 from sigil.config.schema.section import Section
-from sigil.config.schema.servers import GatewaySettings, LoggingSettings, RedisSettings
+from sigil.config.schema.servers import (
+    BlobSettings,
+    GatewaySettings,
+    LoggingSettings,
+    NetworkSettings,
+    RedisSettings,
+)
 from sigil.config.schema.values import Name, Number
 from sigil.config.schema.workers import LaneSettings, WorkerSettings
 
@@ -32,10 +38,17 @@ class Settings(Section):
 
     data_dir: Path = Field(
         default_factory=find_data_home,
-        description="Where the embedded Valkey keeps its data. Default: the XDG data home.",
+        description="Where the embedded Valkey keeps its data, and files that came in are kept. "
+        "Default: the XDG data home.",
     )
     redis: RedisSettings = Field(default_factory=RedisSettings, description="Broker and state.")
     gateway: GatewaySettings = Field(default_factory=GatewaySettings, description="HTTP.")
+    network: NetworkSettings = Field(
+        default_factory=NetworkSettings, description="Where addresses out of messages may lead."
+    )
+    blobs: BlobSettings = Field(
+        default_factory=BlobSettings, description="Files that came in with messages."
+    )
     users: dict[Name, UserSettings] = Field(
         default_factory=dict,
         validate_default=True,

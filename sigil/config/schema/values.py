@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -49,10 +51,22 @@ def _check_redis_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _check_network(value: str) -> str:
+    if _HOST.fullmatch(value) and not value.replace(".", "").isdigit():
+        return value.lower()
+    try:
+        return str(ip_network(value))
+    except ValueError:
+        raise PydanticCustomError(
+            "network", "must be a host, an address or a network such as 192.168.1.0/24"
+        ) from None
+
+
 def _to_upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _MODEL = r"^[^\s/]+/[^\s]+$"
 _IDENTITY = r"^[^\s:]+:\S.*$"
@@ -85,6 +99,7 @@ ByteCount = Annotated[str, StringConstraints(pattern=_BYTES, to_lower=True)]
 KeyPrefix = Annotated[str, StringConstraints(pattern=_PREFIX)]
 HttpUrl = Annotated[str, StringConstraints(pattern=_HTTP_URL, max_length=2048)]
 HostName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+NetworkName = Annotated[str, AfterValidator(_check_network)]
 Level = Annotated[
     Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_to_upper)
 ]

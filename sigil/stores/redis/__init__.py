@@ -5,6 +5,7 @@ from __future__ import annotations
 from sigil.stores.base import Stores
 from sigil.stores.redis.account_leases import RedisAccountLeases
 from sigil.stores.redis.audit import RedisAudit
+from sigil.stores.redis.blobs import RedisBlobs
 from sigil.stores.redis.budgets import RedisBudgets
 from sigil.stores.redis.chats import RedisChats
 from sigil.stores.redis.client import Client
@@ -36,6 +37,7 @@ def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = T
         lanes=RedisLanes(client, retention_days=retention_days),
         budgets=RedisBudgets(client),
         health=RedisHealth(client),
+        blobs=RedisBlobs(client),
         chats=RedisChats(client, can_block=can_block),
         signals=RedisSignals(client),
         counters=RedisCounters(client),

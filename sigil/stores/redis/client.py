@@ -28,7 +28,7 @@ from sigil.stores.redis.refusals import translate
 _SHARED = {
     "push": ("_room", "_people", "_records", "_pushes", "_effects"),
     **dict.fromkeys(("commit", "show"), ("_people", "_records", "_pushes", "_effects")),
-    **dict.fromkeys(("room", "touch"), ("_room",)),
+    **dict.fromkeys(("room", "touch", "keep_blob"), ("_room",)),
     **dict.fromkeys(("add_user", "pair"), ("_people",)),
     "report": ("_records",),
     **dict.fromkeys(("reserve", "settle", "expire", "spending", "subjects"), ("_budgets",)),

@@ -199,6 +199,16 @@ class Keys:
         """The chats in `last_messages`, by the time of the last message."""
         return self._key("last-chats", account)
 
+    # ---------------------------------------------------------------- files
+
+    def blob(self, id: str) -> str:
+        """A file that came in, in pieces. Twin in `lua/keep_blob.lua`."""
+        return self._key("blob", id)
+
+    def blobs(self) -> str:
+        """When each file came, and how large it is."""
+        return self._key("blobs")
+
     # ---------------------------------------------------------------- the process fleet
 
     def fleet(self) -> str:

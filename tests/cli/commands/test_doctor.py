@@ -130,6 +130,28 @@ def test_doctor_looks_at_the_processes_of_all_machines(call, fake_redis):
     assert left.startswith("agent worker host-a:1 leaves 3 lanes to a newer process: ")
 
 
+def test_doctor_refuses_files_in_a_folder_where_roles_run_on_several_hosts(
+    call, fake_redis, monkeypatch
+):
+    def process(role, host, silence=0.0):
+        return ProcessRecord(role, (role,), "0.1", "c0ffee", host, 1, silence=silence)
+
+    def look(*processes):
+        fake_redis.fleet.known = list(processes)
+        return findings(call("doctor", "--json")[1]).get("blobs.store", [])
+
+    here, there = process("gateway", "one"), process("agent", "two")
+    assert look(here, process("agent", "one")) == []
+    assert look(here, replace(there, silence=35.0)) == []
+    [finding] = look(here, there)
+    assert (finding["state"], finding["detail"]) == (
+        "fail",
+        "is file, which works on one machine, but Sigil runs on one, two",
+    )
+    monkeypatch.setenv("SIGIL_BLOBS__STORE", "redis")
+    assert look(here, there) == []
+
+
 def test_doctor_names_a_stage_whose_workers_are_behind(call, fake_redis):
     fake_redis.wakeups.waiting = {"turn": 65, "route": 64}
     [finding] = findings(call("doctor", "--json")[1])["wake-ups"]
