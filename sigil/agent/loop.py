@@ -91,7 +91,7 @@ class Agent:
         self._drafts = DraftWriter(stores.chats)
 
     async def prepare(self) -> None:
-        """Loads what the first turn would wait for."""
+        """Loads what the first turn would wait for, and forgets replaced keys."""
         await self._registry.prepare()
 
     async def handle(self, held: Held, directory: Directory) -> None:
