@@ -35,6 +35,7 @@ _ONLY_OWNER = "I cannot answer just now. Only my owner can mend that,"
 _OWNER_KNOWS = "and they have been told."
 _TELL_OWNER = "so please tell them."
 _CONTEXT = "This conversation is too long for the model. /new starts a fresh one."
+_NO_BREAK = "\u00a0"  # a space at which no line ends
 _NAMED_WAIT_S = 3600
 _NAMED_SECONDS = 90
 
@@ -71,7 +72,7 @@ def explain_wait(error: AllProvidersUnavailable, seconds: float) -> str:
 def format_wait(seconds: float, now: datetime | None = None) -> str:
     """Says when a wait is over: `in about 25 s`, `in about 4 minutes`, `at 14:05 UTC`."""
     if seconds <= _NAMED_SECONDS:
-        return f"in about {5 * ceil(seconds / 5)} s"
+        return f"in about {5 * ceil(seconds / 5)}{_NO_BREAK}s"
     if seconds <= _NAMED_WAIT_S:
         return f"in about {ceil(seconds / 60)} minutes"
     return f"at {(now or datetime.now(UTC)) + timedelta(seconds=seconds):%H:%M} UTC"

@@ -84,8 +84,8 @@ def test_who_waits_for_three_minutes_looks_few_times() -> None:
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (10.1, "in about 15 s"),
-        (90, "in about 90 s"),
+        (10.1, "in about 15\u00a0s"),
+        (90, "in about 90\u00a0s"),
         (91, "in about 2 minutes"),
         (3600, "in about 60 minutes"),
         (7200, "at 14:05 UTC"),
