@@ -201,7 +201,8 @@ class Agent:
         effects = [*record_calls(turn, reply), *news.effects, Wait(held.lane, wait.seconds)]
         capabilities = self._channels.get(turn.last.channel_type).capabilities
         if wait.notice and capabilities.notices:
-            message = make_reply(turn.last, wait.notice, answers=())
+            notice = make_reply(turn.last, wait.notice, answers=())
+            message = replace(notice, about=turn.answers)
             effects.append(await self._replies.push_message(message, f"{turn.id}:wait"))
         await held.commit((), effects)
         held.memo = turn.kept.follow(effects)

@@ -27,6 +27,7 @@ TOO_LONG = "This took too long, so I stopped here."
 BUSY = "The model is busy. I will answer {when}."
 AWAY = "I cannot reach the model just now. I will try again {when}."
 _UNKNOWN_WHEN = "as soon as I can"
+_OR_LATER = ", or as soon as I can after that"
 
 _FAILED = "I could not reach a model just now. Please try again {when}."
 _SOON = "in a little while"
@@ -64,8 +65,9 @@ def explain_failure(
 def explain_wait(error: AllProvidersUnavailable, seconds: float) -> str:
     """What a person is told whose message waits for a model, for about so many seconds."""
     is_busy = {ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED} & set(error.kinds.values())
-    # While somebody else tries the model, nobody knows how long that takes.
-    when = format_wait(seconds) if error.retry_in else _UNKNOWN_WHEN
+    # It is said once, and an outage may last: what is said stays true then. And while somebody else
+    # tries the model, nobody knows how long that takes.
+    when = f"{format_wait(seconds)}{_OR_LATER}" if error.retry_in else _UNKNOWN_WHEN
     return (BUSY if is_busy else AWAY).format(when=when)
 
 

@@ -131,10 +131,10 @@ class OutboundMessage(Record):
     """What Sigil sends to one chat; `content` is CommonMark, fitted by the channel.
 
     `answers` are the ids of the messages that it answers, as their platform gave them. A notice
-    answers none.
+    answers none; `about` are the ids of those that still wait, of which it says so.
     """
 
-    _extras: ClassVar[tuple[str, ...]] = ("details", "actions", "answers")
+    _extras: ClassVar[tuple[str, ...]] = ("details", "actions", "answers", "about")
 
     channel_type: str
     channel_id: str
@@ -146,6 +146,7 @@ class OutboundMessage(Record):
     details: AnswerDetails | None = None
     actions: tuple[Action, ...] = ()
     answers: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("channel_type", "channel_id", "account"):
@@ -157,6 +158,7 @@ class OutboundMessage(Record):
         _check_text("content", self.content, MAX_REPLY_BYTES, empty=bool(self.media))
         object.__setattr__(self, "actions", tuple(self.actions))
         object.__setattr__(self, "answers", tuple(self.answers))
+        object.__setattr__(self, "about", tuple(self.about))
 
     @classmethod
     def _revive(cls, found: dict[str, Any]) -> dict[str, Any]:

@@ -111,6 +111,7 @@ async def test_a_limited_model_is_waited_for_and_all_are_answered_in_order() -> 
     await settle(t.gateway)
     notice, *answers = t.texts
     assert notice.startswith(BUSY)
+    assert t.channel.sent[0].about == t.channel.sent[1].answers  # so a page can take it back
     assert answers == [*"abcdef"]
     assert await t.asked() == [*"00", *"12345"]
     assert await t.counts() == {"accepted": 6, "answered": 6, "sent": 7}
