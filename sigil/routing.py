@@ -221,9 +221,7 @@ class Routing:
         is_lasting = spec.html or not spec.live
         if not message.is_direct or not is_lasting:
             return
-        chat = DirectChat(
-            message.channel_type, message.account, message.channel_id, message.thread_id
-        )
+        chat = DirectChat.of(message)
         if self._direct_chats.get(user.id) != chat:
             # It helps later. A store whose memory is full refuses it, and must still route.
             with contextlib.suppress(StoreFull):

@@ -206,7 +206,7 @@ def test_what_the_guide_quotes_is_what_people_are_told():
         Budget(max_session_tokens=200_000, used_session_tokens=200_000).check()
     told.append(wording.explain_budget(exceeded.value))
     for sentence in told:
-        assert f"| {sentence} |" in table
+        assert f"| {sentence} |".replace("\u00a0", " ") in table  # it may not end a line
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ class Agent:
         self._drafts = DraftWriter(stores.chats)
 
     async def prepare(self) -> None:
-        """Loads what the first turn would wait for."""
+        """Loads what the first turn would wait for, and forgets replaced keys."""
         await self._registry.prepare()
 
     async def handle(self, held: Held, directory: Directory) -> None:
@@ -199,9 +199,9 @@ class Agent:
         """Gives the lane back until a model may be called. The notice has the same id however often
         the turn waits, so it is sent once. Raises `SessionStale`; then nothing was applied."""
         effects = [*record_calls(turn, reply), *news.effects, Wait(held.lane, wait.seconds)]
-        spec = self._channels.spec_of(turn.last)
-        if wait.notice and spec.notices:
-            message = make_reply(turn.last, wait.notice, answers=())
+        if wait.notice and self._channels.spec_of(turn.last).notices:
+            notice = make_reply(turn.last, wait.notice, answers=())
+            message = replace(notice, about=turn.answers)
             effects.append(await self._replies.push_message(message, f"{turn.id}:wait"))
         await held.commit((), effects)
         held.memo = turn.kept.follow(effects)

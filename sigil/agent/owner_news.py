@@ -56,7 +56,7 @@ async def gather_news(stores: Stores, replies: Replies, turn: Turn, reply: Reply
         if has_failed:
             return OwnerNews(await asyncio.to_thread(_explain_causes, turn, reply), is_told=True)
         # Another model went on. Nobody else may ever ask, so it is told here.
-        chat = DirectChat(last.channel_type, last.account, last.channel_id, last.thread_id)
+        chat = DirectChat.of(last)
     chat = chat or await stores.users.find_direct_chat(owner)
     if chat is None:
         return NO_NEWS

@@ -27,6 +27,7 @@ TOO_LONG = "This took too long, so I stopped here."
 BUSY = "The model is busy. I will answer {when}."
 AWAY = "I cannot reach the model just now. I will try again {when}."
 _UNKNOWN_WHEN = "as soon as I can"
+_OR_LATER = ", or as soon as I can after that"
 
 _FAILED = "I could not reach a model just now. Please try again {when}."
 _SOON = "in a little while"
@@ -35,6 +36,7 @@ _ONLY_OWNER = "I cannot answer just now. Only my owner can mend that,"
 _OWNER_KNOWS = "and they have been told."
 _TELL_OWNER = "so please tell them."
 _CONTEXT = "This conversation is too long for the model. /new starts a fresh one."
+_NO_BREAK = "\u00a0"  # a space at which no line ends
 _NAMED_WAIT_S = 3600
 _NAMED_SECONDS = 90
 
@@ -63,15 +65,16 @@ def explain_failure(
 def explain_wait(error: AllProvidersUnavailable, seconds: float) -> str:
     """What a person is told whose message waits for a model, for about so many seconds."""
     is_busy = {ErrorKind.RATE_LIMITED, ErrorKind.OVERLOADED} & set(error.kinds.values())
-    # While somebody else tries the model, nobody knows how long that takes.
-    when = format_wait(seconds) if error.retry_in else _UNKNOWN_WHEN
+    # It is said once, and an outage may last: what is said stays true then. And while somebody else
+    # tries the model, nobody knows how long that takes.
+    when = f"{format_wait(seconds)}{_OR_LATER}" if error.retry_in else _UNKNOWN_WHEN
     return (BUSY if is_busy else AWAY).format(when=when)
 
 
 def format_wait(seconds: float, now: datetime | None = None) -> str:
     """Says when a wait is over: `in about 25 s`, `in about 4 minutes`, `at 14:05 UTC`."""
     if seconds <= _NAMED_SECONDS:
-        return f"in about {5 * ceil(seconds / 5)} s"
+        return f"in about {5 * ceil(seconds / 5)}{_NO_BREAK}s"
     if seconds <= _NAMED_WAIT_S:
         return f"in about {ceil(seconds / 60)} minutes"
     return f"at {(now or datetime.now(UTC)) + timedelta(seconds=seconds):%H:%M} UTC"

@@ -74,8 +74,9 @@ class ReplyEvent(TypedDict):
     """One chunk of a reply, counted from 0.
 
     `turn` is None for what belongs to no turn, a command's answer or a notice: it changes nothing
-    about the turn that runs. `answers` lists the ids of the messages that it answers. On the final
-    chunk `details` says how a model's answer came about, and `actions` what may be done next.
+    about the turn that runs. `answers` lists the ids of the messages that it answers, `about` of
+    those that still wait, as a notice says. On the final chunk `details` says how a model's answer
+    came about, and `actions` what may be done next.
     """
 
     type: Literal["reply"]
@@ -84,6 +85,7 @@ class ReplyEvent(TypedDict):
     chunk: int
     final: bool
     answers: NotRequired[list[str]]
+    about: NotRequired[list[str]]
     details: NotRequired[DetailFields]
     actions: NotRequired[list[ActionFields]]
 
@@ -140,6 +142,8 @@ def reply_event(chunk: Chunk) -> ReplyEvent:
     }
     if message.answers:
         event["answers"] = [*message.answers]
+    if message.about:
+        event["about"] = [*message.about]
     if message.details is not None:
         event["details"] = asdict(message.details)  # type: ignore[typeddict-item]  # the same fields
     if message.actions:

@@ -3,7 +3,8 @@
 `table.py` lists the commands. Each has a module in `commands/`, with its typer declarations, which
 is imported when the command is called: `sigil --help` imports none of them and answers at once.
 
-An error that Sigil knows is one line on stderr and exit code 1. Wrong usage is 2, Ctrl-C is 130.
+An error that Sigil knows is one line on stderr, or with --json an object on stdout, and exit
+code 1. Wrong usage is 2, Ctrl-C is 130.
 """
 
 from __future__ import annotations

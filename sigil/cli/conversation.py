@@ -46,9 +46,9 @@ def run_chat(
     text: str | None = None,
     *,
     as_json: bool = False,
-) -> None:
+) -> int:
     """Talks to the gateway at `url`: sends `text` and shows the answer, or without a text goes
-    on until Ctrl-D.
+    on until Ctrl-D. Returns the exit code: 1 if no model has answered the text.
 
     Raises `SigilError` if the gateway does not answer or refuses.
     """
@@ -60,10 +60,13 @@ def run_chat(
             conversation = Conversation(chat, console)
             if text is None:
                 _converse(runner, conversation, console, f"{me['user']['name']}, {me['model']}")
-                return
+                return 0
             answer = runner.run(conversation.ask(text))
+            if conversation.has_failed and as_json:
+                raise _NotAnswered(answer["text"])
             if as_json:
                 print_json(answer)
+            return 1 if conversation.has_failed else 0
         finally:
             runner.run(chat.__aexit__())
 
@@ -96,12 +99,14 @@ def _converse(
 
 
 class Conversation:
-    """What is said in one chat. `open` are the ids of the messages still to be answered."""
+    """What is said in one chat. `open` are the ids of the messages still to be answered;
+    `has_failed`: the last turn ended without a model's answer, and said so."""
 
     def __init__(self, chat: Chat, console: Console) -> None:
         self._chat = chat
         self._console = console
         self.open: set[str] = set()
+        self.has_failed = False
         self._undone: list[str] = []
 
     async def ask(self, text: str) -> dict[str, Any]:
@@ -143,6 +148,9 @@ class Conversation:
         """
         data = event.data
         if event.kind == "reply" and data.get("final", True):
+            # A command's answer belongs to no turn, and an older worker gives no details at all.
+            is_turn = bool(data.get("turn") and data.get("answers"))
+            self.has_failed = is_turn and not data.get("details")
             if data.get("answers"):
                 self.open.difference_update(data["answers"])
             elif data.get("turn"):  # an older worker does not say what it answers

@@ -9,10 +9,31 @@ from sigil.cli.output import print_line, print_table
 from sigil.errors import ErrorKind
 from sigil.errors.failures import MENDED_BY_OWNER
 from sigil.providers.chain.trouble import explain_trouble
+from sigil.providers.names import fingerprint
 
 if TYPE_CHECKING:
     from sigil.config.schema import ProviderSettings
     from sigil.providers.chain.health_store import Cooldown
+
+
+def list_fingerprints(name: str, provider: ProviderSettings) -> list[str]:
+    """The fingerprints of a provider's keys, in order."""
+    keys = [provider.api_key] if provider.api_key is not None else []
+    prints = [fingerprint(name, key.get_secret_value()) for key in (*keys, *provider.api_keys)]
+    return [each for each in dict.fromkeys(prints) if each]
+
+
+def drop_replaced(
+    cooldowns: Sequence[Cooldown], providers: Mapping[str, ProviderSettings]
+) -> list[Cooldown]:
+    """The cooldowns without those of keys that were replaced in the configuration. Until its
+    workers are started again, the store still has them."""
+    keys = {name: list_fingerprints(name, provider) for name, provider in providers.items()}
+    return [
+        each
+        for each in cooldowns
+        if not each.key or not keys.get(each.provider) or each.key in keys[each.provider]
+    ]
 
 
 def print_cooldowns(

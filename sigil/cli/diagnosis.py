@@ -150,7 +150,17 @@ def _check_port(settings: Settings) -> Finding:
     where = f"{host}:{port}"
     problem = probes.find_port_problem(host, port)
     if problem is None:
-        return Finding("port", "ok", f"{where} is free")
+        return Finding("port", "ok", f"{where} is free{_describe_gateways(settings)}")
     if probes.is_sigil(host, port):
         return Finding("port", "ok", f"{where} is served by a running Sigil")
     return Finding("port", "fail", f"{where}: {problem}", "Set gateway.host or gateway.port.")
+
+
+def _describe_gateways(settings: Settings) -> str:
+    """Where the gateway runs, if not on this port. Without Redis there is nothing to say."""
+    try:
+        processes, _ = asyncio.run(probes.read_fleet(settings))
+    except SigilError:
+        return ""
+    places = [each.place for each in processes if "gateway" in each.roles and each.is_live]
+    return f"; the gateway runs elsewhere, as {', '.join(places)}" if places else ""

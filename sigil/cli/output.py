@@ -65,5 +65,10 @@ def print_error(error: SigilError) -> None:
     sys.stderr.write(f"error: {text}\n")
 
 
+def print_json_error(error: SigilError) -> None:
+    """Prints the error on stdout, as the HTTP API tells it: with `code`, `message` and `hint`."""
+    print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+
+
 def _escape_controls(text: str) -> str:
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import itertools
 from typing import Any
 
 import typer
@@ -42,7 +43,7 @@ command has the command's name."""
 class CommandTable(TyperGroup):
     """Lists the commands of `TABLE` without importing them, and loads the one that is called.
 
-    It also turns the errors that Sigil raises into one line each.
+    It also turns the errors that Sigil raises into one line each, or into JSON.
     """
 
     def __init__(self, **attrs: Any) -> None:
@@ -76,12 +77,14 @@ class CommandTable(TyperGroup):
         """Runs the command. An error of Sigil's is explained and ends with exit code 1."""
         from sigil.errors import SigilError
 
+        options = itertools.takewhile("--".__ne__, [*ctx._protected_args, *ctx.args])
+        as_json = "--json" in options  # running the command empties the lists
         try:
             return super().invoke(ctx)
         except SigilError as error:
             if ctx.obj is not None and ctx.obj.debug:
                 raise
-            from sigil.cli.output import print_error
+            from sigil.cli.output import print_error, print_json_error
 
-            print_error(error)
+            (print_json_error if as_json else print_error)(error)
             raise typer.Exit(1) from None

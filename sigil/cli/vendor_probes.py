@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sigil import bootstrap
 from sigil.cli.backend import open_stores
+from sigil.cli.cooldowns import drop_replaced
 from sigil.directory import Directory
 from sigil.errors import AllProvidersUnavailable, ProviderError, SigilError
 from sigil.identity.scope import PERSONAL, workspace_scope
@@ -73,9 +74,10 @@ async def _ask_vendor(name: str, whose: str, provider: Catalogued) -> VendorAnsw
 
 
 async def read_cooldowns(settings: Settings) -> Sequence[Cooldown]:
-    """What rests, by the calls of all workers. Raises `ConfigError` or `StoreError`."""
+    """What rests under configured keys, by the calls of all workers. Raises `ConfigError` or
+    `StoreError`."""
     async with open_stores(settings) as stores:
-        return await stores.health.list_cooldowns()
+        return drop_replaced(await stores.health.list_cooldowns(), settings.providers)
 
 
 async def call_model(settings: Settings, model: str) -> AttemptRecord:

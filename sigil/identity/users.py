@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from sigil.errors import ConfigError, IdentityTaken, UserNotFound
+
+if TYPE_CHECKING:
+    from sigil.messages.exchange import InboundMessage
 
 Role = Literal["owner", "member"]
 SessionMode = Literal["unified", "per_channel"]
@@ -62,6 +65,11 @@ class DirectChat:
     account: str
     chat_id: str
     thread_id: str | None = None
+
+    @classmethod
+    def of(cls, message: InboundMessage) -> Self:
+        """The chat that a direct message came in by."""
+        return cls(message.channel_type, message.account, message.channel_id, message.thread_id)
 
 
 class UserStore(Protocol):

@@ -199,10 +199,10 @@ class OutboundMessage(Record):
     """What Sigil sends to one chat; `content` is CommonMark, fitted by the channel.
 
     `answers` are the ids of the messages that it answers, as their platform gave them. A notice
-    answers none.
+    answers none; `about` are the ids of those that still wait, of which it says so.
     """
 
-    _extras: ClassVar[tuple[str, ...]] = ("details", "actions", "answers", "is_direct")
+    _extras: ClassVar[tuple[str, ...]] = ("details", "actions", "answers", "about", "is_direct")
 
     channel_type: str
     channel_id: str
@@ -214,6 +214,7 @@ class OutboundMessage(Record):
     details: AnswerDetails | None = None
     actions: tuple[Action, ...] = ()
     answers: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
     is_direct: bool = True
 
     def __post_init__(self) -> None:
@@ -226,6 +227,7 @@ class OutboundMessage(Record):
         _check_text("content", self.content, MAX_REPLY_BYTES, empty=bool(self.media))
         object.__setattr__(self, "actions", tuple(self.actions))
         object.__setattr__(self, "answers", tuple(self.answers))
+        object.__setattr__(self, "about", tuple(self.about))
 
     @property
     def entry(self) -> str:

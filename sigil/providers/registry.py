@@ -177,9 +177,13 @@ class ProviderRegistry:
         )
 
     async def prepare(self) -> None:
-        """Prepares the providers whose models are configured, and asks the vendors about models
-        that no catalogue knows. A failure here is left alone: it happens again, and is reported,
-        when the model is called. Until then little is expected of the model."""
+        """Forgets what is known of keys that are not configured any more, prepares the providers
+        whose models are configured, and asks the vendors about models that no catalogue knows. A
+        failure here is left alone: it happens again, and is reported, when the model is called.
+        Until then little is expected of the model."""
+        if self._health is not None:
+            known = self._providers.items()
+            await self._health.keep_only({name: set(each.instances) for name, each in known})
         order = self._order
         models = [*order.list_names(), *order.overrides.values()]
         names = [split_name(model) for model in dict.fromkeys(models)]

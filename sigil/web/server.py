@@ -29,6 +29,7 @@ from sigil.web.connections import (
     count_allowed_connections,
     raise_file_limit,
 )
+from sigil.web.server_logs import calm_server_logs
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -112,6 +113,7 @@ class _Server(uvicorn.Server):
 
 
 def _create_server(app: Starlette) -> uvicorn.Server:
+    calm_server_logs()
     return _Server(
         BoundedConfig(
             app,

@@ -16,7 +16,6 @@ from sigil.agent import model_wait
 from sigil.agent.model_wait import compute_wait
 from sigil.agent.wording import format_wait
 from sigil.channels.base import ChannelSpec
-from sigil.channels.web import WebChannel
 from sigil.errors import ErrorKind, ProviderError, StoreError
 from sigil.messages.exchange import InboundMessage
 from sigil.money.store import Limit
@@ -84,8 +83,8 @@ def test_who_waits_for_three_minutes_looks_few_times() -> None:
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (10.1, "in about 15 s"),
-        (90, "in about 90 s"),
+        (10.1, "in about 15\u00a0s"),
+        (90, "in about 90\u00a0s"),
         (91, "in about 2 minutes"),
         (3600, "in about 60 minutes"),
         (7200, "at 14:05 UTC"),
@@ -111,6 +110,7 @@ async def test_a_limited_model_is_waited_for_and_all_are_answered_in_order() -> 
     await settle(t.gateway)
     notice, *answers = t.texts
     assert notice.startswith(BUSY)
+    assert t.channel.sent[0].about == t.channel.sent[1].answers  # so a page can take it back
     assert answers == [*"abcdef"]
     assert await t.asked() == [*"00", *"12345"]
     assert await t.counts() == {"accepted": 6, "answered": 6, "sent": 7}
@@ -222,7 +222,6 @@ async def test_a_draft_that_broke_off_is_taken_back_while_the_turn_waits() -> No
     t = talk(
         stores=stores,
         provider=Breaking([], "fake"),
-        channels={"web": WebChannel("web", None, stores)},
         users={"ann": {}},
     )
     await t.gateway.receive(InboundMessage("web", "chat", "1", "ann", "hello"))

@@ -1,9 +1,11 @@
 """The table of commands: help, completion, and that nothing is imported too early."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -48,6 +50,31 @@ def test_wrong_usage_is_2(call):
         code, out, err = call(*words)
         assert (code, out) == (2, "")
         assert "Error" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "--json"],
+        ["providers", "reset", "--json"],
+        ["config", "show", "--json"],
+        ["chat", "--json", "hi"],
+    ],
+)
+def test_for_scripts_an_error_is_json(call, words):
+    Path("sigil.yaml").write_text("gatway: {}")
+    code, out, err = call(*words)
+    assert (code, err) == (1, "")
+    error = json.loads(out)["error"]
+    assert error.keys() == {"code", "message", "hint"}
+    assert error["code"] == "config.invalid"
+    assert "gatway" in error["message"]
+
+
+def test_what_is_sent_is_no_option(call):
+    Path("sigil.yaml").write_text("gatway: {}")
+    assert call("chat", "--", "--json")[1:] != ("", "")
+    assert call("chat", "--", "--json")[1] == ""
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

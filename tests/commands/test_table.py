@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigil.commands.table import COMMANDS, parse_command
-from sigil.testing import settle
+from sigil.errors import ErrorKind, ProviderError
+from sigil.testing import ScriptedProvider, settle
 from tests.talking import SlowProvider, talk
 
 
@@ -122,6 +123,17 @@ async def test_status_answers_while_a_turn_runs() -> None:
     await turn
     await settle(t.gateway)
     assert "idle, 0 waiting" in (await t.say("/status"))[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [("auth", "its key was refused"), ("billing", "its account has no credit")],
+)
+async def test_status_tells_what_only_the_owner_can_mend(error: ErrorKind, told: str) -> None:
+    t = talk(provider=ScriptedProvider([ProviderError("no", kind=ErrorKind(error))]))
+    assert told not in (await t.say("/status"))[0]
+    await t.say("hi")
+    assert told in (await t.say("/status"))[0]
 
 
 async def test_status_counts_what_came_just_before_it() -> None:

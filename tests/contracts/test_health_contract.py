@@ -299,6 +299,16 @@ async def test_reset_forgets_all_a_providers_or_a_models(health):
     assert await health.list_cooldowns() == []
 
 
+async def test_of_keys_that_are_not_configured_any_more_nothing_is_known(health):
+    await rested(health, ("old", "new"), reason="auth")
+    await health.record_failure(await admit(health, ("",), provider="gone"), "auth", STEPS)
+    old, new = [await health.begin_episode("openai", key, "auth") for key in ("old", "new")]
+    assert await health.keep_only({"openai": {"new"}, "google": {""}}) == 2
+    assert [cooldown.key for cooldown in await health.list_cooldowns()] == ["new"]
+    assert await health.begin_episode("openai", "old", "auth") != old
+    assert await health.begin_episode("openai", "new", "auth") == new
+
+
 async def test_what_is_known_is_forgotten_in_the_end(stores, health):
     keys = ("key-a", "key-b")
     await rested(health, keys, rest=3600.0)

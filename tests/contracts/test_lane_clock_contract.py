@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from sigil.lanes.effects import Push
+from sigil.lanes.effects import Push, Wait
 from sigil.lanes.lane import Lease, Refusal
 from sigil.stores import Stores
 from tests.budget_clock import Clock, script_text
@@ -137,3 +137,13 @@ async def test_a_token_rises_also_when_the_clock_steps_back(stores: Stores, cloc
         tokens.append(leased.token)
         await stores.lanes.park(CHAT, leased.token, delay=0)
     assert tokens == sorted(set(tokens))
+
+
+async def test_a_wait_for_a_model_is_over_too(stores: Stores, clock: Clock) -> None:
+    await fill(stores, CHAT, "1")
+    leased = await take(stores, CHAT, "waits")
+    await stores.lanes.commit(CHAT, leased.token, 1, [], [Wait(CHAT, 60)])
+    await clock.advance(-HOUR)
+    leased = await take(stores, CHAT, "again")
+    await stores.lanes.commit(CHAT, leased.token, 1, ["1"], [])
+    assert await redis(stores).zcard(f"{prefix(stores)}lanes:waiting") == 0

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.conftest import missing_peer, valkey_binary
 from tests.e2e.pages import ROOT, running
+from tests.workers.stack import short_folder
 
 CHROMIUM = Path("/usr/bin/chromium")
 LAB = """
@@ -20,6 +21,12 @@ providers:
     models: { "*": { price: { input: 3, output: 15 } } }
 lanes: { cap: 4 }
 """
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with short_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

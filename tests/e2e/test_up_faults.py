@@ -15,7 +15,7 @@ from sigil.bootstrap import build
 from sigil.config import load_settings
 from sigil.gateway import Gateway
 from tests.e2e.up import Up, answers, running
-from tests.workers.stack import CONFIG, events, say, short_folder, until, wait_until
+from tests.workers.stack import CONFIG, events, say, until, wait_until
 
 pytestmark = [
     pytest.mark.valkey,
@@ -23,12 +23,6 @@ pytestmark = [
     pytest.mark.timeout(120),
     pytest.mark.xdist_group("faults"),
 ]
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with short_folder() as folder:
-        yield folder
 
 
 @contextlib.asynccontextmanager

@@ -279,6 +279,18 @@ async def test_only_providers_of_configured_models_are_prepared() -> None:
     assert [provider.prepared for provider in providers.values()] == [1, 1, 1, 1, 0]
 
 
+async def test_a_process_that_starts_forgets_keys_that_were_replaced() -> None:
+    stores = fake_stores()
+    for key in ("old", "new"):
+        grant = await stores.health.admit("lab", "m", [key], None, "token")
+        await stores.health.record_failure(grant, "auth", (600.0,))
+    registry = ProviderRegistry(Health(stores.health))
+    registry.register("lab", {"new": FakeProvider("lab")})
+    registry.set_default("lab/m")
+    await registry.prepare()
+    assert [each.key for each in await stores.health.list_cooldowns()] == ["new"]
+
+
 async def test_the_vendor_of_an_unknown_model_is_asked_what_it_can_do() -> None:
     class Asked(FakeProvider):
         def __init__(self, name: str, error: ProviderError | None = None) -> None:

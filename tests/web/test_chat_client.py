@@ -11,8 +11,9 @@ from rich.console import Console
 from sigil.channels.live import refused_event
 from sigil.cli import conversation
 from sigil.cli.client import Chat, Event, make_message_id
-from sigil.errors import SigilError, StoreError, StoreFull
+from sigil.errors import ErrorKind, ProviderError, SigilError, StoreError, StoreFull
 from sigil.messages.exchange import OutboundMessage
+from sigil.testing import ScriptedProvider
 from sigil.waiting import end
 from tests.web.serving import TOKEN, Serve, Served
 
@@ -222,6 +223,29 @@ async def test_only_its_own_end_ends_the_wait_for_a_message() -> None:
     assert close("reply", turn="t", final=True, answers=["mine"])
     talk.open = {"mine"}
     assert close("reply", turn="t", final=True)  # of an older worker, which cannot say
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+async def test_a_text_that_no_model_answers_is_a_failure(
+    served: Served, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    def ask() -> int:
+        return conversation.run_chat(served.url, None, None, "hi", as_json=as_json)
+
+    def run() -> int:
+        return conversation.run_chat(served.url, None, None, "/status")
+
+    failing = ScriptedProvider([ProviderError("no", kind=ErrorKind.AUTH)])
+    served.gateway.load_agent()._registry.register("echo", failing)
+    async with workers(served):
+        if as_json:
+            with pytest.raises(SigilError, match="refused its key") as failure:
+                await asyncio.to_thread(ask)
+            assert failure.value.code == "chat.not_answered"
+        else:
+            assert await asyncio.to_thread(ask) == 1
+            assert "refused its key" in capsys.readouterr().out
+        assert await asyncio.to_thread(run) == 0
 
 
 async def test_a_message_that_is_not_taken_ends_its_wait(served: Served) -> None:

@@ -21,6 +21,7 @@ from sigil.stores import connect
 from sigil.web.server import find_local_url, listen_on
 
 SECRET = "a-secret-in-the-url"
+JSON = b"Content-Type: application/json"
 
 
 @contextmanager
@@ -111,6 +112,30 @@ async def test_nobody_keeps_others_out_by_holding_connections(
         process.terminate()
         output = await log
     assert output.count(b"too many connections") == 1
+
+
+@pytest.mark.valkey
+async def test_nobody_fills_the_log_by_what_they_send(tmp_path: Path, valkey_url: str) -> None:
+    kinds = [
+        b"no request at all\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        # Still open when the process is stopped.
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\n%b\r\nContent-Length: 9\r\n\r\n{" % JSON,
+    ]
+    with gateway(tmp_path, valkey_url) as process, ExitStack() as held:
+        url = await asyncio.to_thread(ready, process)
+        host, port = url.removeprefix("http://").split(":")
+        for sent in kinds * 30:
+            connection = held.enter_context(socket.create_connection((host, int(port))))
+            connection.sendall(sent)
+        async with httpx2.AsyncClient(base_url=url, timeout=5) as http:
+            assert (await http.get("/readyz")).status_code == 200
+        process.terminate()
+        assert process.stdout is not None
+        output = await asyncio.to_thread(process.stdout.read)
+    assert (output.count(b"Invalid HTTP"), output.count(b"Unsupported upgrade")) == (1, 1)
+    assert b"Traceback" not in output
+    assert b"Cancel 30 running task(s)" in output
 
 
 @pytest.mark.valkey

@@ -42,7 +42,7 @@ def chat(
         settings: Settings = ctx.obj.load_settings("client")
         url = local_url(settings.gateway.host, settings.gateway.port)
         token = token or _find_token(settings, as_user)
-    run_chat(url, token, as_user, text, as_json=as_json)
+    raise typer.Exit(run_chat(url, token, as_user, text, as_json=as_json))
 
 
 def _find_token(settings: Settings, user: str | None) -> str | None:

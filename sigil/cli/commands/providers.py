@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import typer
 
 from sigil.cli.backend import open_stores
-from sigil.cli.cooldowns import print_cooldowns
+from sigil.cli.cooldowns import drop_replaced, list_fingerprints, print_cooldowns
 from sigil.cli.frame import Json, make_app
 from sigil.cli.output import print_json, print_line, print_table
 from sigil.errors import ConfigError
@@ -94,7 +94,7 @@ def reset(settings: Settings, name: str, *, as_json: bool) -> int:
 
 async def _read_cooldowns(settings: Settings) -> list[Cooldown]:
     async with open_stores(settings) as stores:
-        return await stores.health.list_cooldowns()
+        return drop_replaced(await stores.health.list_cooldowns(), settings.providers)
 
 
 async def _forget_cooldowns(settings: Settings, provider: str | None, model: str | None) -> int:
@@ -105,14 +105,10 @@ async def _forget_cooldowns(settings: Settings, provider: str | None, model: str
 def _describe_vendor(name: str, settings: ProviderSettings) -> dict[str, Any]:
     """A vendor as JSON has it. `host` is the base URL's host and port alone: a user name, a
     password, the path or the query may be secret."""
-    from sigil.providers.names import fingerprint
-
-    secrets = [settings.api_key] if settings.api_key is not None else []
-    prints = [fingerprint(name, key.get_secret_value()) for key in (*secrets, *settings.api_keys)]
     url = settings.base_url
     return {
         "name": name,
         "type": settings.type or name,
         "host": None if url is None else urlsplit(url).netloc.rpartition("@")[2],
-        "keys": [each for each in dict.fromkeys(prints) if each],
+        "keys": list_fingerprints(name, settings),
     }

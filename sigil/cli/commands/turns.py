@@ -45,7 +45,7 @@ def run(settings: Settings, *, limit: int, failed: bool, as_json: bool) -> int:
     turn that was refused or failed without a call.
 
     `failed` leaves out the turns that did not fail and of which no call did. Costs in JSON are
-    micro-dollars.
+    micro-dollars, null if the price is unknown.
     """
     turns = asyncio.run(_read_turns(settings))
     if failed:
@@ -79,6 +79,7 @@ def _make_rows(turn: Mapping[str, Any]) -> Iterator[list[object]]:
         why = turn.get("detail") or turn.get("why", "")
         yield [*known, "-", turn["what"], "-", "-", "-", "-", why]
     for attempt in turn["attempts"]:
+        cost = attempt.get("cost", 0)
         yield [
             turn["at"][:19],
             turn["user"],
@@ -88,6 +89,6 @@ def _make_rows(turn: Mapping[str, Any]) -> Iterator[list[object]]:
             f"{attempt['seconds']:.2f}",
             attempt["input_tokens"],
             attempt["output_tokens"],
-            format_usd(attempt.get("cost", 0)),
+            "unknown" if cost is None else format_usd(cost),
             attempt.get("why", ""),
         ]

@@ -10,7 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from typing import TypeVar
 
 import structlog
@@ -79,6 +86,16 @@ class Health:
     ) -> Cooldown | None:
         """Says why `admit` would refuse now; None if it would not. Changes nothing."""
         return await self._store.find_cooldown(provider, model, keys)
+
+    async def keep_only(self, keys: Mapping[str, Collection[str]]) -> None:
+        """Forgets what is known of all other keys; `keys` has those of each provider."""
+        try:
+            forgotten = await self._store.keep_only(keys)
+        except StoreError as error:
+            log.warning("what is known of replaced keys was not forgotten", reason=str(error))
+            return
+        if forgotten:
+            log.info("what was known of replaced keys is forgotten", cooldowns=forgotten)
 
     async def report(self, grant: KeyGrant, error: ProviderError | None) -> Cooldown | None:
         """Reports how the call ended; `error` is None if it was answered. Returns how the model
@@ -169,6 +186,9 @@ class UnsharedHealth(Health):
     ) -> Cooldown | None:
         """Nothing rests."""
         return None
+
+    async def keep_only(self, keys: Mapping[str, Collection[str]]) -> None:
+        """Nothing is known."""
 
     async def report(self, grant: KeyGrant, error: ProviderError | None) -> Cooldown | None:
         """Keeps nothing."""

@@ -16,7 +16,7 @@ ended. So a vendor that has just recovered is not run over by all workers at onc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -115,4 +115,10 @@ class HealthStore(Protocol):
 
     async def reset(self, provider: str | None = None, model: str | None = None) -> int:
         """Forgets cooldowns: all, those of a provider, or those of a model. Says how many."""
+        ...
+
+    async def keep_only(self, keys: Mapping[str, Collection[str]]) -> int:
+        """Forgets cooldowns and episodes of all other keys; `keys` has those of each provider. A
+        key that was replaced is never called again, so nothing else would end them. Says how many
+        cooldowns were forgotten."""
         ...

@@ -37,7 +37,7 @@ class AttemptRecord:
         return self.error is not None and self.said > 0
 
     def describe(self) -> dict[str, Any]:
-        """The record as JSON values, for the audit log; money in micro-dollars."""
+        """The record as JSON values, for the audit log; money in micro-dollars (None: unknown)."""
         record: dict[str, Any] = {
             "model": self.model,
             "answered": self.answered,
@@ -45,7 +45,7 @@ class AttemptRecord:
             "seconds": round(self.seconds, 3),
             "input_tokens": self.usage.input_tokens,
             "output_tokens": self.usage.output_tokens,
-            "cost": self.cost or 0,
+            "cost": self.cost,
         }
         if self.error is not None:
             error = self.error

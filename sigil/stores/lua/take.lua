@@ -85,6 +85,8 @@ end
 if state.parked_until or state.quiet_until or state.quiet_from or state.put_off then
   redis.call('HDEL', key, 'parked_until', 'parked_at', 'quiet_until', 'quiet_from', 'put_off')
 end
+-- It was parked before the clock stepped back, so the end of its wait for a model would stay ahead.
+if lies_ahead(state.parked_at) then redis.pcall('ZREM', P .. 'lanes:waiting', lane) end
 for _, name in ipairs(misplaced) do set_aside(name) end
 -- What an item needs to end: the proof that it was pushed, and a day to count it on.
 for _, id in ipairs(lost_records) do

@@ -9,7 +9,7 @@ from sigil.errors.failures import MENDED_BY_OWNER
 from sigil.providers.chain.health_store import Cooldown, KeyGrant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sigil.stores.redis.client import Client
 
@@ -128,6 +128,14 @@ class RedisHealth:
         for cooldown in found:
             await self._end_episodes(cooldown.provider, cooldown.key)
         return len(found)
+
+    async def keep_only(self, keys: Mapping[str, Collection[str]]) -> int:
+        cooldowns = await self.list_cooldowns()
+        others = [each for each in cooldowns if each.key not in keys.get(each.provider, ())]
+        for each in others:
+            await self._client.call("HDEL", self._keys.health(each.provider, each.model), each.key)
+            await self._end_episodes(each.provider, each.key)
+        return len(others)
 
     async def _report_probe(self, grant: KeyGrant, outcome: str) -> None:
         """Reports how a probe ended. Other calls have nothing to report: they were allowed when

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from html import escape
 
 from sigil.channels.fit import split
-from sigil.web.chat.markdown import MAX_CHARS, PART_CHARS, render_part
+from sigil.web.chat.markdown import MAX_CHARS, PART_CHARS, render_part, render_plain
 
 MOST_KEPT_CHARS = 8_000_000
 # Rendering a longer text would hold up the event loop, so it is done in a thread.
@@ -34,7 +33,7 @@ class HtmlCache:
     async def render(self, text: str) -> str:
         """The same as `render_markdown`."""
         if len(text) > MAX_CHARS:
-            return f"<pre>{escape(text)}</pre>"
+            return render_plain(text)
         return "".join([await self._render_part(part) for part in split(text, PART_CHARS)])
 
     async def _render_part(self, text: str) -> str:

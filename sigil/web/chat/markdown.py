@@ -45,7 +45,7 @@ def render_markdown(text: str) -> str:
     Takes up to half a second for each part of `PART_CHARS` characters, at worst.
     """
     if len(text) > MAX_CHARS:
-        return _render_plain(text)
+        return render_plain(text)
     return "".join(map(render_part, split(text, PART_CHARS)))
 
 
@@ -57,11 +57,12 @@ def render_part(text: str) -> str:
     try:
         rendered = str(renderer.render(text, {"references": _References()}))
     except RecursionError:
-        return _render_plain(text)
-    return rendered if len(rendered) <= MOST_HTML_CHARS else _render_plain(text)
+        return render_plain(text)
+    return rendered if len(rendered) <= MOST_HTML_CHARS else render_plain(text)
 
 
-def _render_plain(text: str) -> str:
+def render_plain(text: str) -> str:
+    """The HTML of text that is shown as it was written."""
     return f"<pre>{html.escape(text)}</pre>"
 
 

@@ -54,6 +54,7 @@ export class Thread {
       return;
     }
     const entry = this.mine.get(id) ?? this.#addOwn(id, text, pending);
+    for (const other of this.undone) if (other !== id) this.#dropAgain(other, text);
     entry.classList.toggle("pending", pending);
     entry.classList.remove("failed");
     entry.querySelector("footer").replaceChildren(pending ? "Sending…" : time(at));
@@ -78,14 +79,20 @@ export class Thread {
     const entry = this.mine.get(id);
     if (entry) {
       entry.classList.add("undone");
-      const again = button("", "Send again", () => {
-        again.remove();
-        this.on.say(entry.querySelector(".body").textContent);
-      });
+      const again = button("", "Send again", () => this.on.say(entry.querySelector(".body").textContent));
       entry.querySelector("footer").replaceChildren(UNDONE[kind], again);
     }
-    this.#dropDrafts((shown) => shown.answers.length > 0 && shown.answers.every((each) => this.undone.has(each)));
+    const isUndone = (ids) => ids.length > 0 && ids.every((each) => this.undone.has(each));
+    this.#dropDrafts((shown) => isUndone(shown.answers));
+    // Nobody waits any more for what these notices promise.
+    for (const shown of this.turns.values()) if (isUndone(shown.about)) shown.entry.remove();
     this.#update();
+  }
+
+  /** The text of a message to which no answer came was sent again, now or before a reload. */
+  #dropAgain(id, text) {
+    const entry = this.mine.get(id);
+    if (entry?.querySelector(".body").textContent === text) entry.querySelector("footer button")?.remove();
   }
 
   /** Removes a message that the gateway refused. */
@@ -109,7 +116,7 @@ export class Thread {
 
   /** One chunk of a reply. Without a `turn` it is a notice or a command's answer, and changes nothing
    * about a turn that runs. */
-  reply({ turn, chunk, final, html, text, at, answers = [], details, actions }) {
+  reply({ turn, chunk, final, html, text, at, answers = [], about = [], details, actions }) {
     if (final) this.#close(turn, answers);
     if (!turn && this.#isStopped(answers)) {
       this.#announce(text);
@@ -123,6 +130,7 @@ export class Thread {
     const shown = this.#show(turn ?? `notice-${this.notices}`, answers, began);
     if (!shown.settled) shown.body.replaceChildren();
     shown.settled = true;
+    shown.about = about;
     shown.text += (shown.text ? "\n" : "") + text;
     const part = toElement(html);
     addCopyButtons(part);
@@ -181,7 +189,7 @@ export class Thread {
       const [body, footer] = [element("div", "body"), element("footer")];
       entry.append(mark(), body, footer);
       entry.dataset.at = began;
-      shown = { entry, body, footer, answers, text: "", isBlank: true, settled: false };
+      shown = { entry, body, footer, answers, about: [], text: "", isBlank: true, settled: false };
       this.turns.set(key, shown);
       this.#place(entry, answers, began);
     }

@@ -73,6 +73,14 @@ def test_doctor_knows_a_running_sigil(call, monkeypatch, httpserver):
     assert "running Sigil" in findings(out)["port"][0]["detail"]
 
 
+def test_doctor_says_that_the_gateway_runs_elsewhere(call, monkeypatch, fake_redis):
+    monkeypatch.setenv("SIGIL_GATEWAY__PORT", "0")
+    gateway = ProcessRecord("g", ("gateway",), "1", "c", "another-host", 12)
+    fake_redis.fleet.known = [gateway, replace(gateway, id="gone", pid=11, silence=60.0)]
+    (port,) = findings(call("doctor", "--json")[1])["port"]
+    assert port["detail"].endswith("is free; the gateway runs elsewhere, as another-host:12")
+
+
 def test_doctor_repeats_what_the_server_warns_of(call, fake_redis):
     found = findings(call("doctor", "--json")[1])
     assert [each["state"] for each in found["redis"]] == ["ok", "warn"]

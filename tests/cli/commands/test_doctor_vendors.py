@@ -7,8 +7,10 @@ import pytest
 from werkzeug import Response
 
 from sigil.providers.chain.health_store import Cooldown
+from sigil.providers.names import fingerprint
 
 KEY = "sk-of-the-lab"
+PRINT = fingerprint("lab", KEY)
 PLACE = "`providers.lab.api_key`, line 4 of sigil.yaml"
 
 
@@ -92,8 +94,8 @@ def test_a_model_that_the_vendor_does_not_list(call, vendor):
 def test_what_the_workers_have_found(call, vendor, fake_redis):
     list_two_models(vendor)
     fake_redis.health.known = [
-        Cooldown("lab", "small", "k", "auth", 500.0),
-        Cooldown("lab", "large", "k", "rate_limited", 20.0),
+        Cooldown("lab", "small", PRINT, "auth", 500.0),
+        Cooldown("lab", "large", PRINT, "rate_limited", 20.0),
     ]
     code, findings = look(call)
     assert code == 1
@@ -106,10 +108,18 @@ def test_what_the_workers_have_found(call, vendor, fake_redis):
     assert "sigil providers reset lab/large" in findings[-1][2]
 
 
+def test_a_replaced_key_is_not_reported(call, vendor, fake_redis):
+    list_two_models(vendor)
+    old = fingerprint("lab", "the-key-before")
+    fake_redis.health.known = [Cooldown("lab", "small", old, "auth", 500.0)]
+    code, findings = look(call)
+    assert (code, {state for state, *_ in findings}) == (0, {"ok"})
+
+
 def test_one_trouble_is_said_once(call, vendor, fake_redis):
     vendor.expect_request("/models").respond_with_data("", status=401)
     fake_redis.health.known = [
-        Cooldown("lab", model, "k", "auth", 500.0) for model in ("small", "large")
+        Cooldown("lab", model, PRINT, "auth", 500.0) for model in ("small", "large")
     ]
     _, findings = look(call)
     assert [detail for state, detail, _ in findings if state == "fail"] == [

@@ -105,6 +105,13 @@ def test_what_rests_is_shown_until_it_is_reset(call, real_redis, configured):
 
 
 @pytest.mark.valkey
+def test_a_replaced_key_does_not_rest(call, real_redis, configured):
+    rest("openai", "gpt-x", fingerprint("openai", "sk-the-key-before"), "auth", 600.0)
+    assert "refused" not in call("providers")[1]
+    assert json.loads(call("providers", "--json")[1])["resting"] == []
+
+
+@pytest.mark.valkey
 def test_a_probe_that_is_due_or_under_way_is_told_apart(call, real_redis, configured):
     rest("openai", "gpt-x", FIRST, "server", 30.0)
     in_store(end_cooldowns)

@@ -1,11 +1,14 @@
 """`sigil turns`."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from sigil.cli.commands import turns
 from sigil.errors import ErrorKind, ProviderError
+from sigil.messages.conversation import Usage
+from sigil.providers.chain.record import AttemptRecord
 from sigil.providers.fakes import FakeProvider, ScriptedProvider
 from tests.talking import talk
 
@@ -115,3 +118,14 @@ def test_a_call_that_was_stopped_was_not_answered(call, monkeypatch):
     _, *rows = [line.split("\t") for line in call("turns")[1].splitlines()]
     results = [row[turns.COLUMNS.index("result")] for row in rows]
     assert results == ["stopped", "answered", "answered"]
+
+
+def test_a_cost_that_is_unknown_is_not_nothing(call, monkeypatch):
+    usage, models = Usage(10, 20), ("fake/free", "fake/new")
+    attempts = [AttemptRecord(model, True, 1.0, usage) for model in models]
+    attempts[1] = replace(attempts[1], cost=None)
+    turn = {"at": "2026-11-23T10:00:00", "user": "u", "workspace": "w"}
+    entry = json.dumps({**turn, "attempts": [attempt.describe() for attempt in attempts]})
+    monkeypatch.setattr(turns, "open_stores", lambda settings: Opened([entry]))
+    _, *rows = [line.split("\t") for line in call("turns")[1].splitlines()]
+    assert [row[turns.COLUMNS.index("cost")] for row in rows] == ["$0.00", "unknown"]
