@@ -15,6 +15,7 @@ from sigil.channels.router import ChannelRouter, find_address, load_channel
 from sigil.directory import Directory, LiveDirectory
 from sigil.errors import ConfigError
 from sigil.gateway import Gateway
+from sigil.http.fetch import Fetcher
 from sigil.identity.users import ConfiguredUsers
 from sigil.lanes.effects import Stage
 from sigil.lanes.lane import Wakeups
@@ -73,6 +74,7 @@ def build(
     registries: list[ProviderRegistry] = []
 
     def make_agent() -> Agent:
+        from sigil.agent.attachments import FileGiver
         from sigil.agent.loop import Agent
         from sigil.money.limits import check_prices
 
@@ -82,7 +84,8 @@ def build(
         if settings.providers.keys() - {"echo"}:
             prices.load()  # half a second, which no turn should wait for
         check_prices(settings, prices)
-        return Agent(stores, workspaces, router, models)
+        files = FileGiver(stores.blobs, Fetcher(settings.network.allow_private))
+        return Agent(stores, workspaces, router, models, files)
 
     async def close() -> None:
         for models in registries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 import pytest
@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from sigil import records
 from sigil.errors import MessageInvalid, RecordTooNew
-from sigil.messages.conversation import Image, Message, ToolCall, decode_message, encode_message
+from sigil.messages.conversation import (
+    AttachedFile,
+    Document,
+    Image,
+    Message,
+    ToolCall,
+    decode_message,
+    encode_message,
+)
 from sigil.messages.exchange import Attachment, InboundMessage, OutboundMessage
 from sigil.records import VERSION, Record
 from sigil.sessions import Route
@@ -153,4 +161,17 @@ def test_version_1_is_given_nothing_that_it_refuses(record: Record) -> None:
     ],
 )
 def test_version_1_is_given_no_history_that_it_refuses(value: Any, names: str) -> None:
-    assert [field.name for field in fields(value)] == names.split()
+    added = {"documents", "files"}  # never kept; kept with files alone
+    assert [field.name for field in fields(value) if field.name not in added] == names.split()
+
+
+def test_files_are_kept_by_their_address_and_only_where_there_are_some() -> None:
+    document = Document("data:application/pdf;base64,AAAA", "a.pdf")
+    file = AttachedFile("blob:x", "telegram/default", "a.png", "image/png", "image")
+    message = Message("user", "look", documents=(document,), files=(file,))
+    kept = encode_message(message)
+    assert "AAAA" not in kept
+    assert decode_message(kept) == replace(message, documents=())
+    newer = kept.replace('"url":"blob:x"', '"url":"blob:x","pages":3')
+    assert decode_message(newer) == replace(message, documents=())
+    assert "files" not in encode_message(replace(message, files=()))

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sigil.agent.attachments import list_files
 from sigil.lanes.lane import lane_id
-from sigil.messages.conversation import Image, Message, window
+from sigil.messages.conversation import Message, window
 from sigil.providers.base import ChatRequest
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 
 def build_question(turn: Turn) -> Message:
-    """The words and pictures of the turn's messages as one message to the model."""
-    return Message("user", _write_words(turn.messages), images=_list_pictures(turn.messages))
+    """The words and files of the turn's messages as one message to the model."""
+    return Message("user", _write_words(turn.messages), files=list_files(turn.messages))
 
 
 def build_request(turn: Turn, question: Message, *, hint: str, lane: str, user: str) -> ChatRequest:
@@ -75,14 +76,3 @@ def _write_words(messages: Sequence[InboundMessage]) -> str:
         files = "".join(f"\n(attached: {a.name}, {a.mime_type})" for a in message.attachments)
         lines.append(message.content + files)
     return "\n".join(lines)
-
-
-def _list_pictures(messages: Sequence[InboundMessage]) -> tuple[Image, ...]:
-    """The attached pictures that a model's vendor can be given."""
-    return tuple(
-        Image(attachment.url, attachment.mime_type)
-        for message in messages
-        for attachment in message.attachments
-        if attachment.mime_type.startswith("image/")
-        and attachment.url.startswith(("https://", "data:image/"))
-    )

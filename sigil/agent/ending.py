@@ -19,7 +19,8 @@ import structlog
 from sigil.agent import wording
 from sigil.agent.owner_news import NO_NEWS, OwnerNews
 from sigil.channels.live import dropped_event, show_event
-from sigil.errors import BudgetExceeded
+from sigil.errors import BudgetExceeded, ProviderError, SigilError
+from sigil.errors.failures import POLICY, Told
 from sigil.lanes.effects import (
     Audit,
     CountUsage,
@@ -78,6 +79,9 @@ def _end_asked(
     if isinstance(reply.error, BudgetExceeded):
         return _end_over_budget(turn, reply, reply.error)
     if reply.error is not None:
+        if _is_rejected(reply.error):
+            # They would be sent again with each question to come, and rejected again.
+            question = replace(question, files=())
         log.warning("no model answered", reason=str(reply.error))
         told = wording.explain_failure(reply.error, owner_knows=news.is_told, causes=news.causes)
         why = {"why": reply.error.code, "detail": str(reply.error)}
@@ -95,15 +99,32 @@ def _end_asked(
         effects += _show_dropped(turn)
     return Ending(
         outcome=Outcome.STOPPED if reply.is_stopped else Outcome.ANSWERED,
-        text="\n\n".join(filter(None, (text, _choose_note(reply, text, details, live=live)))),
+        text="\n\n".join(filter(None, (text, *_list_notes(reply, text, details, live=live)))),
         effects=effects,
         details=details,
         actions=(CONTINUE,) if live and is_cut else (),
     )
 
 
+def _is_rejected(error: SigilError) -> bool:
+    """Whether what was sent is what failed."""
+    told = POLICY[error.kind].told if isinstance(error, ProviderError) else Told.TRY_LATER
+    return told is not Told.TRY_LATER
+
+
+def _list_notes(
+    reply: Reply, text: str, details: AnswerDetails | None, *, live: bool
+) -> Sequence[str]:
+    """What is said below the answer's words, about files first."""
+    if reply.is_stopped:
+        return [_choose_note(reply, text, details, live=live)]
+    if reply.notes and not text and not reply.attempts:  # no model was asked
+        return reply.notes
+    return [*reply.notes, _choose_note(reply, text, details, live=live)]
+
+
 def _choose_note(reply: Reply, text: str, details: AnswerDetails | None, *, live: bool) -> str:
-    """What is said below the answer's words."""
+    """What is said of how it ended."""
     if reply.is_stopped:
         return wording.STOPPED if text and not live else ""
     if reply.is_late:

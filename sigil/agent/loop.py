@@ -55,6 +55,7 @@ from sigil.workspace.manager import request_route
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sigil.agent.attachments import FileGiver
     from sigil.agent.kept_session import KeptSession
     from sigil.agent.turn import Turn, WaitingMessage
     from sigil.channels.router import ChannelRouter
@@ -82,11 +83,13 @@ class Agent:
         workspaces: WorkspaceManager,
         channels: ChannelRouter,
         registry: ProviderRegistry,
+        files: FileGiver,
     ) -> None:
         self._stores = stores
         self._workspaces = workspaces
         self._channels = channels
         self._registry = registry
+        self._files = files
         self._replies = Replies(stores.lanes)
         self._drafts = DraftWriter(stores.chats)
 
@@ -165,7 +168,7 @@ class Agent:
                 turn = await self._reload(held, turn)
 
     async def _answer(self, held: Held, turn: Turn) -> None:
-        question = build_question(turn)
+        question = await self._files.keep_links(build_question(turn))
         reply = await self._ask(held, turn, question)
         wait = await self._choose_wait(held, turn, reply)
         news = await gather_news(self._stores, self._replies, turn, reply)
@@ -241,7 +244,11 @@ class Agent:
                     lane=held.lane,
                     user=await self._stores.lanes.item_id("user", turn.route.user_id),
                 )
-                await read_reply(chain, request, draft, reply)
+                attached = await self._files.attach(request, turn.messages)
+                request, reply.notes = attached.request, attached.notes
+                if not attached.answers_nothing:
+                    await read_reply(chain, request, draft, reply)
+                    await attached.note_blindness(chain, reply)
                 if reply.error is not None:
                     await draft.clear()
         except Stopped:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Reply:
     """What has come of a reply so far; complete unless one of the other fields says otherwise.
 
+    `notes` are sentences for the person that stand below the model's words.
+
     It is filled while the model speaks, so that what a stopped model has said is kept.
     """
 
@@ -30,6 +32,7 @@ class Reply:
     is_late: bool = False
     attempts: list[AttemptRecord] = field(default_factory=list)
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
 
     @property
     def broke_off(self) -> tuple[str, ...]:

@@ -77,6 +77,8 @@ class Fetcher:
                 except httpx2.HTTPError as error:
                     cause = type(error).__name__
                     raise FetchFailed(f"{target.host} cannot be reached ({cause}).") from None
+                except (httpx2.InvalidURL, ValueError):
+                    raise AddressRefused("this address cannot be read.") from None
                 except TimeoutError:
                     raise FetchFailed(f"{target.host} took too long to answer.") from None
             before, configured = target, False

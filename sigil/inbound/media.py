@@ -1,21 +1,18 @@
 """Keeps a file that came with a message, if it is small enough and of a kind that is taken.
 
-    platform ── bytes ──▶ MediaKeeper ──▶ BlobStore       Attachment(url="blob:ID")
-                             └─ MediaRefused ──▶ `make_refused`: the message goes on without
-                                                 the file, and its answer says why
-
-What a platform says of a file is the sender's word. Whether it is a picture or a PDF, its first
-bytes say.
+platform ── bytes ──▶ MediaKeeper ──▶ BlobStore       Attachment(url="blob:ID")
+                         └─ MediaRefused ──▶ `make_refused`: the message goes on without
+                                             the file, and its answer says why
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from sigil.blobs.base import UNKNOWN_TYPE, BlobStore, clean_name, clean_type, refuse_size
+from sigil.blobs.base import BlobStore, clean_name, refuse_size
+from sigil.blobs.types import HEAD, find_type
 from sigil.channels.base import MediaKind, MediaRules
 from sigil.errors import MediaRefused
 from sigil.messages.exchange import Attachment
@@ -23,19 +20,7 @@ from sigil.messages.exchange import Attachment
 MOST_SECONDS = 120.0
 """Within so many seconds a file must have come; its message waits for it."""
 
-_HEAD = 1024
 _WORDS = {"image": "pictures", "audio": "audio files", "video": "videos", "voice": "voice notes"}
-# Types that are decided by the first bytes alone.
-_SNIFFED = re.compile(r"image/|application/pdf\Z")
-_MAGIC = (
-    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
-    (re.compile(rb"GIF8[79]a"), "image/gif"),
-    (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
-    (re.compile(rb"....ftyp(?:hei[cx]|hev[cx]|mif1|msf1)", re.DOTALL), "image/heic"),
-    # Some programs write something before it, and readers bear that.
-    (re.compile(rb".{0,1000}%PDF-", re.DOTALL), "application/pdf"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +54,7 @@ class MediaKeeper:
                 head = await _read_head(data)
                 if not head:
                     raise MediaRefused(f"The file {name} is empty.")
-                found = _find_type(head, clean_type(mime_type))
+                found = find_type(head, mime_type)
                 bounded = _bound(head, data, name, most)
                 blob = await self.blobs.put(bounded, name=name, mime_type=found, owner=self.owner)
         except TimeoutError:
@@ -85,7 +70,7 @@ async def _read_head(data: AsyncIterator[bytes]) -> bytes:
     head = bytearray()
     async for piece in data:
         head += piece
-        if len(head) >= _HEAD:
+        if len(head) >= HEAD:
             break
     return bytes(head)
 
@@ -102,10 +87,3 @@ async def _bound(
         if size > most:
             raise refuse_size(name, None, most)
         yield piece
-
-
-def _find_type(head: bytes, claimed: str) -> str:
-    for pattern, found in _MAGIC:
-        if pattern.match(head):
-            return found
-    return UNKNOWN_TYPE if _SNIFFED.match(claimed) else claimed

@@ -39,6 +39,28 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A PDF for the model, as a `data:` URL."""
+
+    url: str
+    name: str
+    mime_type: str = "application/pdf"
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedFile:
+    """A file that came with a user's message, as the history keeps it: by its address alone. Its
+    bytes are put in its place for each call (`sigil.agent.attachments`). `owner` may read it (see
+    `sigil.blobs.base`); the rest is as in `Attachment`."""
+
+    url: str
+    owner: str = ""
+    name: str = "file"
+    mime_type: str = ""
+    kind: str = "file"
+
+
+@dataclass(frozen=True, slots=True)
 class Native:
     """An answer with tool calls in its vendor's own form, as JSON.
 
@@ -55,7 +77,8 @@ class Native:
 class Message:
     """One entry of a conversation as the model sees it.
 
-    A user's message may carry `images`. An assistant message may carry `tool_calls`, and
+    A user's message may carry `files`; what is called has `images` and `documents` in their place,
+    which are never kept. An assistant message may carry `tool_calls`, and
     `native`, which says the same as the rest of it; a `tool` message answers the call named by
     `tool_call_id`.
     """
@@ -66,6 +89,8 @@ class Message:
     tool_call_id: str | None = None
     images: tuple[Image, ...] = ()
     native: Native | None = None
+    documents: tuple[Document, ...] = ()
+    files: tuple[AttachedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +180,8 @@ def encode_message(message: Message) -> str:
         "tool_call_id": message.tool_call_id,
         "images": [asdict(image) for image in message.images],
         "native": message.native and asdict(message.native),
+        # Version 1 refuses this name, and so leaves out the one message that has it.
+        "files": [asdict(file) for file in message.files],
     }
     # ASCII, because a model may write half of a surrogate pair, which UTF-8 cannot hold.
     return _ENCODER.encode({name: value for name, value in fields.items() if value})
@@ -171,6 +198,9 @@ def decode_message(text: str) -> Message:
         if "images" in fields:
             images = fields["images"]
             fields["images"] = tuple(Image(**keep_known(Image, image)) for image in images)
+        if "files" in fields:
+            files = fields["files"]
+            fields["files"] = tuple(AttachedFile(**keep_known(AttachedFile, f)) for f in files)
         if "native" in fields:
             fields["native"] = Native(**keep_known(Native, fields["native"]))
         message = Message(**keep_known(Message, fields))

@@ -71,7 +71,7 @@ class TurnMeter:
             raise PriceUnknown(model)
         if price is None or price.is_free:
             return Hold("", 0, output)
-        floor, input_tokens = min(LEAST_OUTPUT, output), bound_input(request)
+        floor, input_tokens = min(LEAST_OUTPUT, output), bound_input(request, info)
         # At least 1, since the store takes no hold of nothing.
         least = max(1, price.compute_worst_cost(input_tokens, floor))
         want = max(least, price.compute_worst_cost(input_tokens, output))

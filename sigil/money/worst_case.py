@@ -39,13 +39,18 @@ IMAGE_TOKENS_OF = {"gpt-4o-mini": 48_169}
 above)."""
 
 
-def bound_input(request: ChatRequest) -> int:
-    """The most tokens that the vendor can count as the input of this request."""
+def bound_input(request: ChatRequest, info: ModelInfo) -> int:
+    """The most tokens that the vendor can count as the input of this request.
+
+    A short PDF can unpack to any number of pages, but no call reads more than its context holds.
+    """
+    has_documents = any(message.documents for message in request.messages)
     image = next(
         (tokens for name, tokens in IMAGE_TOKENS_OF.items() if name in request.model), IMAGE_TOKENS
     )
     return (
         CALL_TOKENS
+        + (info.max_context_tokens if has_documents else 0)
         + _bound_text(request.system_prompt or "")
         + sum(_bound_message(message, image) for message in request.messages)
         + (TOOLS_TOKENS if request.tools else 0)

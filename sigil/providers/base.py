@@ -22,6 +22,7 @@ class ModelInfo:
     thinking: bool = False
     max_context_tokens: int = 8192
     max_output_tokens: int = 4096
+    documents: bool = False  # takes PDFs as they are
 
 
 def _ignore() -> None:

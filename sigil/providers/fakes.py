@@ -18,7 +18,12 @@ ScriptEntry = str | Exception | Sequence[ChatEvent]
 """
 
 _MODEL = ModelInfo(
-    "model", tools=True, vision=True, max_context_tokens=100_000, max_output_tokens=10_000
+    "model",
+    tools=True,
+    vision=True,
+    documents=True,
+    max_context_tokens=100_000,
+    max_output_tokens=10_000,
 )
 
 

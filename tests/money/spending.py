@@ -19,7 +19,7 @@ PRICES = {
 TURN = {"session_key": "s", "user_id": "alice", "workspace_id": "lab"}
 INFO = ModelInfo("m", max_output_tokens=1000)
 HELLO = ChatRequest("m", [Message("user", "Hello")], max_tokens=1000)
-INTO = bound_input(HELLO)
+INTO = bound_input(HELLO, INFO)
 
 
 def settings(**sections: object) -> Settings:

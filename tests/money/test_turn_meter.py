@@ -220,7 +220,7 @@ async def test_a_call_costs_what_was_counted_or_else_the_dearest(
 )
 async def test_what_was_not_seen_of_a_broken_answer_is_paid_in_full(stores, request_, info):
     meter = budgets(stores).open_meter(**TURN)
-    for usage, into in ((None, bound_input(request_)), (Usage(12, 1), 12)):
+    for usage, into in ((None, bound_input(request_, INFO)), (Usage(12, 1), 12)):
         hold = await meter.reserve("p/m", request_, info)
         cost = await meter.settle(hold, "p/m", usage, said=50, complete=False)
         assert cost == into + 10_000

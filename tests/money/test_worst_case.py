@@ -9,14 +9,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sigil.messages.conversation import Image, Message, Native, ToolCall, ToolDefinition
+from sigil.messages.conversation import Document, Image, Message, Native, ToolCall, ToolDefinition
 from sigil.money.worst_case import IMAGE_TOKENS, bound_input, bound_output
 from tests.money.spending import HELLO, INFO, INTO
 
 
 def changed(**fields: object) -> int:
     """By how much the bound of the input grows with these fields."""
-    return bound_input(replace(HELLO, **fields)) - INTO
+    return bound_input(replace(HELLO, **fields), INFO) - INTO
 
 
 def test_all_that_is_sent_counts_by_its_bytes():
@@ -83,6 +83,11 @@ def test_pictures_count_by_the_vendors_bound_however_they_are_sent():
     assert changed(messages=two) == 2 * IMAGE_TOKENS
     # 2,833 and 8 tiles of 5,667 (OpenAI)
     assert changed(messages=two, model="gpt-4o-mini-2024-07-18") == 2 * 48_169
+
+
+def test_documents_count_as_all_that_the_model_can_read():
+    pdfs = (Document("data:application/pdf;base64,AAAA", "a.pdf"),) * 2
+    assert changed(messages=[Message("user", "Hello", documents=pdfs)]) == INFO.max_context_tokens
 
 
 def test_the_answer_is_bounded_by_the_request_and_the_model():

@@ -38,6 +38,7 @@ class ModelOverride(Section):
 
     tools: bool | None = Field(None, description="It can call tools.")
     vision: bool | None = Field(None, description="It can see pictures.")
+    documents: bool | None = Field(None, description="It takes PDFs as they are.")
     streaming: bool | None = Field(None, description="It can stream its answer.")
     thinking: bool | None = Field(None, description="It thinks before it answers.")
     max_context_tokens: Tokens | None = Field(None, description="Tokens in and out together.")

@@ -71,6 +71,7 @@ def _describe_model(entry: Json, info: ModelInfo) -> ModelInfo:
         info,
         tools=True,
         vision=_has_capability(entry, "image_input", info.vision),
+        documents=_has_capability(entry, "pdf_input", info.documents),
         thinking=_has_capability(entry, "thinking", info.thinking),
         max_context_tokens=read_token_count(entry.get("max_input_tokens"))
         or info.max_context_tokens,

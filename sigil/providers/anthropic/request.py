@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import cast
 
-from sigil.messages.conversation import Image, Message
+from sigil.messages.conversation import Document, Image, Message
 from sigil.providers.anthropic.options import MIN_THINKING_BUDGET, AnthropicOptions
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.shared.json_fields import Json, read_object
@@ -133,7 +133,8 @@ def _build_messages(request: ChatRequest, names: ToolNames, with_thoughts: bool)
 
 
 def _build_question(message: Message) -> list[Json]:
-    blocks = [_build_image(image) for image in message.images]
+    blocks = [_build_document(document) for document in message.documents]
+    blocks += [_build_image(image) for image in message.images]
     # Blank text is refused.
     if message.content.strip():
         blocks.append({"type": "text", "text": message.content})
@@ -148,6 +149,16 @@ def _build_image(image: Image) -> Json:
     return {
         "type": "image",
         "source": {"type": "base64", "media_type": media_type, "data": data[1]},
+    }
+
+
+def _build_document(document: Document) -> Json:
+    """PDFs only: https://platform.claude.com/docs/en/build-with-claude/pdf-support"""
+    _, data = read_data_url(document) or ("", "")
+    return {
+        "type": "document",
+        "source": {"type": "base64", "media_type": document.mime_type, "data": data},
+        "title": document.name,
     }
 
 

@@ -18,22 +18,26 @@ from sigil.providers.base import ChatRequest, ModelInfo
 BYTES_PER_TOKEN = 3
 # Vendors scale pictures down to about this many tokens each.
 TOKENS_PER_IMAGE = 1_600
+# A page has about a thousand, its picture included; most PDFs that people send are short.
+TOKENS_PER_DOCUMENT = 16_000
 TOKENS_PER_MESSAGE = 8
 
 BLIND_TEXT = "(a picture that this model cannot see)"
+UNREAD_TEXT = "(the document {name}, which this model cannot read)"
 
 
 def adapt(request: ChatRequest, info: ModelInfo) -> ChatRequest:
     """Returns the request without what the model cannot do, and within its limits.
 
-    Pictures become a note, tools and their calls become text, the answer's limit is lowered to
-    the model's, and the oldest messages are left out until the rest fits its context. The newest
-    question and the newest results of tools stay whole, since they are what is to be answered. If
-    they alone are too long, the vendor says so, and a model with a larger context may answer.
+    Pictures and documents become notes, tools and their calls become text, the answer's limit is
+    lowered to the model's, and the oldest messages are left out until the rest fits its context.
+    The newest question and the newest results of tools stay whole, since they are what is to be
+    answered. If they alone are too long, the vendor says so, and a model with a larger context may
+    answer.
     """
     messages = list(request.messages)
-    if not info.vision:
-        messages = [_note_pictures(message) for message in messages]
+    if not (info.vision and info.documents):
+        messages = [_note_files(message, info) for message in messages]
     # An answer may take half of a small context at most.
     max_tokens = min(request.max_tokens, info.max_output_tokens, info.max_context_tokens // 2)
     max_tokens = max(1, max_tokens)
@@ -86,6 +90,7 @@ def _estimate_messages(messages: Iterable[Message]) -> int:
     for message in messages:
         tokens += TOKENS_PER_MESSAGE + _estimate_text(message.content)
         tokens += TOKENS_PER_IMAGE * len(message.images)
+        tokens += TOKENS_PER_DOCUMENT * len(message.documents)
         for call in message.tool_calls:
             tokens += _estimate_text(call.name + json.dumps(dict(call.arguments)))
     return tokens
@@ -100,12 +105,19 @@ def _estimate_text(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
-def _note_pictures(message: Message) -> Message:
-    """Puts a note in the place of each picture."""
-    if not message.images:
+def _note_files(message: Message, info: ModelInfo) -> Message:
+    """Puts a note in the place of each picture and document that the model does not take."""
+    images, documents, notes = message.images, message.documents, [message.content]
+    if not info.vision:
+        notes += [BLIND_TEXT] * len(images)
+        images = ()
+    if not info.documents:
+        notes += [UNREAD_TEXT.format(name=document.name) for document in documents]
+        documents = ()
+    if len(notes) == 1:
         return message
-    notes = "\n".join([BLIND_TEXT] * len(message.images))
-    return replace(message, images=(), content=f"{message.content}\n{notes}".strip())
+    content = "\n".join(notes).strip()
+    return replace(message, images=images, documents=documents, content=content)
 
 
 def _describe_tools(message: Message) -> Message:

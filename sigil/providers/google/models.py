@@ -60,6 +60,7 @@ async def list_models(client: genai.Client, find: Callable[[str], ModelInfo]) ->
                     info,
                     tools=info.tools or is_all_round,
                     vision=info.vision or is_all_round,
+                    documents=info.documents or is_all_round,
                     thinking=info.thinking if model.thinking is None else model.thinking,
                     max_context_tokens=read_token_count(model.input_token_limit)
                     or info.max_context_tokens,

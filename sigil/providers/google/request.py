@@ -10,7 +10,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from sigil.errors import ErrorKind
-from sigil.messages.conversation import Image, Message
+from sigil.messages.conversation import Document, Image, Message
 from sigil.providers.base import ChatRequest, ModelInfo
 from sigil.providers.google.options import GoogleOptions
 from sigil.providers.shared.errors import CannotSend
@@ -28,6 +28,8 @@ _MODEL = re.compile(r"(?:models/|tunedModels/)?\w[\w.:@-]*", re.ASCII)
 # From its third generation on, Gemini refuses a call in the history that it did not sign. This
 # signature says that another model made it (ai.google.dev/gemini-api/docs/thought-signatures).
 _SIGNS_CALLS = re.compile(r"(?:models/)?gemini-(?:[3-9]|\d\d|(?:pro|flash)\b)")
+# Pictures that other vendors' models see (ai.google.dev/gemini-api/docs/image-understanding).
+_UNSEEN_TYPES = frozenset({"image/gif"})
 _FOREIGN_SIGNATURE = b"skip_thought_signature_validator"
 
 Calls = dict[str, tuple[str, str | None]]
@@ -107,9 +109,8 @@ def _build_messages(request: ChatRequest, names: ToolNames) -> list[types.Conten
         if message.role == "assistant":
             wire.append(("model", _build_answer(message, request.model, names, calls)))
         elif message.role == "user":
-            wire.append(
-                ("user", [*map(_build_image, message.images), *_build_text(message.content)])
-            )
+            files: list[Image | Document] = [*message.documents, *message.images]
+            wire.append(("user", [*map(_build_file, files), *_build_text(message.content)]))
         elif previous == "tool":
             wire[-1][1].append(_build_result(message, calls))
         else:
@@ -177,15 +178,17 @@ def _build_text(content: str) -> list[types.Part]:
     return [types.Part(text=content)] if content else []
 
 
-def _build_image(image: Image) -> types.Part:
+def _build_file(file: Image | Document) -> types.Part:
     """The vendor itself fetches what has an `https:` address
     (ai.google.dev/gemini-api/docs/file-input-methods)."""
     from google.genai import types
 
-    data = read_data_url(image)
+    data = read_data_url(file)
     if data is None:
-        return types.Part(file_data=types.FileData(file_uri=image.url, mime_type=image.mime_type))
+        return types.Part(file_data=types.FileData(file_uri=file.url, mime_type=file.mime_type))
     media_type, base64 = data
+    if media_type in _UNSEEN_TYPES:
+        return types.Part(text=f"[a picture of the type {media_type}, which you cannot see]")
     try:
         blob = types.Blob(mime_type=media_type, data=b64decode(base64, validate=True))
     except ValueError:

@@ -21,11 +21,13 @@ _STAGE = re.compile(r"-(?:latest|preview|exp)\Z")
 
 
 def make_info(model: str, context: int, output: int, *, thinking: bool = True) -> ModelInfo:
-    """The entry of a model that calls tools and sees pictures, with its limits in tokens."""
+    """The entry of a model that calls tools, sees pictures and reads PDFs, with its limits in
+    tokens."""
     return ModelInfo(
         model,
         tools=True,
         vision=True,
+        documents=True,
         thinking=thinking,
         max_context_tokens=context,
         max_output_tokens=output,

@@ -1,16 +1,16 @@
-"""Pictures that are in the address itself."""
+"""Pictures and documents that are in the address itself."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from urllib.parse import unquote_to_bytes
 
-from sigil.messages.conversation import Image
+from sigil.messages.conversation import Document, Image
 
 
-def read_data_url(image: Image) -> tuple[str, str] | None:
-    """The media type and the base64 of a picture in a `data:` URL (RFC 2397); None if the picture
-    is at another address."""
+def read_data_url(image: Image | Document) -> tuple[str, str] | None:
+    """The media type and the base64 of a picture or document in a `data:` URL (RFC 2397); None if
+    it is at another address."""
     if image.url[:5].lower() != "data:":
         return None
     head, _, data = image.url[5:].partition(",")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sigil.messages.conversation import Image, Native
+from sigil.messages.conversation import Document, Image, Native
 from sigil.providers import Message, ToolCall, ToolDefinition
 from sigil.providers.anthropic import AnthropicProvider
 from tests.providers.anthropic.calls import collect_events, make_request, record_body
@@ -112,6 +112,19 @@ async def test_pictures_are_addressed_or_sent_along(server: AnthropicServer) -> 
         },
     ]
     assert body["messages"][0]["content"][3] == {"type": "text", "text": "What?"}
+
+
+async def test_documents_are_sent_along_with_their_names(server: AnthropicServer) -> None:
+    document = Document("data:application/pdf;base64,AAAA", "plan.pdf")
+    asked = Message("user", "What?", images=(Image("data:image/png;base64,BBBB"),))
+    body = await record_body(server, make_request(replace(asked, documents=(document,))))
+    first, second, third = body["messages"][0]["content"]
+    assert first == {
+        "type": "document",
+        "source": {"type": "base64", "media_type": "application/pdf", "data": "AAAA"},
+        "title": "plan.pdf",
+    }
+    assert (second["type"], third["type"]) == ("image", "text")
 
 
 async def test_another_vendors_calls_are_sent_in_the_neutral_form(server: AnthropicServer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sigil.messages.conversation import Document
 from sigil.providers import ChatRequest, Image, Message, ModelInfo, ToolCall, ToolDefinition
 from sigil.providers.chain.adapt import BLIND_TEXT, BYTES_PER_TOKEN, adapt
 
@@ -32,6 +33,17 @@ def test_a_blind_model_is_told_of_pictures() -> None:
     (message,) = seen.messages
     assert message.images == ()
     assert message.content == f"look\n{BLIND_TEXT}"
+
+
+def test_a_model_gets_of_pictures_and_documents_what_it_takes() -> None:
+    pictures = (Image("data:image/png;base64,AAAA"),)
+    documents = (Document("data:application/pdf;base64,AAAA", "plan.pdf"),)
+    asked = request(Message("user", "look", images=pictures, documents=documents))
+    (message,) = adapt(asked, ModelInfo("m", vision=True, max_context_tokens=100_000)).messages
+    assert (message.images, message.documents) == (pictures, ())
+    assert message.content == "look\n(the document plan.pdf, which this model cannot read)"
+    (message,) = adapt(asked, ModelInfo("m", documents=True, max_context_tokens=100_000)).messages
+    assert (message.images, message.documents) == ((), documents)
 
 
 def test_a_model_without_tools_reads_what_they_did() -> None:

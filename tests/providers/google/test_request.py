@@ -7,7 +7,7 @@ import traceback
 import pytest
 
 from sigil.errors import ErrorKind
-from sigil.messages.conversation import Image, Native
+from sigil.messages.conversation import Document, Image, Native
 from sigil.providers import ChatRequest, Message, ToolCall, ToolDefinition
 from sigil.providers.google import GoogleProvider
 from tests.providers.google.calls import MODEL, collect_events
@@ -68,6 +68,19 @@ async def test_pictures_are_sent_inline_or_by_their_address(
         {"fileData": {"mime_type": "image/webp", "file_uri": "https://example.org/a.webp"}},
         {"text": "[a picture that cannot be read]"},
         {"text": "What is it?"},
+    ]
+
+
+async def test_documents_are_sent_inline_and_what_no_model_of_theirs_sees_is_named(
+    server: GoogleServer, provider: GoogleProvider
+) -> None:
+    document = Document("data:application/pdf;base64,AAEC", "plan.pdf")
+    image = Image("data:image/gif;base64,AAEC", "image/gif")
+    await collect_events(provider, Message("user", "So?", images=(image,), documents=(document,)))
+    assert server.requests[0]["contents"][0]["parts"] == [
+        {"inlineData": {"mime_type": "application/pdf", "data": "AAEC"}},
+        {"text": "[a picture of the type image/gif, which you cannot see]"},
+        {"text": "So?"},
     ]
 
 

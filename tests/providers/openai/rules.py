@@ -96,7 +96,9 @@ def _find_item_violations(items: Any, stored: bool) -> Iterator[str]:
                 yield f"Item with id {item.get('id')!r} not found"
         elif item.get("role") not in ("user", "assistant", "developer"):
             yield f"item {item}"
-        elif not _is_content(item.get("content"), "input_text", "output_text", "input_image"):
+        elif not _is_content(
+            item.get("content"), "input_text", "output_text", "input_image", "input_file"
+        ):
             yield f"content {item}"
     if open_calls:
         yield "a tool call without its result"
@@ -125,7 +127,7 @@ def _find_message_violations(messages: Any) -> Iterator[str]:
         if role not in ("system", "user", "assistant"):
             yield f"role {role}"
         calls = message.get("tool_calls", ())
-        if not calls and not _is_content(message.get("content"), "text", "image_url"):
+        if not calls and not _is_content(message.get("content"), "text", "image_url", "file"):
             yield "content"
         for call in calls:
             open_calls.add(call["id"])

@@ -73,13 +73,17 @@ def _build_messages(request: ChatRequest, names: ToolNames) -> list[Json]:
 
 def _build_message(message: Message, names: ToolNames, ids: CallIds) -> Json:
     wire: Json = {"role": message.role, "content": message.content}
-    if message.images:
+    if message.images or message.documents:
         text = [{"type": "text", "text": message.content}] if message.content else []
         pictures = [
             {"type": "image_url", "image_url": {"url": check_address(image)}}
             for image in message.images
         ]
-        wire["content"] = [*text, *pictures]
+        documents = [
+            {"type": "file", "file": {"filename": each.name, "file_data": each.url}}
+            for each in message.documents
+        ]
+        wire["content"] = [*text, *pictures, *documents]
     if message.tool_call_id is not None:
         wire["tool_call_id"] = ids.to_wire(message.tool_call_id)
     if message.tool_calls:

@@ -92,11 +92,15 @@ def _split_message(message: Message, names: ToolNames, ids: CallIds) -> list[Jso
 
 
 def _build_content(message: Message) -> str | list[Json]:
-    if not message.images:
+    if not message.images and not message.documents:
         return message.content
     text = [{"type": "input_text", "text": message.content}] if message.content else []
     pictures = [
         {"type": "input_image", "image_url": check_address(image), "detail": "auto"}
         for image in message.images
     ]
-    return [*text, *pictures]
+    documents = [
+        {"type": "input_file", "filename": each.name, "file_data": each.url}
+        for each in message.documents
+    ]
+    return [*text, *pictures, *documents]

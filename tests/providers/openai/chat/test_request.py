@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sigil.errors import ErrorKind
-from sigil.messages.conversation import Image, Native
+from sigil.messages.conversation import Document, Image, Native
 from sigil.providers import Message, ToolCall, ToolDefinition
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_error, collect_events
@@ -106,6 +106,17 @@ async def test_pictures_go_in_beside_the_text(
         {"type": "text", "text": "What is this?"},
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    ]
+
+
+async def test_documents_go_in_beside_the_text(
+    server: OpenAIServer, provider: OpenAIProvider
+) -> None:
+    document = Document("data:application/pdf;base64,AAAA", "plan.pdf")
+    await collect_events(provider, messages=[Message("user", "Sum up", documents=(document,))])
+    assert server.requests[-1]["messages"][0]["content"] == [
+        {"type": "text", "text": "Sum up"},
+        {"type": "file", "file": {"filename": "plan.pdf", "file_data": document.url}},
     ]
 
 

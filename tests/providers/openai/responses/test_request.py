@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sigil.messages.conversation import Image
+from sigil.messages.conversation import Document, Image
 from sigil.providers import Message, ToolCall, ToolDefinition
 from sigil.providers.openai import OpenAIProvider
 from tests.providers.calls import collect_events
@@ -66,7 +66,11 @@ async def test_a_conversation_is_sent_as_items(
             Message("tool", "1", tool_call_id="c1"),
             Message("tool", "2", tool_call_id=long),
             Message("assistant", "Two."),
-            Message("user", images=(Image("data:image/png;base64,AAAA"),)),
+            Message(
+                "user",
+                images=(Image("data:image/png;base64,AAAA"),),
+                documents=(Document("data:application/pdf;base64,BBBB", "plan.pdf"),),
+            ),
         ],
     )
     items = server.requests[-1]["input"]
@@ -86,7 +90,12 @@ async def test_a_conversation_is_sent_as_items(
                     "type": "input_image",
                     "image_url": "data:image/png;base64,AAAA",
                     "detail": "auto",
-                }
+                },
+                {
+                    "type": "input_file",
+                    "filename": "plan.pdf",
+                    "file_data": "data:application/pdf;base64,BBBB",
+                },
             ],
         },
     ]
