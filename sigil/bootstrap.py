@@ -177,8 +177,8 @@ def _load_channels(
     router = ChannelRouter()
     for name, channel_settings in settings.channels.items():
         if name not in given:
-            public_url = settings.gateway.public_url
-            router.add(load_channel(name, channel_settings, stores, public_url))
+            outside = (settings.gateway.public_url, settings.network.allow_private)
+            router.add(load_channel(name, channel_settings, stores, *outside))
     for name, channel in given.items():
         channel_type, account = find_address(name, settings.policy(name))
         router.register(channel_type, channel, account)

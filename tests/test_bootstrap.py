@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from sigil.blobs.file import FileBlobs
 from sigil.bootstrap import build, check
 from sigil.config import Settings
 from sigil.errors import ConfigError
+from sigil.stores.redis.blobs import RedisBlobs
 from sigil.testing import FakeProvider, MemoryChannel, fake_stores
 
 
@@ -68,3 +72,13 @@ def test_what_is_given_stands_in_for_what_is_configured() -> None:
     )
     gateway.load_agent()
     assert set(gateway.channels.names) == {"web", "terminal", "telegram"}
+
+
+@pytest.mark.parametrize(("store", "kind"), [("file", FileBlobs), ("redis", RedisBlobs)])
+def test_files_are_kept_where_the_configuration_says(
+    store: str, kind: type, tmp_path: Path
+) -> None:
+    redis = {"url": "redis://127.0.0.1:1"}
+    made = build(settings(blobs={"store": store}, redis=redis, data_dir=tmp_path))
+    assert type(made.stores.blobs) is kind
+    assert list(tmp_path.iterdir()) == []  # nothing is opened yet

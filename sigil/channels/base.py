@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
+from sigil.http.fetch import Fetcher
 from sigil.messages.exchange import Attachment, InboundMessage, OutboundMessage
 
 if TYPE_CHECKING:
@@ -365,13 +366,15 @@ class Check:
 class AccountContext:
     """What a listener or a sender is made with. `name` is the configured entry, and messages carry
     `channel_type` and `account`. `stores` are those that a channel may need. `hook_url` is where
-    the platform reaches the account's hook, if `gateway.public_url` is configured."""
+    the platform reaches the account's hook, if `gateway.public_url` is configured. `fetcher` is for
+    addresses out of messages."""
 
     name: str
     channel_type: str
     account: str
     stores: Any  # `sigil.channels.live.ChannelStores`, which knows this module
     hook_url: str | None = None
+    fetcher: Fetcher = field(default_factory=Fetcher)
 
 
 class ChannelType:

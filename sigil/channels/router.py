@@ -18,9 +18,12 @@ from typing import TYPE_CHECKING, Any, cast
 from sigil.channels.base import AccountContext, Channel, ChannelSpec, Chunk, Listener, Sender
 from sigil.channels.table import CHANNEL_TYPES, find_channel_type, make, read_options
 from sigil.errors import ChannelNotFound
+from sigil.http.fetch import Fetcher
 from sigil.messages.exchange import DEFAULT_ACCOUNT, find_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sigil.channels.base import ChannelType
     from sigil.channels.live import ChannelStores
     from sigil.config.schema import ChannelSettings
@@ -155,14 +158,18 @@ class ChannelRouter:
 
 
 def load_channel(
-    name: str, settings: ChannelSettings, stores: ChannelStores, public_url: str | None = None
+    name: str,
+    settings: ChannelSettings,
+    stores: ChannelStores,
+    public_url: str | None = None,
+    allow_private: Sequence[str] = (),
 ) -> ConfiguredChannel:
-    """The channel that is configured under `name`; `public_url` is the gateway's. Raises
-    `ConfigError` naming the bad key."""
+    """The channel that is configured under `name`; `public_url` is the gateway's, `allow_private`
+    the network's. Raises `ConfigError` naming the bad key."""
     kind = find_channel_type(name, settings)
     channel_type, account = find_address(name, settings)
     hook_url = None if public_url is None else f"{public_url.rstrip('/')}/hooks/{name}"
-    context = AccountContext(name, channel_type, account, stores, hook_url)
+    context = AccountContext(name, channel_type, account, stores, hook_url, Fetcher(allow_private))
     return ConfiguredChannel(kind, settings, context)
 
 

@@ -5,6 +5,7 @@
                        │ sweep_lanes        workers
                        │ listen_for_stops   workers
                        │ listeners          the gateway process
+                       │ expire_files       the gateway process
 
 A chore runs until it is cancelled. One that raises ends the process, since that is a bug; what
 a chore expects to go wrong, such as a store that is away, it handles itself.
@@ -35,6 +36,7 @@ FLUSH_EVERY_S = 5.0
 RESUBSCRIBE_PAUSE_S = 1.0
 REACH_AGAIN_S = 0.25
 SWEEP_EVERY_S = 1.0
+EXPIRE_FILES_EVERY_S = 600.0
 SWEEP_PAUSE_S = 0.05  # even if a lane is always due
 
 
@@ -119,6 +121,15 @@ class Process:
             except StoreError as error:
                 log.debug("stop signals interrupted", reason=str(error))
             await asyncio.sleep(RESUBSCRIBE_PAUSE_S)
+
+    async def expire_files(self) -> None:
+        """Removes files that came in and whose day is over, even if no more come."""
+        while True:
+            try:
+                await self.gateway.stores.blobs.expire()
+            except StoreError as error:
+                log.warning("files could not be removed", reason=str(error))
+            await asyncio.sleep(EXPIRE_FILES_EVERY_S)
 
     async def close(self) -> None:
         """Flushes the times once more and closes the gateway."""

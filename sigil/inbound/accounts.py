@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sigil.inbound.inbox import AccountInbox, KeepFile, refuse_file
+from sigil.inbound.inbox import AccountInbox
 from sigil.inbound.listening import Listening
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ class HeardAccount:
     listen: Callable[[], Coroutine[Any, Any, None]]
 
 
-def open_accounts(gateway: Gateway, keep_file: KeepFile = refuse_file) -> list[HeardAccount]:
+def open_accounts(gateway: Gateway) -> list[HeardAccount]:
     """Makes the listeners; opens no connection. Raises `ConfigError`."""
     accounts = []
     for entry in gateway.channels.entries:
         listener = entry.listener
         if listener is not None:
-            inbox = AccountInbox(entry, gateway, keep_file)
+            inbox = AccountInbox(entry, gateway)
             listening = Listening(listener, inbox, gateway.stores.accounts)
             accounts.append(HeardAccount(entry, listener, inbox, listening.keep))
     return accounts

@@ -3,60 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from sigil.blobs.base import name_owner
 from sigil.channels.base import CommandName
 from sigil.commands.table import COMMANDS
-from sigil.errors import LeaseLost, MediaRefused, MessageInvalid
+from sigil.errors import LeaseLost, MessageInvalid
 from sigil.identity.pairing import admit
+from sigil.inbound.media import MediaKeeper
 from sigil.messages.exchange import MAX_ID_BYTES, InboundMessage
 
 if TYPE_CHECKING:
-    from sigil.channels.base import Acceptance, MediaKind, Report
+    from sigil.channels.base import Acceptance, Report
     from sigil.channels.router import Entry
     from sigil.gateway import Gateway
-    from sigil.messages.exchange import Attachment
 
 MOST_CURSOR_BYTES = 16 * 1024
-
-
-class KeepFile(Protocol):
-    """Keeps a file of a message; see `sigil.channels.base.Inbox.keep_file`."""
-
-    async def __call__(
-        self,
-        data: AsyncIterator[bytes],
-        *,
-        kind: MediaKind,
-        name: str,
-        mime_type: str,
-        size: int | None = None,
-    ) -> Attachment: ...
-
-
-async def refuse_file(
-    data: AsyncIterator[bytes],
-    *,
-    kind: MediaKind,
-    name: str,
-    mime_type: str,
-    size: int | None = None,
-) -> Attachment:
-    """Where no files are kept."""
-    raise MediaRefused("files are not kept here.")
 
 
 class AccountInbox:
     """The `Inbox` of one account in this process. `token` is that of the account's lease while
     this process holds it; hooks are handed in also without."""
 
-    def __init__(self, entry: Entry, gateway: Gateway, keep_file: KeepFile = refuse_file) -> None:
+    def __init__(self, entry: Entry, gateway: Gateway) -> None:
         self.name = entry.name
         self.commands: Sequence[CommandName] = [
             CommandName(each.name, each.help) for each in COMMANDS.values()
         ]
-        self.keep_file = keep_file
+        owner = name_owner(entry.channel_type, entry.account)
+        self.keep_file = MediaKeeper(gateway.stores.blobs, entry.spec.media, owner).keep_file
         self.token: str | None = None
         self.active_at: float | None = None  # by the monotonic clock
         self._entry = entry

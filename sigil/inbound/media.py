@@ -8,7 +8,7 @@ platform ── bytes ──▶ MediaKeeper ──▶ BlobStore       Attachment
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 
 from sigil.blobs.base import BlobStore, clean_name, refuse_size
@@ -43,7 +43,21 @@ class MediaKeeper:
         """See `sigil.channels.base.Inbox`. `size` is what the platform says; nothing is read if
         that is too much already. Raises `MediaRefused`, and then nothing is kept; `StoreError`;
         and what `data` raises."""
-        name = clean_name(name)
+        try:
+            return await self._keep(data, kind, clean_name(name), mime_type, size)
+        finally:
+            # A stream that was not read to its end holds a connection.
+            if isinstance(data, AsyncGenerator):
+                await data.aclose()
+
+    async def _keep(
+        self,
+        data: AsyncIterator[bytes],
+        kind: MediaKind,
+        name: str,
+        mime_type: str,
+        size: int | None,
+    ) -> Attachment:
         if kind not in self.rules.incoming:
             raise MediaRefused(f"I cannot take {_WORDS.get(kind, 'files')} here. Please write.")
         most = min(self.rules.largest_in, self.blobs.largest)

@@ -85,7 +85,8 @@ async def serve(settings: Settings, listening: socket.socket, wakeups: Wakeups) 
     heartbeat = Heartbeat(settings, "gateway")
     accounts = open_accounts(gateway)
     listeners = [account.listen for account in accounts]
-    async with process.run(*listeners, keep_record, heartbeat.keep, store_within=STORE_WITHIN_S):
+    chores = (process.expire_files, keep_record, heartbeat.keep)
+    async with process.run(*listeners, *chores, store_within=STORE_WITHIN_S):
         for warning in await gateway.stores.backend.list_warnings():
             log.warning("the server may lose messages", reason=warning)
         app = create_app(

@@ -58,6 +58,23 @@ async def test_a_store_that_is_away_keeps_the_work_from_starting(
     assert closed == ["gateway"]
 
 
+async def test_files_are_removed_in_their_time_whatever_goes_wrong_before(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, twice = [], asyncio.Event()
+
+    async def expire() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise StoreError("the folder cannot be read.")
+        twice.set()
+
+    monkeypatch.setattr(process.gateway.stores.blobs, "expire", expire)
+    monkeypatch.setattr("sigil.host.process.EXPIRE_FILES_EVERY_S", 0.0)
+    async with process.run(process.expire_files, store_within=1):
+        await asyncio.wait_for(twice.wait(), 5)
+
+
 async def test_a_chore_that_breaks_ends_the_work(process: Process, closed: list[str]) -> None:
     async def broken() -> None:
         raise ValueError("a bug")
