@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sigil.cli.answer_line import describe_details, describe_restart
 from sigil.cli.client import Chat, Event, make_message_id
-from sigil.cli.output import print_json
+from sigil.cli.output import escape_controls, print_json
 from sigil.errors import SigilError
 
 # A little more than timeouts.turn, by default the longest turn.
@@ -78,7 +78,8 @@ def _converse(
     if interactive:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401  # gives input() line editing and a history
-        console.print(Text(f"Sigil ({who}). /help helps, Ctrl-C stops an answer, Ctrl-D leaves."))
+        hints = "/help helps, Ctrl-C stops an answer, Ctrl-D leaves."
+        console.print(Text(f"Sigil ({escape_controls(who)}). {hints}"))
     while True:
         try:
             text = input(_PROMPT if interactive else "").strip()
@@ -186,7 +187,7 @@ async def show_answers(
 
 def _draw_draft(draft: dict[str, Any], console: Console) -> Text:
     if not draft["text"] and draft.get("broke_off"):
-        return Text(_drop_controls(describe_restart(draft["broke_off"])), style="dim")
+        return Text(escape_controls(describe_restart(draft["broke_off"])), style="dim")
     return _fit_screen(_drop_controls(draft["text"]), console)
 
 
@@ -204,7 +205,7 @@ def _print_reply(reply: dict[str, Any], console: Console) -> None:
     else:
         console.print(text, markup=False, soft_wrap=True)
     if details and (console.is_terminal or details.get("cut_at")):
-        line = _drop_controls(describe_details(details, reply.get("actions") or ()))
+        line = escape_controls(describe_details(details, reply.get("actions") or ()))
         # Into a pipe goes the answer alone.
         where = console if console.is_terminal else Console(stderr=True, quiet=console.quiet)
         where.print(Text(line, style="dim"), soft_wrap=True)

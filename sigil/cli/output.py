@@ -17,19 +17,25 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def print_line(text: str) -> None:
-    """Prints one line on stdout, as it is."""
-    sys.stdout.write(f"{text}\n")
+    """Prints lines on stdout. What could control the terminal comes out escaped."""
+    sys.stdout.write(f"{escape_lines(text)}\n")
+
+
+def print_warning(text: str) -> None:
+    """The same on stderr."""
+    sys.stderr.write(f"{escape_lines(text)}\n")
 
 
 def print_json(data: Any) -> None:
     """Prints the data as JSON: indented on a terminal, on one line in a pipe."""
     indent = 2 if sys.stdout.isatty() else None
-    print_line(json.dumps(data, indent=indent, ensure_ascii=False, default=str))
+    lines = json.dumps(data, indent=indent, ensure_ascii=False, default=str).split("\n")
+    print_line("\n".join(_CONTROL.sub(_escape_in_json, line) for line in lines))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints rows under the names of their columns. Control characters come out escaped."""
-    cells = [[_escape_controls(str(cell)) for cell in row] for row in rows]
+    cells = [[escape_controls(str(cell)) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         for row in [list(columns), *cells]:
             print_line("\t".join(row))
@@ -53,16 +59,16 @@ def print_pairs(data: Mapping[str, object]) -> None:
     """Prints names and values, one pair to a line."""
     width = max(map(len, data), default=0)
     for name, value in data.items():
-        print_line(f"{name:<{width}}  {_escape_controls(str(value))}")
+        print_line(f"{name:<{width}}  {escape_controls(str(value))}")
 
 
 def print_error(error: SigilError) -> None:
     """Prints the error on stderr, with its hint on what to do next. A part of it may have come from
     a server, so control characters come out escaped."""
-    text = "\n".join(map(_escape_controls, str(error).split("\n")))
+    text = str(error)
     if isinstance(error, StoreError) and error.hint is None:
         text += " `sigil doctor` looks into it."
-    sys.stderr.write(f"error: {text}\n")
+    print_warning(f"error: {text}")
 
 
 def print_json_error(error: SigilError) -> None:
@@ -70,5 +76,15 @@ def print_json_error(error: SigilError) -> None:
     print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
 
 
-def _escape_controls(text: str) -> str:
+def _escape_in_json(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
+def escape_controls(text: str) -> str:
+    """The text on one line, and without what could control a terminal."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def escape_lines(text: str) -> str:
+    """The same for a text of several lines."""
+    return re.sub(r"[^\n\t]+", lambda match: escape_controls(match[0]), text)

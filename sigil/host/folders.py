@@ -30,10 +30,14 @@ def private_folder(path: Path) -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be used: {error.strerror}.", hint="Set data_dir to another folder."
-        ) from None
+        raise _describe_unusable(path, error) from None
     return path
+
+
+def _describe_unusable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{folder} cannot be used: {error.strerror}.", hint="Set data_dir to another folder."
+    )
 
 
 def write_private(path: Path, text: str) -> None:
@@ -65,9 +69,12 @@ class FolderLock:
 
         If the holder has ended, but a process that it started still has the lock, waits for that
         one for at most `patience` seconds, and says so. Raises `ConfigError` with the holder's
-        process id if the lock stays with somebody else.
+        process id if the lock stays with somebody else, and if the folder cannot be written to.
         """
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise _describe_unusable(path.parent, error) from None
         deadline = time.monotonic() + patience
         waited_for = ""
         while not self._try():
@@ -82,8 +89,9 @@ class FolderLock:
                 say(f"Waiting for what an earlier start (process {holder}) left running …")
                 waited_for = holder
             time.sleep(_LOOK_AGAIN_S)
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
     def fileno(self) -> int:
         """The open file, for a process that shall hold the lock too."""

@@ -36,7 +36,8 @@ MIN_SUBSTRING = 6
 MAX_TEXT = 16_384
 _MAX_DEPTH = 6
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+# What can move the cursor, change the terminal, or write backwards.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _LINE_BREAK = re.compile(r"[\t\n]")
 _MULTILINE = frozenset({"exception", "stack"})
 # These bring handlers of their own, which are removed.

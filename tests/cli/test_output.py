@@ -1,5 +1,6 @@
 """What commands print: tables, JSON and errors."""
 
+import json
 import sys
 
 from sigil.cli import output
@@ -23,6 +24,20 @@ def test_a_table_is_drawn_on_a_terminal(capsys, monkeypatch):
 def test_json_is_one_line_in_a_pipe(capsys):
     output.print_json({"a": ["ä"]})
     assert capsys.readouterr().out == '{"a": ["ä"]}\n'
+
+
+EVIL = "a\x1b]0;title\x07\x1b[2J\x9b2J \u202eknil\u202c\u2028"
+
+
+def test_no_line_can_control_the_terminal(capsys):
+    output.print_line(f"1\n\t{EVIL}")
+    output.print_warning(EVIL)
+    output.print_json({"a": EVIL})
+    seen = capsys.readouterr()
+    line, _, as_json = seen.out.rpartition("\n\t")[2].partition("\n")
+    assert line == seen.err.rstrip("\n") == EVIL.encode("unicode_escape").decode()
+    assert json.loads(as_json) == {"a": EVIL}
+    assert not set(EVIL) & set("\x1b\x9b\u202e\u2028") & set(seen.out)
 
 
 def test_an_error_cannot_control_the_terminal(capsys):

@@ -25,6 +25,12 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_that_cannot_be_written_to_is_said(tmp_path):
+    (tmp_path / "lock").mkdir()  # read-only folders are no hindrance to root
+    with pytest.raises(ConfigError, match=r"cannot be used.*data_dir"):
+        FolderLock(tmp_path / "lock", "Sigil")
+
+
 HOLDER = """
 import subprocess, sys
 from pathlib import Path

@@ -137,12 +137,12 @@ def test_a_terminal_gets_text_and_a_file_json(setup):
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_nothing_written_can_forge_a_line_or_drive_a_terminal(setup, form):
     stream = setup(f"logging: {{format: {form}}}")
-    hostile = 'a\n{"event":"forged"}\r\x1b[2J\x9b\u2028\udc80'
+    hostile = 'a\n{"event":"forged"}\r\x1b[2J\x9b\u2028\u202e\u2066\udc80'
     structlog.get_logger("a").info(hostile, who=hostile, more=[{"x": hostile}])
     logging.getLogger("b").warning("%s", hostile)
     written = stream.getvalue()
     assert len(written.splitlines()) == 2
-    assert not set("\r\x1b\x9b\u2028") & set(written)
+    assert not set("\r\x1b\x9b\u2028\u202e\u2066") & set(written)
     written.encode()
 
 

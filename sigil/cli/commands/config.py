@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sigil.cli.frame import Json, SeenAs, make_app
-from sigil.cli.output import print_json, print_line, print_pairs
+from sigil.cli.output import print_json, print_line, print_pairs, print_warning
 from sigil.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def check(path: Path | None, role: str | None, *, as_json: bool) -> int:
         print_line("ok")
         print_pairs({name: _format_value(value) for name, value in summary.items()})
         for warning in warnings:
-            sys.stderr.write(f"warning: {warning}\n")
+            print_warning(f"warning: {warning}")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sigil.cli.frame import Json, make_app
-from sigil.cli.output import print_json, print_table
+from sigil.cli.output import print_json, print_table, print_warning
 from sigil.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def run(
         print_table(COLUMNS, [_make_row(entry) for entry in found.entries])
         for name, cause in found.failures.items():
             text = cause.removeprefix(f"{name}: ")
-            sys.stderr.write(f"{name}: {text} What is built in is shown.\n")
+            print_warning(f"{name}: {text} What is built in is shown.")
     return 1 if found.asked and found.asked <= found.failures.keys() else 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sigil.cli.frame import Host, Port, make_app, prepare_process
+from sigil.cli.output import escape_lines
 from sigil.config.addresses import find_free_port, local_url
 from sigil.errors import ConfigError
 
@@ -85,7 +86,8 @@ def _say(text: str) -> None:
     from rich.text import Text
 
     with contextlib.suppress(OSError):  # what it is written to may be full
-        _make_console().print(Text(text, style="yellow"))
+        # A part of it may have come from a vendor.
+        _make_console().print(Text(escape_lines(text), style="yellow"))
 
 
 def _supervise(settings: Settings, port: int, flower: bool, lock: FolderLock) -> int:

@@ -78,13 +78,13 @@ local function check_type(key, wanted)
 end
 
 -- Reads what a check must know anyway. A key of another type makes the read fail, so its type need
--- not be asked for besides. Returns the answer, or nil and the reason.
+-- not be asked for besides. Returns the answer, or nil and the reason. Any other error says nothing
+-- about the key, as when the user of the store has lost a right, so it ends the script.
 local function try_read(command, key, ...)
   local answer = redis.pcall(command, key, ...)
-  if type(answer) == 'table' and answer.err then
-    return nil, 'rejected ' .. key .. ' is of another type'
-  end
-  return answer
+  if type(answer) ~= 'table' or not answer.err then return answer end
+  if not string.find(answer.err, 'WRONGTYPE', 1, true) then return redis.call(command, key, ...) end
+  return nil, 'rejected ' .. key .. ' is of another type'
 end
 
 -- Reads a time or a count, which somebody may have overwritten with something else.
