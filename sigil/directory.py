@@ -182,6 +182,11 @@ class Directory:
         account = self.account(name)
         return Door(account.mode, account.allowlist, spec.authenticated, self.people.users)
 
+    def find_role(self, user_id: str) -> Role:
+        """The role of a user, whether the configuration names them or not."""
+        configured = self.people.users.get(user_id)
+        return configured.role if configured else self.people.roles.get(user_id, "member")
+
     @property
     def providers(self) -> Mapping[str, ProviderSettings]:
         """What is configured of the model vendors, by their names."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sigil.agent.speakers import MARK
 from sigil.bootstrap import build
 from sigil.channels.base import Acceptance, Channel, ChannelSpec
 from sigil.config import Settings
@@ -74,6 +75,11 @@ class SlowProvider:
             self.closed += 1
 
 
+def read_words(content: str) -> str:
+    """What people wrote of what a model is told: without the line of Sigil's and the marks."""
+    return "\n".join(line.removeprefix(MARK) for line in content.split("\n")[1:])
+
+
 @dataclass
 class Talk:
     """One gateway on a memory channel that is open to all, unless said otherwise."""
@@ -128,10 +134,9 @@ class Talk:
                 await self.gateway.route(lane)
 
     async def asked(self) -> list[str]:
-        """What the provider was asked, last words only, without the line of origin."""
-        return [
-            request.messages[-1].content.split("\n", 1)[1] for request in self.provider.requests
-        ]
+        """What the provider was asked, last words only, without the line that says whose they are
+        and without marks."""
+        return [read_words(request.messages[-1].content) for request in self.provider.requests]
 
     async def counts(self) -> dict[str, int]:
         """The books of today, which must balance with lanes and records. How many replies were

@@ -38,6 +38,7 @@ from sigil.agent.kept_session import load_session
 from sigil.agent.model_wait import ModelWait, choose_wait
 from sigil.agent.owner_news import OwnerNews, gather_news
 from sigil.agent.reply import Reply, add_estimates, read_reply
+from sigil.agent.speakers import BOUNDARY_CHARS
 from sigil.agent.turn import make_turn, name_turn, read_group
 from sigil.channels.live import live_chat_key
 from sigil.commands.base import CommandContext
@@ -168,8 +169,10 @@ class Agent:
                 turn = await self._reload(held, turn)
 
     async def _answer(self, held: Held, turn: Turn) -> None:
-        question = await self._files.keep_links(build_question(turn))
-        reply = await self._ask(held, turn, question)
+        # A secret of the store's is in it, so that nobody can guess it.
+        boundary = (await self._stores.lanes.item_id("boundary", turn.session.id))[:BOUNDARY_CHARS]
+        question = await self._files.keep_links(build_question(turn, boundary))
+        reply = await self._ask(held, turn, question, boundary)
         wait = await self._choose_wait(held, turn, reply)
         news = await gather_news(self._stores, self._replies, turn, reply)
         while True:
@@ -221,7 +224,7 @@ class Agent:
         held.memo = turn.kept.follow(effects)
         log.info("turn ended", outcome=ending.outcome.value, items=len(turn.items))
 
-    async def _ask(self, held: Held, turn: Turn, question: Message) -> Reply:
+    async def _ask(self, held: Held, turn: Turn, question: Message, boundary: str) -> Reply:
         """What the models reply, until the end, the deadline or a stop.
 
         No commit comes before the call. A lease that is lost by then ends the turn with its next
@@ -240,6 +243,7 @@ class Agent:
                 request = build_request(
                     turn,
                     question,
+                    boundary=boundary,
                     hint=self._channels.spec_of(turn.last).hint,
                     lane=held.lane,
                     user=await self._stores.lanes.item_id("user", turn.route.user_id),

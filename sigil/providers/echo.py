@@ -20,7 +20,7 @@ HINT = (
     "```\n"
 )
 
-# A turn's user text starts with a line that says where it came from, such as "[web, Sean]".
+# A turn's user text starts with a line that says whose words they are.
 _ORIGIN = re.compile(r"\A\[[^\n]*\]\n")
 _WORD = re.compile(r"\s*\S+\s*|\s+")
 # An echo of however long a text takes at most this many delays.

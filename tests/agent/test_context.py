@@ -27,10 +27,12 @@ async def test_the_model_is_told_where_it_is_and_who_speaks() -> None:
     )
     await t.say("hello", channel_id="room", sender_name="An[n]", is_direct=False)
     (request,) = t.provider.requests
-    assert (
-        request.system_prompt == "You are Sigil.\n\nThis is home.\n\nPlain text only.\n\nBe brief."
-    )
-    assert request.messages[-1].content == "[memory group, An(n)]\nhello"
+    content = request.messages[-1].content
+    boundary = content[1:13]
+    assert content == f'[{boundary} ann (member) "An(n)", memory group]\n| hello'
+    written, how_to_read = str(request.system_prompt).split("\n\nSigil puts ")
+    assert written == "You are Sigil.\n\nThis is home.\n\nPlain text only.\n\nBe brief."
+    assert boundary in how_to_read
     assert (request.model, request.max_tokens, request.temperature) == ("one", 77, 0.5)
 
 
@@ -38,7 +40,7 @@ async def test_files_are_named_to_the_model() -> None:
     t = talk()
     file = Attachment("https://example.org/a.pdf", "a.pdf", "application/pdf")
     await t.say("", attachments=(file,))
-    assert "(attached: a.pdf, application/pdf)" in t.provider.requests[0].messages[-1].content
+    assert "attached: a.pdf, application/pdf]" in t.provider.requests[0].messages[-1].content
 
 
 async def test_the_model_sees_the_conversation_within_its_window() -> None:
