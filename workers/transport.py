@@ -2,8 +2,9 @@
 while, and one whose memory is full.
 
 kombu takes every error that Redis answers for final, and the worker would end. But a primary that
-becomes a replica answers so, and one with too few replicas or a full disk. Such an error counts as
-a lost connection: Celery connects again, until there is a primary that takes writes.
+becomes a replica answers so, and one with too few replicas or a full disk, or whose user has lost a
+right. Such an error counts as a lost connection: Celery connects again, until Redis takes what is
+needed.
 
 When kombu consumes a queue, it also writes down to which exchange the queue is bound, and Redis
 refuses that when its memory is full. So the worker would not start, although it is wanted: only
@@ -17,6 +18,7 @@ their queues, and remote control reaches workers by pub/sub; only its answers ge
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -28,11 +30,17 @@ from sigil.stores.redis.refusals import translate
 
 log = structlog.get_logger(__name__)
 
+_REFUSED_PAUSE_S = 1.0
+
 
 class _OutlivesRefusals:
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
         with _reconnect_after_refusals(), _leave_out(queue):
             super()._queue_bind(exchange, routing_key, pattern, queue)  # type: ignore[misc]  # kombu's
+
+    def _size(self, queue: str) -> int:
+        with _reconnect_after_refusals():
+            return int(super()._size(queue))  # type: ignore[misc]  # kombu's
 
     def _brpop_read(self, **options: Any) -> Any:
         with _reconnect_after_refusals():
@@ -52,8 +60,9 @@ def _reconnect_after_refusals() -> Iterator[None]:
         reason = translate(error)
         if not reason.transient:
             raise
-        # Celery logs no more than that the connection was lost.
+        # Celery logs no more than that the connection was lost, and connects again at once.
         log.warning("no wake-ups can be read", reason=str(reason))
+        time.sleep(_REFUSED_PAUSE_S)
         raise ConnectionError(str(reason)) from error
 
 

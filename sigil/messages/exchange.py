@@ -160,6 +160,8 @@ class InboundMessage(Record):
         if not isinstance(self.is_direct, bool):
             raise MessageInvalid("is_direct must be true or false.")
         _check_time(self.received_at)
+        # A platform's clock may be ahead, and then the patience with this message would never end.
+        object.__setattr__(self, "received_at", min(self.received_at, _now()))
 
     @property
     def entry(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -220,3 +220,9 @@ def test_clean_text_is_utf_8_and_clean_text_stays(text: str) -> None:
 def test_a_reply_is_cut_between_characters() -> None:
     assert fit_reply("short") == "short"
     assert fit_reply("a" + "é" * MAX_REPLY_BYTES) == "a" + "é" * (MAX_REPLY_BYTES // 2 - 1)
+
+
+def test_no_message_comes_later_than_now() -> None:
+    ahead = datetime.now(UTC) + timedelta(days=365)
+    message = InboundMessage("web", "c", "1", "ann", "hi", received_at=ahead)
+    assert message.received_at <= datetime.now(UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +105,14 @@ async def test_new_messages_are_refused_from_nine_tenths_of_the_memory_on(
         await own.backend.check_room()
         server.config_set("maxmemory", 0)
         assert any("maxmemory is 0" in warning for warning in await own.backend.list_warnings())
+
+
+@pytest.mark.parametrize(("used", "is_full"), [(8_999, 0), (9_000, 1)])
+async def test_memory_is_full_at_exactly_nine_tenths(
+    stores: Stores, used: int, is_full: int
+) -> None:
+    lua = (resources.files("sigil.stores") / "lua" / "_room.lua").read_text()
+    info = f"'\\nmaxmemory:10000\\nused_memory:{used}\\n'"
+    lua = f"local redis = {{ pcall = function() return {info} end }}\n{lua}"
+    lua += "\nlocal _, _, is_full = measure_room() return is_full and 1 or 0"
+    assert await stores.backend.redis.eval(lua, 0) == is_full  # type: ignore[attr-defined]  # a look inside

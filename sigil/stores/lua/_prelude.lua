@@ -83,7 +83,7 @@ end
 local function try_read(command, key, ...)
   local answer = redis.pcall(command, key, ...)
   if type(answer) ~= 'table' or not answer.err then return answer end
-  if not string.find(answer.err, 'WRONGTYPE', 1, true) then return redis.call(command, key, ...) end
+  if not string.find(tostring(answer.err), 'WRONGTYPE', 1, true) then return redis.call(command, key, ...) end
   return nil, 'rejected ' .. key .. ' is of another type'
 end
 

@@ -14,5 +14,5 @@ local function measure_room()
   local used = tonumber(string.match(info, '\nused_memory:(%d+)') or '0')
   -- Buffers of replicas and of the log of writes, which the server does not count either.
   used = used - tonumber(string.match(info, '\nmem_not_counted_for_evict:(%d+)') or '0')
-  return used, limit, limit > 0 and used > FULL_AT * limit
+  return used, limit, limit > 0 and used >= FULL_AT * limit
 end
