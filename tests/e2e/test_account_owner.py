@@ -66,7 +66,7 @@ def test_the_other_process_takes_over(
     second = start_gateway(stack, "second")
     stack.wait_alive("gateway", second)
     [record], _ = read(stack)
-    assert record.place.endswith(f":{first.pid}")
+    assert record.process.endswith(f":{first.pid}")
     assert record.works
 
     seen = platform.confirmed
@@ -78,7 +78,7 @@ def test_the_other_process_takes_over(
 
     wait_until(lambda: platform.is_done, within=30)
     [record], counts = read(stack)
-    assert record.place.endswith(f":{second.pid}")
+    assert record.process.endswith(f":{second.pid}")
     assert counts["accepted"] == 400, "no update is lost, none is taken twice"
     # What the first one had accepted and not confirmed came again, and was known.
     assert counts.get("duplicate", 0) <= 5
