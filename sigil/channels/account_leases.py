@@ -28,12 +28,13 @@ class AccountRecord:
 
     Times are in seconds. The state has held for `since`, the connection last showed life `silence`
     ago (None: not yet), and the next try is in `rests`. `error` says in plain words what failed
-    last, until the account works again. `cursor_age` is how long ago the cursor was saved. Without
-    `is_held` nobody listens now, and the rest is what the last process said.
+    last, until the account works again. `cursor_age` is how long ago the cursor was saved, and
+    `age` how long ago all this was said. Without `is_held` nobody listens now, and the rest is what
+    the last process said, if there ever was one.
     """
 
     id: str
-    place: str = ""
+    process: str = ""
     state: State = "listening"
     since: float = 0.0
     silence: float | None = None
@@ -41,16 +42,18 @@ class AccountRecord:
     rests: float = 0.0
     is_held: bool = True
     cursor_age: float | None = None
+    age: float | None = None
 
     @property
     def works(self) -> bool:
         return self.is_held and self.error is None
 
-    def age(self, seconds: float) -> AccountRecord:
-        """The same, so much later."""
+    def after(self, seconds: float) -> AccountRecord:
+        """The same, so much later than it was said."""
         silence = None if self.silence is None else self.silence + seconds
         rests = max(0.0, self.rests - seconds)
-        return replace(self, since=self.since + seconds, silence=silence, rests=rests)
+        since = self.since + seconds
+        return replace(self, since=since, silence=silence, rests=rests, age=seconds)
 
 
 class AccountLeases(Protocol):
@@ -67,7 +70,7 @@ class AccountLeases(Protocol):
         ...
 
     async def list(self, accounts: Sequence[str]) -> Sequence[AccountRecord]:
-        """What is known of these accounts; nothing of one that nobody has ever held."""
+        """What is known of each of these accounts."""
         ...
 
     async def load_cursor(self, account: str) -> str | None: ...

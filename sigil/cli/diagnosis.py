@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sigil import bootstrap
 from sigil.cli import probes
+from sigil.cli.channel_accounts import check_accounts
 from sigil.cli.finding import Finding
 from sigil.cli.fleet_checks import check_fleet
 from sigil.cli.provider_checks import check_providers
@@ -128,6 +129,7 @@ def _check_redis(settings: Settings) -> Iterator[Finding]:
         yield Finding("redis", "warn", warning, "Change it in the server's configuration.")
     try:
         yield from check_fleet(*asyncio.run(probes.read_fleet(settings)), settings.blobs.store)
+        yield from check_accounts(asyncio.run(probes.read_accounts(settings)))
     except SigilError as error:
         yield Finding("processes", "fail", str(error), "Is Redis still running?")
         return

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sigil.cli.backend import open_stores
+from sigil.cli.channel_accounts import list_heard_accounts
 from sigil.config import Settings
 from sigil.config.addresses import find_free_port, local_host
 from sigil.host.pages import fetch_page
 from sigil.lanes.fleet import read_backlogs
 
 if TYPE_CHECKING:
+    from sigil.channels.account_leases import AccountRecord
     from sigil.lanes.effects import Stage
     from sigil.lanes.fleet import ProcessRecord
 
@@ -46,6 +48,13 @@ async def read_fleet(settings: Settings) -> tuple[Sequence[ProcessRecord], dict[
             return await stores.fleet.list(), await read_backlogs(publisher)
     finally:
         publisher.close()
+
+
+async def read_accounts(settings: Settings) -> Sequence[AccountRecord]:
+    """What is known of each account that a gateway process listens for. Raises `ConfigError` or
+    `StoreError`."""
+    async with open_stores(settings) as stores:
+        return await stores.accounts.list(list_heard_accounts(settings))
 
 
 def find_port_problem(host: str, port: int) -> str | None:

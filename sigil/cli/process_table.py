@@ -37,11 +37,12 @@ def _make_row(process: ProcessRecord) -> tuple[object, ...]:
         process.version,
         process.configuration,
         *slots,
-        _describe_time(process.uptime + process.silence),
+        describe_time(process.uptime + process.silence),
     )
 
 
-def _describe_time(seconds: float) -> str:
+def describe_time(seconds: float) -> str:
+    """A length of time, in one unit."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

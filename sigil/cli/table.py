@@ -28,6 +28,7 @@ TABLE = {
     "send": "Accept a message as if a person had written it.",
     "notify": "Send a message to a chat without asking the agent.",
     "status": "Show per day what was accepted and how it ended.",
+    "channel": "Show the channels, and find out whether one works.",
     "doctor": "Find what is wrong with this installation.",
     "models": "Show the models, what they can do and what they cost.",
     "turns": "Show the last turns: their model calls, how they went, and their cost.",

@@ -72,12 +72,16 @@ class Listening:
     async def keep(self) -> None:
         """Listens whenever this process has the lease, until cancelled."""
         while True:
+            # The same until it has held: a lease whose grant got lost on its way is granted again.
             token = secrets.token_hex(16)
-            asked_at = time.monotonic()
-            if await self._hold(token, takes=True):
+            try:
+                asked_at = time.monotonic()
+                while not await self._hold(token, takes=True):
+                    await asyncio.sleep(_vary(LOOK_EVERY_S))
+                    asked_at = time.monotonic()
                 await self._listen_under(token, asked_at)
-            else:
-                await asyncio.sleep(_vary(LOOK_EVERY_S))
+            finally:
+                await self._give_up(token)
 
     # ------------------------------------------------------------ the lease
 
@@ -92,9 +96,6 @@ class Listening:
         finally:
             await end([work])
             self._inbox.token = None
-            with contextlib.suppress(StoreError, TimeoutError):
-                async with asyncio.timeout(GIVE_UP_WITHIN_S):
-                    await self._leases.give_up(self._account, token)
         if not work.cancelled():
             work.result()
 
@@ -122,6 +123,11 @@ class Listening:
             elif not self._is_store_away:
                 log.warning("another process listens for the channel", channel=self._account)
                 return
+
+    async def _give_up(self, token: str) -> None:
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(GIVE_UP_WITHIN_S):
+                await self._leases.give_up(self._account, token)
 
     async def _hold(self, token: str, *, takes: bool) -> bool:
         """Whether the lease is held; false if the store does not answer."""

@@ -66,8 +66,9 @@ def create_app(
         directory=directory,
         workspaces=WorkspaceManager(stores, lambda: directory.current.workspaces),
     )
-    metrics = Metrics(stores, wakeups)
-    operations = OperationsRoutes(access=access, stores=stores, metrics=metrics)
+    heard = [account.entry.name for account in accounts]
+    metrics = Metrics(stores, wakeups, heard)
+    operations = OperationsRoutes(access=access, stores=stores, metrics=metrics, accounts=heard)
     app = Starlette(
         routes=[
             Route("/", _show_page),

@@ -5,6 +5,7 @@ import os
 import pytest
 from typer.testing import CliRunner
 
+from sigil.channels.account_leases import AccountRecord
 from sigil.cli import app
 from sigil.stores.base import Memory
 
@@ -75,6 +76,14 @@ class FakeFleet:
         return self.known
 
 
+class FakeAccounts:
+    def __init__(self) -> None:
+        self.known = {}
+
+    async def list(self, names):
+        return [self.known.get(name, AccountRecord(name, is_held=False)) for name in names]
+
+
 class FakeWakeups:
     def __init__(self) -> None:
         self.waiting = {}
@@ -118,6 +127,7 @@ def fake_redis(monkeypatch):
         lanes = FakeLanes(balanced=True)
         health = FakeHealth()
         fleet = FakeFleet()
+        accounts = FakeAccounts()
         wakeups = FakeWakeups()
         backend = FakeBackend()
 

@@ -16,7 +16,7 @@ from sigil.cli.table import TABLE
 COMMANDS = (
     *("up", "gateway", "worker", "chat", "send", "notify", "status", "doctor", "version"),
     *("config check", "config show", "config schema", "config init"),
-    *("models", "providers", "providers reset", "budget", "turns"),
+    *("channel list", "channel test", "models", "providers", "providers reset", "budget", "turns"),
 )
 
 

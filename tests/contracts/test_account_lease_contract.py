@@ -100,8 +100,9 @@ async def test_what_is_said_of_an_account_is_shown(stores: Stores) -> None:
     said = replace(FAMILY, state="resting", silence=5.0, error="the network is away", rests=60.0)
     await take(stores, "a", said)
     await stores.accounts.save_cursor("family", "a", "1")
-    [known] = await stores.accounts.list(["family", "work"])
-    assert (known.id, known.place, known.state) == ("family", "web-1:1", "resting")
+    known, other = await stores.accounts.list(["family", "work"])
+    assert other == AccountRecord("work", is_held=False)
+    assert (known.id, known.process, known.state) == ("family", "web-1:1", "resting")
     assert known.silence is not None
     assert 5 <= known.silence < 10
     assert known.cursor_age is not None
@@ -114,19 +115,19 @@ async def test_what_is_said_of_an_account_is_shown(stores: Stores) -> None:
     assert describe_trouble(known) == "nobody listens for the channel family"
 
 
-@pytest.mark.parametrize("broken", ["", "{}", "[]", '{"place": 1}', "nonsense"])
-async def test_what_nobody_can_read_is_left_out(stores: Stores, broken: str) -> None:
+@pytest.mark.parametrize("broken", ["", "{}", "[]", '{"process": 1}', "nonsense"])
+async def test_what_nobody_can_read_says_nothing(stores: Stores, broken: str) -> None:
     await take(stores, "a")
     key = stores.backend.keys.account("family")  # type: ignore[attr-defined]
     await stores.backend.redis.hset(key, "record", broken)  # type: ignore[attr-defined]
-    known = await stores.accounts.list(["family"])
-    assert [each.place for each in known] == ([""] if broken == "{}" else [])
+    [known] = await stores.accounts.list(["family"])
+    assert (known.process, known.is_held) == ("", True)
 
 
 async def test_a_newer_process_may_say_more(stores: Stores) -> None:
     await take(stores, "a")
     key = stores.backend.keys.account("family")  # type: ignore[attr-defined]
-    said = '{"place": "web-2:7", "invented_later": [1]}'
+    said = '{"process": "web-2:7", "invented_later": [1]}'
     await stores.backend.redis.hset(key, "record", said)  # type: ignore[attr-defined]
     [known] = await stores.accounts.list(["family"])
-    assert known.place == "web-2:7"
+    assert known.process == "web-2:7"

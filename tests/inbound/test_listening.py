@@ -143,7 +143,7 @@ async def test_a_failure_is_told_in_plain_words(
     hosts().start(Line(fail(RuntimeError("with a token in it"))))
 
     async def rests() -> bool:
-        return (await shared.accounts.list(["line"]) or [AccountRecord("line")])[0].rests > 0
+        return (await read(shared)).rests > 0
 
     await until(rests)
     record = await read(shared)
@@ -267,7 +267,7 @@ async def test_a_lease_that_was_lost_stops_the_listener(hosts: Any, shared: Stor
         await expire_accounts(shared)
     await until(lambda: not line.listening)
     assert inbox.token is None
-    assert (await read(shared)).place == "elsewhere:1"
+    assert (await read(shared)).process == "elsewhere:1"
 
 
 async def test_the_store_being_away_stops_the_listener_in_time(

@@ -1,5 +1,5 @@
 """`sigil status`: what was accepted and how it ended, which models rest and how many conversations
-wait for one, which processes live."""
+wait for one, which processes live, who listens for which channel."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sigil.cli.backend import open_stores
+from sigil.cli.channel_accounts import (
+    COLUMNS,
+    describe_record,
+    list_heard_accounts,
+    make_row,
+)
 from sigil.cli.cooldowns import print_cooldowns
 from sigil.cli.frame import Json, make_app
 from sigil.cli.output import print_json, print_line, print_table
@@ -20,6 +26,7 @@ from sigil.errors import StoreError
 from sigil.lanes.effects import Outcome
 
 if TYPE_CHECKING:
+    from sigil.channels.account_leases import AccountRecord
     from sigil.config import Settings
     from sigil.lanes.fleet import ProcessRecord
     from sigil.providers.chain.health_store import Cooldown
@@ -53,7 +60,7 @@ def status(
 def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
     """Prints the counts per day (UTC) and the processes. Returns 1 if it was verified and does
     not balance."""
-    days, resting, waits, processes, verified, store = asyncio.run(
+    days, resting, waits, processes, accounts, verified, store = asyncio.run(
         _read_counts(settings, verify=verify, deep=deep)
     )
     if as_json:
@@ -65,6 +72,7 @@ def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
                 "first_in": next(iter(waits), None),
             },
             "processes": [asdict(each) | {"live": each.is_live} for each in processes],
+            "channels": [describe_record(each) for each in accounts],
             "store": store,
         }
         print_json(data | ({} if verified is None else {"verify": verified}))
@@ -80,6 +88,9 @@ def run(settings: Settings, *, verify: bool, deep: bool, as_json: bool) -> int:
             print_line(f"New messages are refused: {store['problem']}")
         print_line("")
         print_processes(processes)
+        if accounts:
+            print_line("")
+            print_table(COLUMNS, [make_row(each) for each in accounts])
         if verified is not None:
             _print_problems(verified)
     return 0 if verified is None or verified["balanced"] else 1
@@ -92,6 +103,7 @@ async def _read_counts(
     Sequence[Cooldown],
     Sequence[float],
     Sequence[ProcessRecord],
+    Sequence[AccountRecord],
     Mapping[str, Any] | None,
     dict[str, Any],
 ]:
@@ -100,10 +112,11 @@ async def _read_counts(
         resting = await stores.health.list_cooldowns()
         waits = await stores.lanes.list_waits()
         processes = await stores.fleet.list()
+        accounts = await stores.accounts.list(list_heard_accounts(settings))
         verified = await stores.lanes.verify(deep=deep) if verify else None
         store = await _examine_store(stores.backend)
     days = {day: add_open(counts[day]) for day in sorted(counts, reverse=True)}
-    return days, resting, waits, processes, verified, store
+    return days, resting, waits, processes, accounts, verified, store
 
 
 async def _examine_store(backend: Backend) -> dict[str, Any]:

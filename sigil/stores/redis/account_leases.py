@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sigil.stores.redis.client import Client
 
 # What is known only when it is read.
-_NOT_WRITTEN = frozenset({"id", "is_held", "cursor_age"})
+_NOT_WRITTEN = frozenset({"id", "is_held", "cursor_age", "age"})
 _WRITTEN = frozenset(field.name for field in fields(AccountRecord)) - _NOT_WRITTEN
 _FIELDS = TypeAdapter(dict[str, Any])
 _RECORD = TypeAdapter(AccountRecord)
@@ -48,8 +48,7 @@ class RedisAccountLeases:
             *(self._client.call("HMGET", self._keys.account(each), *names) for each in accounts),
         )
         now_ms = now.timestamp() * 1000
-        read = (_read(id, each, now_ms) for id, each in zip(accounts, found, strict=True))
-        return [record for record in read if record is not None]
+        return [_read(id, each, now_ms) for id, each in zip(accounts, found, strict=True)]
 
     async def load_cursor(self, account: str) -> str | None:
         cursor = await self._client.call("HGET", self._keys.account(account), "cursor")
@@ -81,17 +80,28 @@ def _describe_loss(account: str) -> LeaseLost:
     return LeaseLost(f"another process listens for the channel {account} by now.")
 
 
-def _read(id: str, fields: Sequence[bytes | None], now_ms: float) -> AccountRecord | None:
-    """Reads what was said of an account. A newer process may have said more; None if it cannot be
-    read."""
+def _read(id: str, fields: Sequence[bytes | None], now_ms: float) -> AccountRecord:
+    """Reads what was said of an account. A newer process may have said more."""
     said, reported_at, held, lease_until, saved_at = fields
     try:
         found = _FIELDS.validate_json(said or b"")
         known = {name: value for name, value in found.items() if name in _WRITTEN}
         record = _RECORD.validate_python(known | {"id": id})
-        ago = max(0.0, now_ms - int(reported_at or 0)) / 1000
-        is_held = held == b"1" and int(lease_until or 0) > now_ms
-        cursor_age = None if saved_at is None else max(0.0, now_ms - int(saved_at)) / 1000
-    except (ValidationError, ValueError):
-        return None
-    return replace(record.age(ago), is_held=is_held, cursor_age=cursor_age)
+    except ValidationError:
+        record = AccountRecord(id)
+    if reported_at is not None:
+        record = record.after(_measure_age(reported_at, now_ms))
+    return replace(
+        record,
+        is_held=held == b"1" and _read_ms(lease_until) > now_ms,
+        cursor_age=None if saved_at is None else _measure_age(saved_at, now_ms),
+    )
+
+
+def _measure_age(at: bytes, now_ms: float) -> float:
+    return max(0.0, now_ms - _read_ms(at)) / 1000
+
+
+def _read_ms(text: bytes | None) -> int:
+    """0 for a time that somebody has overwritten."""
+    return int(text) if text is not None and text.isdigit() else 0

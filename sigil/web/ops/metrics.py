@@ -20,6 +20,7 @@ from sigil.lanes.effects import Outcome
 from sigil.lanes.fleet import read_backlogs
 from sigil.metrics import BUCKETS_S, STAGES
 from sigil.money.store import Limit
+from sigil.web.ops.account_metrics import measure_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,20 +39,22 @@ _MAX_RESTING_MODELS = 100
 class Metrics:
     """What is measured, read anew for each scrape from the stores that know it."""
 
-    def __init__(self, stores: Stores, wakeups: Wakeups) -> None:
+    def __init__(self, stores: Stores, wakeups: Wakeups, accounts: Sequence[str] = ()) -> None:
         self._stores = stores
         self._wakeups = wakeups
+        self._accounts = accounts
 
     async def render(self) -> tuple[bytes, str]:
         """The body of `/metrics` and its content type. Raises `StoreError`."""
         stores = self._stores
         days = await stores.lanes.counts()
-        families = [_count_messages(days), _count_open_messages(days)]
+        families = [_count_messages(days), _count_open_messages(days), _count_replies(days)]
         families.append(_measure_stages(await stores.counters.read()))
         families.append(_count_waits(await stores.lanes.list_waits()))
         families += _list_cooldowns(await stores.health.list_cooldowns())
         families.append(_sum_money(await stores.budgets.read_spending([Limit("all")])))
         families += _count_processes(await stores.fleet.list())
+        families += measure_accounts(await stores.accounts.list(self._accounts))
         families.append(_count_wakeups(await read_backlogs(self._wakeups)))
         families += await _examine_store(stores.backend)
         registry = CollectorRegistry(auto_describe=False)
@@ -89,6 +92,19 @@ def _count_open_messages(days: Mapping[str, Mapping[str, int]]) -> Metric:
     )
     family = GaugeMetricFamily("sigil_messages_waiting", "Accepted messages without an outcome yet")
     family.add_metric([], max(0, open_))
+    return family
+
+
+def _count_replies(days: Mapping[str, Mapping[str, int]]) -> Metric:
+    # A gauge: a message that is reported as not delivered after all counts as sent no more.
+    family = GaugeMetricFamily(
+        "sigil_replies",
+        "Messages to chats since midnight UTC: all, sent, and undelivered",
+        labels=["outcome"],
+    )
+    newest = days[max(days)] if days else {}
+    for label, counter in (("all", "replies"), ("sent", "sent"), ("undelivered", "undelivered")):
+        family.add_metric([label], newest.get(counter, 0))
     return family
 
 

@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from sigil.channels.account_leases import describe_trouble
 from sigil.config.schema import WORKER_ROLES
 from sigil.errors import StoreError
 from sigil.lanes.fleet import LIVE_S, describe_missing, describe_silence, measure_silence
 from sigil.web.responses import describe_store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
+    from sigil.channels.account_leases import AccountLeases
     from sigil.lanes.fleet import FleetStore
     from sigil.stores.base import Stores
     from sigil.web.access.authentication import Access
@@ -29,11 +33,14 @@ METRICS_WITHIN_S = 5.0
 class OperationsRoutes:
     """`/healthz`: the process runs. `/readyz`: it takes messages. `/metrics`: for Prometheus."""
 
-    def __init__(self, *, access: Access, stores: Stores, metrics: Metrics) -> None:
+    def __init__(
+        self, *, access: Access, stores: Stores, metrics: Metrics, accounts: Sequence[str]
+    ) -> None:
         self._access = access
         self._backend = stores.backend
         self._metrics = metrics
         self._absences = Absences(stores.fleet)
+        self._deafness = Deafness(stores.accounts, accounts)
         self.routes = [
             Route("/healthz", self.check_health),
             Route("/readyz", self.check_readiness),
@@ -49,16 +56,19 @@ class OperationsRoutes:
         take no message.
 
         Without workers it stays 200: messages are taken and kept until a worker is back, and a
-        gateway that is taken out of service would take none. But the cause is named.
+        gateway that is taken out of service would take none. But the cause is named. It stays 200
+        too if an account does not work: no restart mends that, and the others would be cut off.
         """
         try:
             async with asyncio.timeout(READY_WITHIN_S):
                 await self._backend.ping()
                 await self._backend.check_room()
-                causes = await self._absences.describe()
+                absences, deafness = await asyncio.gather(
+                    self._absences.describe(), self._deafness.describe()
+                )
         except (StoreError, TimeoutError) as error:
             return JSONResponse({"ready": False, "causes": [describe_store(error)]}, 503)
-        return JSONResponse({"ready": True, "causes": causes})
+        return JSONResponse({"ready": True, "causes": [*absences, *deafness]})
 
     async def show_metrics(self, request: Request) -> Response:
         """How messages ended, how long each stage takes, which models rest, what was spent."""
@@ -92,3 +102,25 @@ class Absences:
             if record.is_worker and not record.is_live and not set(record.roles) & set(missing)
         ]
         return [*map(describe_missing, missing), *silent]
+
+
+class Deafness:
+    """Which accounts do not work, or have had nobody who listens for more than `LIVE_S`. Says no
+    cause: anybody may ask."""
+
+    def __init__(self, leases: AccountLeases, accounts: Sequence[str]) -> None:
+        self._leases = leases
+        self._accounts = accounts
+        self._began = time.monotonic()
+
+    async def describe(self) -> list[str]:
+        """A sentence for each. Raises `StoreError`."""
+        records = await self._leases.list(self._accounts)
+        is_new = time.monotonic() - self._began < LIVE_S
+        return [
+            describe_trouble(record, with_cause=False)
+            for record in records
+            if not record.works
+            # Another process takes an account over within this time.
+            and (record.is_held or not (is_new or (record.age or LIVE_S) < LIVE_S))
+        ]

@@ -3,11 +3,14 @@
 import asyncio
 import re
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from sigil.channels.account_leases import AccountRecord
+from sigil.channels.base import AccountContext, ChannelSpec, ChannelType
 from sigil.errors import StoreError, StoreFull, StoreReadOnly
 from sigil.lanes.fleet import LIVE_S, ProcessRecord
 from sigil.testing import age_processes
@@ -148,3 +151,52 @@ async def test_metrics_are_the_owners_beyond_this_machine(
     assert (await served.http.get("/metrics", headers=bob)).status_code == 403
     owner = {"Authorization": f"Bearer {TOKEN}"}
     assert (await served.http.get("/metrics", headers=owner)).status_code == 200
+
+
+class DeafType(ChannelType):
+    spec = ChannelSpec()
+    sender = "sigil.channels.memory.channel:make_memory_channel"
+    listener = f"{__name__}:make_deaf_listener"
+
+
+def make_deaf_listener(context: AccountContext, settings: object) -> SimpleNamespace:
+    return SimpleNamespace(name=context.name, close=close_nothing)
+
+
+async def close_nothing() -> None: ...
+
+
+async def test_readiness_names_channels_that_do_not_work(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = await serve(channels={"family": {"type": f"{__name__}:DeafType"}})
+
+    async def causes() -> list[str]:
+        answer = await served.http.get("/readyz")
+        assert answer.status_code == 200
+        found: list[str] = answer.json()["causes"]
+        return found
+
+    accounts = served.gateway.stores.accounts
+    assert await causes() == [], "it has just started"
+    record = AccountRecord("family", "web-1:7", "refused", error="the token is wrong")
+    await accounts.hold(record, "t", ttl=60, takes=True)
+    assert await causes() == ["the channel family does not listen"]
+    body = (await served.http.get("/metrics")).text
+    assert 'sigil_channel_state{channel="family",state="refused"} 1.0' in body
+    assert 'sigil_channel_works{channel="family"} 0.0' in body
+    works = replace(record, state="listening", error=None, silence=3.0)
+    await accounts.hold(works, "t", ttl=60, takes=False)
+    await accounts.save_cursor("family", "t", "7")
+    assert await causes() == []
+    body = (await served.http.get("/metrics")).text
+    assert 'sigil_channel_works{channel="family"} 1.0' in body
+    assert re.search(r'sigil_channel_silence_seconds\{channel="family"\} 3\.', body)
+    assert re.search(r'sigil_channel_cursor_age_seconds\{channel="family"\} 0\.', body)
+
+    await accounts.give_up("family", "t")
+    assert await causes() == [], "another process takes it over"
+    body = (await served.http.get("/metrics")).text
+    assert 'sigil_channel_state{channel="family",state="nobody"} 1.0' in body
+    monkeypatch.setattr("sigil.web.ops.routes.LIVE_S", 0.0)
+    assert "nobody listens for the channel family" in await causes()

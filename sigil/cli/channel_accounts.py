@@ -1,0 +1,66 @@
+"""What the commands say of the accounts of channels, and whether each works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sigil.channels.account_leases import describe_trouble
+from sigil.channels.table import find_channel_type
+from sigil.cli.finding import Finding, State
+from sigil.cli.process_table import describe_time
+from sigil.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sigil.channels.account_leases import AccountRecord
+    from sigil.config import Settings
+
+COLUMNS = ("channel", "state", "process", "since", "last activity", "cursor saved", "trouble")
+
+
+def list_heard_accounts(settings: Settings) -> list[str]:
+    """The entries that a gateway process listens for. One whose type cannot be loaded counts."""
+    return [name for name in settings.channels if _is_heard(name, settings)]
+
+
+def _is_heard(name: str, settings: Settings) -> bool:
+    try:
+        return find_channel_type(name, settings.channels[name]).listener is not None
+    except ConfigError:
+        return True
+
+
+def make_row(record: AccountRecord) -> tuple[str, ...]:
+    """What a table says of an account, by `COLUMNS`."""
+    return (
+        record.id,
+        record.state if record.is_held else "nobody listens",
+        record.process if record.is_held else "-",
+        describe_time(record.since) if record.is_held else "-",
+        _describe_ago(record.silence),
+        _describe_ago(record.cursor_age),
+        describe_trouble(record) or "-",
+    )
+
+
+def describe_record(record: AccountRecord) -> dict[str, Any]:
+    """The same as JSON."""
+    return asdict(record) | {"works": record.works, "trouble": describe_trouble(record) or None}
+
+
+def check_accounts(records: Sequence[AccountRecord]) -> Iterator[Finding]:
+    """What `sigil doctor` finds."""
+    for record in records:
+        if record.works:
+            continue
+        advice = "Start a gateway: `sigil gateway`, or `sigil up`."
+        if record.is_held:
+            advice = f"`sigil channel test {record.id}` says what to do."
+        is_refused = record.is_held and record.state == "refused"
+        state: State = "fail" if is_refused else "warn"
+        yield Finding("channels", state, describe_trouble(record), advice)
+
+
+def _describe_ago(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{describe_time(seconds)} ago"
