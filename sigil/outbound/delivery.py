@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from sigil.channels.base import Chunk
-from sigil.channels.fit import split
+from sigil.channels.render import render
 from sigil.errors import ChannelNotFound, SendFailed, SendRefused
 from sigil.lanes.effects import DeadLetter, Delivered, Effect, Receipt, Stage
 from sigil.lanes.lane import Item
@@ -166,17 +166,18 @@ class Delivery:
 
     def _fit_message(self, item: Item, message: OutboundMessage) -> tuple[Entry, list[Chunk]]:
         entry = self._channels.find(message.channel_type, message.account)
-        texts = split(message.content, entry.spec.text_limit) or [""]
-        last = len(texts) - 1
+        messages = render(message.content, entry.spec)
+        last = len(messages) - 1
         return entry, [
             Chunk(
                 id=f"{item.id}.{index}",
-                message=_take_part(message, text, is_last=index == last),
+                message=_take_part(message, rendered.text, is_last=index == last),
+                rendered=rendered,
                 index=index,
                 final=index == last,
                 turn_id=item.fields.get("turn"),
             )
-            for index, text in enumerate(texts)
+            for index, rendered in enumerate(messages)
         ]
 
 
