@@ -65,8 +65,9 @@ def _check_hook(info: dict[str, Any], settings: TelegramSettings, name: str) -> 
             False,
             f"Set channels.{name}.public_url, or mode: polling.",
         )
-    wanted, waiting = f"{settings.public_url.rstrip('/')}/hooks/{name}", info.get(
-        "pending_update_count", 0
+    wanted, waiting = (
+        f"{settings.public_url.rstrip('/')}/hooks/{name}",
+        info.get("pending_update_count", 0),
     )
     if info.get("url") != wanted:
         return Check(

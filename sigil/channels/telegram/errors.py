@@ -10,7 +10,8 @@
 | 403, the bot was thrown out, or the chat is gone | never, nor anything else for that chat |
 | 400 of the rows in `_NEVER` | never |
 | any other 400, markup that cannot be read first of all | perhaps in a simpler form |
-| 5xx, what cannot be read | perhaps done |
+| 413 | the file is too large |
+| 5xx, 408, what cannot be read | perhaps done |
 
 The texts are those of https://github.com/tdlib/telegram-bot-api; there are no other codes.
 """
@@ -47,7 +48,7 @@ _NEVER = re.compile(
     r"|CHAT_RESTRICTED|need administrator rights",
     re.IGNORECASE,
 )
-_FILE = re.compile(r"file is too big|wrong file_id|Request Entity Too Large", re.IGNORECASE)
+_FILE = re.compile(r"file is too big|wrong file_id", re.IGNORECASE)
 _NOT_THERE = re.compile(r"message to edit not found|message can't be edited|MESSAGE_ID_INVALID")
 _NO_CHANGE = re.compile(r"message is not modified")
 _NO_REPLY = re.compile(
@@ -108,8 +109,10 @@ def make_error(refusal: Refusal) -> ChannelError:
         return AccountRefused(said, hint=_find_hint(refusal))
     if status == 409:
         return PollRefused(said, hint="Stop the other program, or give it a bot of its own.")
-    if status >= 500 or status < 300:
+    if status >= 500 or status < 300 or status == 408:
         return SendFailed(said, outcome_unknown=True, retry_after=refusal.retry_after)
+    if status == 413:
+        return MediaRefused(said)
     if not refusal.is_telegrams:  # a proxy's page says nothing about our message
         return AccountRefused(said, hint=_find_hint(refusal))
     if status == 403:

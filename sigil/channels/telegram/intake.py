@@ -1,6 +1,6 @@
 """Takes updates in: joins what belongs together, fetches the files, hands the messages over.
 
-    updates ─▶ read ─▶ join albums and long texts ─▶ chat by chat: files ─▶ receive ─▶ acknowledge
+updates ─▶ read ─▶ join albums and long texts ─▶ chat by chat: files ─▶ receive ─▶ acknowledge
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from pydantic import ValidationError
 
+from sigil.blobs.base import make_refused
 from sigil.channels.telegram.incoming import Incoming, Moved, read_update
 from sigil.channels.telegram.message_parts import LARGEST_FILE, Me, RemoteFile
 from sigil.channels.telegram.payloads import Update
@@ -140,19 +141,10 @@ class Intake:
                 await self._take_one(message)
 
     async def _take_one(self, incoming: Incoming) -> None:
-        notes: list[str] = []
-        attachments: list[Attachment] = []
-        for file in incoming.files:
-            try:
-                attachments.append(await self._keep(file))
-            except MediaRefused as error:
-                notes.append(f"({error.message})")
-        text = "\n".join(part for part in (incoming.text, *notes) if part)
+        attachments = [await self._keep(file) for file in incoming.files]
         context = self._context
         try:
-            message = replace(incoming, text=text).make_message(
-                context.channel_type, context.account, attachments
-            )
+            message = incoming.make_message(context.channel_type, context.account, attachments)
             await self._inbox.receive(message)
         except MessageInvalid as error:
             log.warning("telegram message not taken", chat=incoming.chat, reason=error.message)
@@ -167,6 +159,15 @@ class Intake:
             log.info("telegram press not acknowledged", reason=error.message)
 
     async def _keep(self, file: RemoteFile) -> Attachment:
+        """Keeps a file; what stands for it if it is refused, and then the answer says why."""
+        try:
+            return await self._fetch(file)
+        except MediaRefused as error:
+            return make_refused(
+                error, kind=file.kind, name=file.name, mime_type=file.mime_type, size=file.size
+            )
+
+    async def _fetch(self, file: RemoteFile) -> Attachment:
         """Keeps a file. Raises `MediaRefused` if it is too large, or does not come in spite of
         several tries."""
         for pause in (*_PAUSES_S, None):

@@ -38,7 +38,7 @@ REST_S = 0.8
 """How long we wait for the rest of an album or of a long text; their parts come at once."""
 LOOK_EVERY = 5
 """After so many empty answers in a row we ask whether something waits that we are not given."""
-SECRET_HEADER = "x-telegram-bot-api-secret-token"
+HOOK_HEADER = "x-telegram-bot-api-secret-token"
 _MOST_CONNECTIONS = 40
 _MOST_RESTS = 4
 
@@ -70,7 +70,7 @@ class TelegramListener:
     async def receive_hook(self, request: HookRequest, inbox: Inbox) -> HookResponse:
         """See `sigil.channels.base.ReceivesHooks`. Telegram signs nothing; it repeats the secret
         that the hook was registered with."""
-        given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "replace")
+        given = request.headers.get(HOOK_HEADER, "").encode("utf-8", "replace")
         secret = self._settings.find_secret(self.name).encode()
         has_token = self._settings.token is not None or self._settings.secret is not None
         if not hmac.compare_digest(given, secret) or not has_token:
@@ -218,8 +218,7 @@ def _find_cut(given: Sequence[Any]) -> int:
     """Where a full batch is to end, so that no album is cut in two."""
     messages = [each.get("message") for each in given]
     groups = [
-        message.get("media_group_id") if isinstance(message, dict) else None
-        for message in messages
+        message.get("media_group_id") if isinstance(message, dict) else None for message in messages
     ]
     last = groups[-1]
     if last is None or groups.count(last) == len(groups):

@@ -7,10 +7,8 @@ misread. It knows no key by which a repeated send could be recognised.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -18,7 +16,18 @@ import structlog
 from sigil.channels.base import Chunk, Place, Rendered
 from sigil.channels.telegram.client import TelegramClient
 from sigil.channels.telegram.errors import EditRefused, NothingChanged, ReplyRefused
-from sigil.channels.telegram.message_parts import BUSINESS, GENERAL
+from sigil.channels.telegram.message_parts import BUSINESS
+from sigil.channels.telegram.parameters import (
+    count_units,
+    fit,
+    make_address,
+    make_entities,
+    make_keyboard,
+    make_number,
+    make_reply,
+    make_text,
+    read_id,
+)
 from sigil.channels.telegram.spec import TelegramChannel
 from sigil.channels.telegram.uploads import Parcel, load_parcels
 from sigil.errors import MediaRefused, SendFailed, SendRefused
@@ -26,11 +35,10 @@ from sigil.errors import MediaRefused, SendFailed, SendRefused
 if TYPE_CHECKING:
     from sigil.channels.base import AccountContext
     from sigil.channels.telegram.settings import TelegramSettings
-    from sigil.messages.answers import Action
 
 log = structlog.get_logger(__name__)
 
-CAPTION_LIMIT, CALLBACK_BYTES = 1024, 64
+CAPTION_LIMIT = 1024
 EDIT_EVERY_S = 1.0
 _LONGEST_WAIT_S = 60.0
 _REMEMBERED = 1000
@@ -65,10 +73,10 @@ class TelegramSender:
         """See `sigil.channels.base.EditsMessages`."""
         if not platform_id.isdecimal():
             raise EditRefused(f"{platform_id!r} is no id of a message.")
-        given = _address(chunk.message.channel_id, None) | {
+        given = make_address(chunk.message.channel_id, None) | {
             "message_id": int(platform_id),
-            **_text(chunk.text, chunk.rendered),
-            **_keyboard(chunk.message.actions if chunk.final else ()),
+            **make_text(chunk.text, chunk.rendered),
+            **make_keyboard(chunk.message.actions if chunk.final else ()),
         }
         try:
             await self._client.call("editMessageText", given)
@@ -80,22 +88,22 @@ class TelegramSender:
     ) -> str | None:
         """See `sigil.channels.base.ShowsDrafts`. Only a private chat has drafts; in a group a
         message is sent and edited, until it is full."""
-        is_full = _count_units(text.text) > _TEXT_LIMIT
+        is_full = count_units(text.text) > _TEXT_LIMIT
         if not place.is_direct:
             return shown if shown and is_full else await self._edit_draft(place, text, shown)
         if BUSINESS in place.channel_id:
             return None
-        given = _address(place.channel_id, place.thread_id) | {
-            "draft_id": _number(draft_id),
+        given = make_address(place.channel_id, place.thread_id) | {
+            "draft_id": make_number(draft_id),
             "can_stop": True,
-            **_text(_fit(text.text), None if is_full else text),
+            **make_text(fit(text.text), None if is_full else text),
         }
         await self._client.call("sendMessageDraft", given)
         return None
 
     async def show_typing(self, place: Place) -> None:
         """See `sigil.channels.base.ShowsTyping`."""
-        given = _address(place.channel_id, place.thread_id) | {"action": "typing"}
+        given = make_address(place.channel_id, place.thread_id) | {"action": "typing"}
         await self._client.call("sendChatAction", given)
 
     async def close(self) -> None:
@@ -106,13 +114,13 @@ class TelegramSender:
 
     async def _send_text(self, chunk: Chunk) -> str:
         message = chunk.message
-        given = _address(message.channel_id, message.thread_id) | {
-            **_text(chunk.text, chunk.rendered),
+        given = make_address(message.channel_id, message.thread_id) | {
+            **make_text(chunk.text, chunk.rendered),
             "link_preview_options": {"is_disabled": True},
-            **_reply(chunk),
-            **_keyboard(message.actions if chunk.final else ()),
+            **make_reply(chunk),
+            **make_keyboard(message.actions if chunk.final else ()),
         }
-        return _read_id(await self._call("sendMessage", given))
+        return read_id(await self._call("sendMessage", given))
 
     async def _call(self, method: str, given: dict[str, Any], **files: Any) -> Any:
         """Makes a call; once more without its reply if what it replies to is gone."""
@@ -125,18 +133,18 @@ class TelegramSender:
             return await self._client.call(method, rest, **files)
 
     async def _edit_draft(self, place: Place, text: Rendered, shown: str | None) -> str | None:
-        address = _address(place.channel_id, place.thread_id)
+        address = make_address(place.channel_id, place.thread_id)
         if shown is None:
-            given = address | _text(_fit(text.text), text)
+            given = address | make_text(fit(text.text), text)
             given["link_preview_options"] = {"is_disabled": True}
-            shown = _read_id(await self._client.call("sendMessage", given))
+            shown = read_id(await self._client.call("sendMessage", given))
             self._note_edit(place, shown)
             return shown
         if time.monotonic() < self._edited_at.get((place.channel_id, shown), 0.0) + EDIT_EVERY_S:
             return shown
         self._note_edit(place, shown)
         address.pop("message_thread_id", None)
-        given = address | {"message_id": int(shown), **_text(text.text, text)}
+        given = address | {"message_id": int(shown), **make_text(text.text, text)}
         try:
             await self._client.call("editMessageText", given)
         except NothingChanged:
@@ -152,7 +160,7 @@ class TelegramSender:
 
     async def _send_with_media(self, chunk: Chunk) -> str | None:
         """A short text is the caption of its only file; another goes before the files."""
-        fits = 0 < _count_units(chunk.text) <= CAPTION_LIMIT and len(chunk.message.media) == 1
+        fits = 0 < count_units(chunk.text) <= CAPTION_LIMIT and len(chunk.message.media) == 1
         if not chunk.text.strip() or fits:
             return await self._send_parcels(chunk, None, has_text=False)
         return await self._send_parcels(chunk, await self._send_text(chunk), has_text=True)
@@ -175,14 +183,16 @@ class TelegramSender:
         self, chunk: Chunk, parcel: Parcel, caption: str, *, is_first: bool
     ) -> str:
         message = chunk.message
-        given = _address(message.channel_id, message.thread_id) | parcel.given
+        given = make_address(message.channel_id, message.thread_id) | dict(parcel.given)
         if is_first:
-            given |= _reply(chunk)
+            given |= make_reply(chunk)
         else:
             await self._keep_pace(message.is_direct)
         if caption and parcel.method != "sendMediaGroup":
-            given |= {"caption": caption, **_entities("caption_entities", chunk.rendered)}
-            given |= _keyboard(message.actions if chunk.final else ())
+            given |= {"caption": caption, **make_entities("caption_entities", chunk.rendered)}
+            given |= make_keyboard(message.actions if chunk.final else ())
+        if not parcel.method:
+            return await self._send_instead(chunk, parcel, caption)
         try:
             return await self._send_patiently(parcel.method, given, parcel, waits=not is_first)
         except (SendRefused, MediaRefused) as error:
@@ -197,7 +207,7 @@ class TelegramSender:
         """Once something of a chunk is sent, a short pause that Telegram asks for is kept here."""
         while True:
             try:
-                return _read_id(await self._call(method, given, files=parcel.files))
+                return read_id(await self._call(method, given, files=parcel.files))
             except SendFailed as error:
                 wait = error.retry_after
                 if not waits or wait is None or wait > _LONGEST_WAIT_S or error.outcome_unknown:
@@ -210,73 +220,9 @@ class TelegramSender:
         if (plain := parcel.as_document()) is not None:
             return await self._send_parcel(chunk, plain, caption, is_first=True)
         text = "\n\n".join(part for part in (caption, parcel.describe()) if part)
-        given = _address(message.channel_id, message.thread_id) | {"text": _fit(text)}
-        return _read_id(await self._client.call("sendMessage", given))
+        given = make_address(message.channel_id, message.thread_id) | {"text": fit(text)}
+        return read_id(await self._client.call("sendMessage", given))
 
     async def _keep_pace(self, is_direct: bool) -> None:
         pace = TelegramChannel.spec.pace
         await asyncio.sleep(pace.chat if is_direct else pace.group)
-
-
-# ---------------------------------------------------------------- parameters
-
-
-def _address(channel_id: str, thread_id: str | None) -> dict[str, Any]:
-    chat, _, business = channel_id.partition(BUSINESS)
-    if not chat:  # a channel's public name begins with the same sign
-        chat, business = channel_id, ""
-    found: dict[str, Any] = {"chat_id": int(chat) if chat.lstrip("-").isdecimal() else chat}
-    if business:
-        found["business_connection_id"] = business
-    if thread_id is not None and thread_id != GENERAL and thread_id.isdecimal():
-        found["message_thread_id"] = int(thread_id)
-    return found
-
-
-def _text(text: str, rendered: Rendered | None) -> dict[str, Any]:
-    return {"text": text, **_entities("entities", rendered)}
-
-
-def _entities(name: str, rendered: Rendered | None) -> dict[str, Any]:
-    entities = None if rendered is None else rendered.extras.get("entities")
-    return {name: entities} if entities else {}
-
-
-def _reply(chunk: Chunk) -> dict[str, Any]:
-    reply = chunk.message.reply_to
-    if chunk.index or reply is None or not reply.isdecimal():
-        return {}
-    return {"reply_parameters": {"message_id": int(reply), "allow_sending_without_reply": True}}
-
-
-def _keyboard(actions: Sequence[Action]) -> dict[str, Any]:
-    rows = [
-        [{"text": action.label or action.id, "callback_data": action.id}]
-        for action in actions
-        if 0 < len(action.id.encode()) <= CALLBACK_BYTES
-    ]
-    return {"reply_markup": {"inline_keyboard": rows}} if rows else {}
-
-
-def _number(draft_id: str) -> int:
-    """A number that is never 0, the same for the same draft in every process."""
-    digest = hashlib.sha256(draft_id.encode()).digest()
-    return int.from_bytes(digest[:4], "big") % (2**31 - 1) + 1
-
-
-def _read_id(result: Any) -> str:
-    """The id of the message, or of an album's first one."""
-    message = result[0] if isinstance(result, list) and result else result
-    found = message.get("message_id") if isinstance(message, Mapping) else None
-    if type(found) is not int:
-        raise SendFailed("Telegram named no id for a message.", outcome_unknown=True)
-    return str(found)
-
-
-def _count_units(text: str) -> int:
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-def _fit(text: str) -> str:
-    units = text.encode("utf-16-le", "surrogatepass")
-    return units[: 2 * _TEXT_LIMIT].decode("utf-16-le", "ignore")

@@ -84,7 +84,7 @@ users: {mickey: {name: Mickey, token: hide-4}}
 providers:
   openai: {api_key: hide-5, base_url: "http://u:hide-6@h/v1", options: {access_key: hide-7}}
 channels:
-  telegram: {options: {bot_token: hide-8, nested: [{secret: hide-9}], key: hide-10, retries: 3}}
+  telegram: {type: memory, options: {bot_token: hide-8, nested: [{secret: hide-9}], key: hide-10, retries: 3}}
 """
 
 
