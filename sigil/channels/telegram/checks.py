@@ -9,14 +9,16 @@ from sigil.channels.base import Check
 from sigil.errors import ChannelError, SendFailed
 
 if TYPE_CHECKING:
+    from sigil.channels.base import AccountContext
     from sigil.channels.telegram.client import TelegramClient
     from sigil.channels.telegram.settings import TelegramSettings
 
 
 async def check_account(
-    client: TelegramClient, settings: TelegramSettings, name: str
+    client: TelegramClient, context: AccountContext, settings: TelegramSettings
 ) -> list[Check]:
     """The token, the privacy mode, and the way by which updates come."""
+    name = context.name
     try:
         me = await client.call("getMe")
         info = await client.call("getWebhookInfo")
@@ -25,8 +27,16 @@ async def check_account(
     if not isinstance(me, dict) or not isinstance(info, dict):
         return [Check("this is no Bot API server", False, f"Correct channels.{name}.base_url.")]
     found = [Check(f"the token works: @{me.get('username')}", True), _check_privacy(me, settings)]
-    check_way = _check_hook if settings.mode == "webhook" else _check_polling
-    return [*found, check_way(info, settings, name)]
+    if settings.mode == "webhook":
+        return [*found, _check_hook(info, find_hook_url(context, settings), name)]
+    return [*found, _check_polling(info)]
+
+
+def find_hook_url(context: AccountContext, settings: TelegramSettings) -> str | None:
+    """Where Telegram is to call the gateway for this account."""
+    if settings.public_url is not None:
+        return f"{settings.public_url.rstrip('/')}/hooks/{context.name}"
+    return context.hook_url
 
 
 def _explain(error: ChannelError, settings: TelegramSettings, name: str) -> Check:
@@ -48,7 +58,7 @@ def _check_privacy(me: dict[str, Any], settings: TelegramSettings) -> Check:
     )
 
 
-def _check_polling(info: dict[str, Any], settings: TelegramSettings, name: str) -> Check:
+def _check_polling(info: dict[str, Any]) -> Check:
     if info.get("url"):
         return Check(
             "a webhook is set, so polls are refused",
@@ -58,17 +68,14 @@ def _check_polling(info: dict[str, Any], settings: TelegramSettings, name: str) 
     return Check(f"polling: {info.get('pending_update_count', 0)} updates wait", True)
 
 
-def _check_hook(info: dict[str, Any], settings: TelegramSettings, name: str) -> Check:
-    if settings.public_url is None:
+def _check_hook(info: dict[str, Any], wanted: str | None, name: str) -> Check:
+    if wanted is None:
         return Check(
             "there is no address that Telegram could call",
             False,
-            f"Set channels.{name}.public_url, or mode: polling.",
+            f"Set gateway.public_url or channels.{name}.public_url, or mode: polling.",
         )
-    wanted, waiting = (
-        f"{settings.public_url.rstrip('/')}/hooks/{name}",
-        info.get("pending_update_count", 0),
-    )
+    waiting = info.get("pending_update_count", 0)
     if info.get("url") != wanted:
         return Check(
             f"Telegram does not call {wanted}", False, "Start a gateway: it registers the webhook."

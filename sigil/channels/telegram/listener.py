@@ -17,7 +17,7 @@ import structlog
 from pydantic import ValidationError
 
 from sigil.channels.base import Check, HookRequest, HookResponse
-from sigil.channels.telegram.checks import check_account
+from sigil.channels.telegram.checks import check_account, find_hook_url
 from sigil.channels.telegram.client import TelegramClient
 from sigil.channels.telegram.intake import Intake, is_open, read_updates
 from sigil.channels.telegram.message_parts import Me
@@ -91,7 +91,7 @@ class TelegramListener:
 
     async def check(self) -> Sequence[Check]:
         """See `sigil.channels.base.ChecksAccount`."""
-        return await check_account(self._client, self._settings, self.name)
+        return await check_account(self._client, self._context, self._settings)
 
     async def close(self) -> None:
         """See `sigil.channels.base.Listener`."""
@@ -121,14 +121,14 @@ class TelegramListener:
             log.warning("telegram menu not set", channel=self.name, reason=error.message)
 
     async def _register_hook(self) -> None:
-        public = self._settings.public_url
-        if public is None:
+        url = find_hook_url(self._context, self._settings)
+        if url is None:
             raise AccountRefused(
                 "mode is webhook, and there is no address that Telegram could call.",
-                hint=f"Set channels.{self.name}.public_url, or mode: polling.",
+                hint=f"Set gateway.public_url or channels.{self.name}.public_url.",
             )
         given = {
-            "url": find_hook_url(public, self.name),
+            "url": url,
             "secret_token": self._settings.find_secret(self.name),
             "allowed_updates": ALLOWED_UPDATES,
             "max_connections": _MOST_CONNECTIONS,
@@ -137,7 +137,8 @@ class TelegramListener:
             await self._client.call("setWebhook", given)
         except SendRefused as error:
             raise AccountRefused(
-                error.message, hint=f"Correct channels.{self.name}.public_url."
+                error.message,
+                hint=f"Correct gateway.public_url or channels.{self.name}.public_url.",
             ) from None
         log.info("telegram calls the hook", channel=self.name)
 
@@ -203,11 +204,6 @@ class TelegramListener:
         log.warning("telegram polls bring nothing although updates wait", channel=self.name)
         await self._client.close()
         return True
-
-
-def find_hook_url(public: str, name: str) -> str:
-    """Where the gateway is called for the account `name`."""
-    return f"{public.rstrip('/')}/hooks/{name}"
 
 
 def _has_id(update: Any) -> bool:

@@ -43,7 +43,7 @@ class TelegramSettings(ChannelSettings):
     )
     mode: Literal["polling", "webhook"] = Field(
         "polling",
-        description="Ask Telegram for messages, or be called by it; then public_url is needed.",
+        description="Ask Telegram for messages, or be called by it; then a public URL is needed.",
     )
     base_url: HttpUrl = Field(
         "https://api.telegram.org", description="The Bot API server; another one is your own."
@@ -51,7 +51,7 @@ class TelegramSettings(ChannelSettings):
     public_url: HttpUrl | None = Field(
         None,
         description="Where Telegram reaches the gateway, such as https://sigil.example.org; it "
-        "calls /hooks/NAME there.",
+        "calls /hooks/NAME there. Default: gateway.public_url.",
     )
     secret: Annotated[Secret, AfterValidator(_check_secret)] | None = Field(
         None, description="What Telegram's calls carry. Default: derived from the token."

@@ -10,14 +10,15 @@ from pydantic import ValidationError
 from sigil.channels.base import Check
 from sigil.channels.telegram.listener import TelegramListener
 from sigil.channels.telegram.settings import TelegramSettings
-from tests.channels.telegram.conftest import context, settings
+from tests.channels.telegram.case import make_settings
+from tests.channels.telegram.conftest import context
 from tests.peers.telegram import TOKEN, Server
 
 HOOK = {"mode": "webhook", "public_url": "https://sigil.example.org"}
 
 
 async def check(server: Server, **given: Any) -> list[Check]:
-    listener = TelegramListener(context(), settings(server, **given))
+    listener = TelegramListener(context(), make_settings(server, **given))
     found = await listener.check()
     await listener.close()
     return list(found)

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sigil.channels.base import HookRequest
 from sigil.channels.telegram.listener import HOOK_HEADER, TelegramListener
 from sigil.errors import AccountRefused, StoreError
-from tests.channels.telegram.conftest import FakeInbox, context, settings
+from tests.channels.telegram.case import make_settings
+from tests.channels.telegram.conftest import FakeInbox, context
 from tests.channels.telegram.test_errors import JSON
 from tests.channels.telegram.test_incoming import load
 from tests.peers.telegram import Fault, Server
@@ -24,7 +25,7 @@ HOOK = {"mode": "webhook", "public_url": "http://127.0.0.1:1/", "secret": "s3cre
 
 @pytest.fixture
 async def hooked(server: Server) -> AsyncIterator[TelegramListener]:
-    made = TelegramListener(context(), settings(server, **HOOK))
+    made = TelegramListener(context(), make_settings(server, **HOOK))
     yield made
     await made.close()
 
@@ -45,9 +46,9 @@ async def test_it_registers_itself_with_its_secret(
 
 
 async def test_without_a_secret_of_ones_own_the_token_gives_one(server: Server) -> None:
-    one = settings(server, **HOOK | {"secret": None}).find_secret("telegram")
-    assert one == settings(server, **HOOK | {"secret": None}).find_secret("telegram")
-    assert one != settings(server, **HOOK | {"secret": None}).find_secret("family")
+    one = make_settings(server, **HOOK | {"secret": None}).find_secret("telegram")
+    assert one == make_settings(server, **HOOK | {"secret": None}).find_secret("telegram")
+    assert one != make_settings(server, **HOOK | {"secret": None}).find_secret("family")
     assert len(one) == 64
 
 
@@ -58,7 +59,7 @@ async def test_an_address_that_telegram_cannot_call(
     server: Server, inbox: FakeInbox, given: dict[str, str]
 ) -> None:
     server.bot.updates.timing.local = False
-    listener = TelegramListener(context(), settings(server, **given))
+    listener = TelegramListener(context(), make_settings(server, **given))
     with pytest.raises(AccountRefused, match="public_url"):
         await listener.listen(inbox)
     await listener.close()
@@ -80,13 +81,13 @@ async def test_a_call_without_it_is_not_even_read(
 async def test_an_account_that_polls_has_no_hook(
     server: Server, inbox: FakeInbox, listener: TelegramListener
 ) -> None:
-    secret = settings(server).find_secret("telegram")
+    secret = make_settings(server).find_secret("telegram")
     found = await listener.receive_hook(request(load("private_topic"), secret), inbox)
     assert (found.status, inbox.received) == (404, [])
 
 
 async def test_a_store_that_is_away_is_said(inbox: FakeInbox, hooked: TelegramListener) -> None:
-    inbox.fail = True
+    inbox.error = StoreError("the store is away")
     with pytest.raises(StoreError):
         await hooked.receive_hook(request(load("private_topic")), inbox)
 

@@ -17,7 +17,7 @@ from sigil.channels.telegram.sender import TelegramSender
 from sigil.errors import BlobGone, ChatMoved, MarkupRefused, SendFailed, SendRefused
 from sigil.messages.answers import Action
 from sigil.messages.exchange import Attachment, OutboundMessage
-from tests.channels.telegram.conftest import settings
+from tests.channels.telegram.case import make_settings
 from tests.peers.telegram import TOKEN, Fault, Server
 from tests.peers.telegram.faults import CUT, DONE_THEN_CUT, INTERNAL
 
@@ -126,7 +126,8 @@ async def test_what_may_have_been_sent(
 
 async def test_what_was_certainly_not_sent(server: Server) -> None:
     sender = TelegramSender(
-        AccountContext("t", "telegram", "t", None), settings(server, base_url="http://127.0.0.1:1")
+        AccountContext("t", "telegram", "t", None),
+        make_settings(server, base_url="http://127.0.0.1:1"),
     )
     with pytest.raises(SendFailed) as caught:
         await sender.send(chunk())
@@ -166,7 +167,7 @@ async def test_the_token_is_shown_nowhere(
     server: Server, sender: TelegramSender, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    seen = [repr(sender), repr(settings(server)), str(settings(server))]
+    seen = [repr(sender), repr(make_settings(server)), str(make_settings(server))]
     for fault in (CUT, INTERNAL, Fault(401, "{}"), Fault(302, "", headers={"Location": "/x"})):
         server.bot.faults.order("sendMessage", fault)
         with pytest.raises(Exception) as caught:
@@ -273,7 +274,7 @@ async def with_files(
     spec = replace(module.TelegramChannel.spec, pace=pace)
     monkeypatch.setattr(module.TelegramChannel, "spec", spec)
     context = AccountContext("telegram", "telegram", "default", stores)
-    made = TelegramSender(context, settings(server))
+    made = TelegramSender(context, make_settings(server))
     yield made
     await made.close()
 
