@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CHANNEL_TYPES = {
     "memory": "sigil.channels.memory.spec:MemoryType",
+    "telegram": "sigil.channels.telegram.spec:TelegramChannel",
     "terminal": "sigil.channels.terminal.spec:TerminalType",
     "web": "sigil.channels.web.spec:WebType",
 }

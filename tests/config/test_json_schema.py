@@ -13,7 +13,9 @@ users: {mickey: {name: Mickey, token: another-token}}
 providers:
   openai: {api_key: a-key, base_url: "http://u:password@h/v1", options: {access_key: a-key}}
 channels:
-  telegram: {options: {bot_token: a-token, nested: [{secret: x}], key: a-key, retries: 3}}
+  telegram:
+    type: memory
+    options: {bot_token: a-token, nested: [{secret: x}], key: a-key, retries: 3}
 """
 
 

@@ -28,7 +28,7 @@ def test_secrets_are_found_by_their_type_their_name_and_their_place(load):
         """
         gateway: {token: by-type}
         redis: {url: "redis://user:by%2Fplace@h/0"}
-        channels: {telegram: {options: {bot_token: by-name, retries: 3}}}
+        channels: {telegram: {type: memory, options: {bot_token: by-name, retries: 3}}}
         """
     )
     secrets = find_secrets(found)

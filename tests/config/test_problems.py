@@ -17,6 +17,7 @@ gateway:
   prot: 5
 channels:
   telegram:
+    token: "1:x"
     pairng: open
     refusal: ${NOPE}
 models: {default: foo}
@@ -33,12 +34,12 @@ lanes: {lease: 5}
         "SIGIL_NOPE: unknown setting 'nope'",
         "2: gateway.host: everyone who reaches this address would be the owner; set gateway.token",
         "3: gateway.prot: unknown key; did you mean 'port'?",
-        "6: channels.telegram.pairng: unknown key; did you mean 'pairing'?",
-        "7: channels.telegram.refusal: the variable NOPE is not set",
-        "8: models.default: must be a model's full name, provider/model",
-        "10: users.a.role: must be one of 'owner' or 'member'",
-        "11: users.b.identities[0]: this identity is already at users.a.identities[0]",
-        "12: lanes.lease: must be more than twice lanes.renew",
+        "7: channels.telegram.pairng: unknown key; did you mean 'pairing'?",
+        "8: channels.telegram.refusal: the variable NOPE is not set",
+        "9: models.default: must be a model's full name, provider/model",
+        "11: users.a.role: must be one of 'owner' or 'member'",
+        "12: users.b.identities[0]: this identity is already at users.a.identities[0]",
+        "13: lanes.lease: must be more than twice lanes.renew",
     ):
         assert expected in listed
     assert len(found) == 10
@@ -125,7 +126,7 @@ def test_no_representation_contains_a_secret(load):
         redis: {url: "redis://:hide-me-2@h/0"}
         users: {a: {token: hide-me-3}}
         providers: {openai: {api_key: hide-me-4, options: {x: hide-me-5}}}
-        channels: {telegram: {options: {token: hide-me-6}}}
+        channels: {telegram: {type: memory, options: {token: hide-me-6}}}
         """
     )
     assert "hide-me" not in repr(found) + str(found)

@@ -154,7 +154,10 @@ gateway: {{token: 'tok"en-ä-1234'}}
 users: {{sean: {{token: seans-token}}}}
 redis: {{url: "redis://user:pass%2Fword9@host:6379/0"}}
 providers: {{openai: {{api_key: sk-abcdef}}}}
-channels: {{telegram: {{options: {{bot_token: "123:botsecret", key: k-123456, retries: 3}}}}}}
+channels:
+  telegram:
+    type: memory
+    options: {{bot_token: "123:botsecret", key: k-123456, retries: 3}}
 """
 SECRETS = (
     *('tok"en-ä-1234', "seans-token", "pass%2Fword9", "pass/word9", "sk-abcdef"),

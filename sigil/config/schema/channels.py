@@ -56,7 +56,9 @@ class ChannelSettings(Section):
     )
 
 
-CHANNEL_SETTINGS: dict[str, str] = {}
+CHANNEL_SETTINGS: dict[str, str] = {
+    "telegram": "sigil.channels.telegram.settings:TelegramSettings",
+}
 """The built-in types that have settings of their own, each as `package.module:Class`."""
 
 

@@ -23,8 +23,8 @@ def test_config_check(call):
     assert found["ok"] is True
     assert (found["file"], found["users"]) == ("sigil.yaml", ["owner", "sean"])
 
-    Path("sigil.yaml").write_text("channels: {telegram: {pairng: open}}")
-    expected = "sigil.yaml:1: channels.telegram.pairng: unknown key; did you mean 'pairing'?"
+    Path("sigil.yaml").write_text("channels: {terminal: {pairng: open}}")
+    expected = "sigil.yaml:1: channels.terminal.pairng: unknown key; did you mean 'pairing'?"
     assert call("config", "check") == (1, "", f"error: {expected}\n")
     code, out, _ = call("config", "check", "--json")
     assert (code, json.loads(out)) == (1, {"ok": False, "error": expected})
@@ -84,7 +84,9 @@ users: {mickey: {name: Mickey, token: hide-4}}
 providers:
   openai: {api_key: hide-5, base_url: "http://u:hide-6@h/v1", options: {access_key: hide-7}}
 channels:
-  telegram: {options: {bot_token: hide-8, nested: [{secret: hide-9}], key: hide-10, retries: 3}}
+  telegram:
+    type: memory
+    options: {bot_token: hide-8, nested: [{secret: hide-9}], key: hide-10, retries: 3}
 """
 
 

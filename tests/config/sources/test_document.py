@@ -52,7 +52,7 @@ def test_aliases_cannot_blow_a_file_up(problems):
     "text", ["+15551234567", "0123", "1_000", "12:30", "0x1f", "1e5", "1.10", "yes", "off", "123"]
 )
 def test_ids_stay_what_was_written(load, text):
-    found = load(f"channels: {{telegram: {{allowlist: [{text}, -100123]}}}}")
+    found = load(f"channels: {{telegram: {{type: memory, allowlist: [{text}, -100123]}}}}")
     assert found.channels["telegram"].allowlist == [text, "-100123"]
 
 

@@ -65,7 +65,7 @@ def test_an_unset_variable_is_named_with_the_path(problems):
 SECTIONS = """
 gateway: {token: "${GATEWAY_TOKEN}"}
 users: {sean: {role: owner, token: "${SEAN_TOKEN}"}}
-channels: {telegram: {options: {token: "${BOT_TOKEN}", retries: 3}}}
+channels: {telegram: {type: memory, options: {token: "${BOT_TOKEN}", retries: 3}}}
 providers: {openai: {api_key: "${OPENAI_KEY}", base_url: "http://127.0.0.1:1/v1"}}
 models: {default: openai/gpt}
 """
