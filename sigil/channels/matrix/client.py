@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sigil.channels.matrix.settings import MatrixSettings
 
 API = "/_matrix/client/v3"
-READ_TIMEOUT_S = 60.0
+READ_TIMEOUT_S, SIGNED_OUT_REST_S = 60.0, 2.0
 _MXC = re.compile(r"mxc://([A-Za-z0-9.\-:\[\]]{1,255})/([A-Za-z0-9_\-]{1,255})")
 
 Json = dict[str, Any]
@@ -150,8 +150,14 @@ class MatrixClient:
                     return
                 body = await _read_body(found)
                 refusal = read_refusal(found.status_code, found.headers, body)
-            if again or not refusal.lost_token or self._settings.password is None:
+            if not refusal.lost_token or self._settings.password is None:
                 raise make_error(refusal, self._name, room=room)
+            if again:  # some servers let one token of a device live
+                raise SendFailed(
+                    "another process has signed in for the same device.",
+                    retry_after=SIGNED_OUT_REST_S,
+                    hint=f"Set channels.{self._name}.access_token where there are several.",
+                )
             token = await self._sign_in(token)
 
     async def _sign_in(self, lost: str | None) -> str:

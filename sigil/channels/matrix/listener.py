@@ -18,16 +18,19 @@ from sigil.channels.matrix.client import API, MatrixClient, make_path
 from sigil.channels.matrix.content import clean_name
 from sigil.channels.matrix.errors import StreamTokenInvalid
 from sigil.channels.matrix.payloads import (
+    Event,
     Events,
     InvitedRoom,
     JoinedRoom,
     SyncAnswer,
+    Timeline,
+    read_events,
     read_stripped,
 )
 from sigil.channels.matrix.reading import Reader
-from sigil.channels.matrix.rooms import Rooms
+from sigil.channels.matrix.rooms import Room, Rooms
 from sigil.channels.matrix.timeline import TYPES, read_new_events
-from sigil.errors import AccountRefused, ChannelError, SendFailed
+from sigil.errors import ChannelError, SendFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 WAIT_MS = 30_000
 LONGEST_REST_S = 30.0
-MAX_INVITATIONS, JOIN_TRIES = 100, 5
+MAX_INVITATIONS, JOIN_TRIES, GAP_TRIES = 100, 5, 3
 
 
 class MatrixListener:
@@ -88,24 +91,21 @@ class MatrixListener:
         query = {"filter": _make_filter(first=since is None), "timeout": "0"}
         if since is not None:
             query |= {"since": since, "timeout": str(WAIT_MS)}
-        try:
-            return SyncAnswer.model_validate(
-                await self._client.call("GET", f"{API}/sync", query=query)
-            )
-        except StreamTokenInvalid:
-            if since is None:
-                raise
-            log.warning("the position in the stream is unknown; starting anew", channel=self.name)
-            return None
-        except ValidationError:
-            raise SendFailed("the homeserver answered a sync that cannot be read.") from None
-        except AccountRefused:
-            raise
-        except SendFailed as error:
-            if error.retry_after is None:
-                raise
-            await _rest(error.retry_after, inbox)
-            return await self._sync(since, inbox)
+        while True:
+            try:
+                answer = await self._client.call("GET", f"{API}/sync", query=query)
+                return SyncAnswer.model_validate(answer)
+            except StreamTokenInvalid:
+                if since is None:
+                    raise
+                log.warning("the position in the stream is unknown; starting anew")
+                return None
+            except ValidationError:
+                raise SendFailed("the homeserver answered a sync that cannot be read.") from None
+            except SendFailed as error:
+                if error.retry_after is None:
+                    raise
+                await _rest(error.retry_after, inbox)
 
     async def _take(
         self, answer: SyncAnswer, since: str | None, reader: Reader, inbox: Inbox
@@ -135,7 +135,7 @@ class MatrixListener:
         timeline = news.timeline
         events = []
         if timeline is not None:
-            events = await read_new_events(self._client, room, timeline, since)
+            events = await self._read_new_events(room, timeline, since)
         self._rooms.learn(room, news, events)
         for event in events:
             await reader.take(room, event)
@@ -144,6 +144,22 @@ class MatrixListener:
             last = timeline.events[-1]
             if isinstance(last, dict) and isinstance(last.get("event_id"), str):
                 room.last_event = last["event_id"]
+
+    async def _read_new_events(
+        self, room: Room, timeline: Timeline, since: str | None
+    ) -> list[Event]:
+        """A gap that cannot be read is tried again with the next sync; one room must not hold up
+        the others for ever."""
+        try:
+            events = await read_new_events(self._client, room, timeline, since)
+        except SendFailed as error:
+            room.gap_tries += 1
+            if room.gap_tries < GAP_TRIES:
+                raise
+            log.error("a gap cannot be read; its messages are left out", error=str(error))
+            events = read_events(timeline.events)
+        room.gap_tries = 0
+        return events
 
     async def _answer_invitation(self, room_id: str, found: object, inbox: Inbox) -> None:
         """Accepts an invitation from somebody who is heard, and declines any other: who has been

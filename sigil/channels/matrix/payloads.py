@@ -45,7 +45,7 @@ class Relation(Foreign):
     """`m.relates_to`: an edit, a thread, a reply."""
 
     rel_type: Text = None
-    event_id: Text = None
+    event_id: Annotated[Id | None, Lenient] = None
     is_falling_back: Flag = None
     in_reply_to: Annotated[ReplyTo | None, Lenient] = Field(None, alias="m.in_reply_to")
 

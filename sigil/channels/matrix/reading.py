@@ -100,7 +100,8 @@ class Reader:
             quote, text = split_quote(text)
             said = await self._rooms.find_said(room, reply_to)
             if said is not None:
-                quote = quote or said.text[:LONGEST_QUOTE].strip() or None
+                # What was said counts, not what the person who replies says of it.
+                quote = split_quote(said.text)[1][:LONGEST_QUOTE].strip() or None
                 addressed = addressed or said.sender == self._client.user_id
         addressed = addressed or self._is_mentioned(content, text)
         text = self._strip(text)

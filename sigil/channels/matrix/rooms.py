@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MAX_ROOMS, MAX_NAMES, MAX_SAID = 2000, 500, 2000
+MAX_ROOMS, MAX_NAMES, MAX_SAID, LARGE = 2000, 500, 2000, 10
 
 
 @dataclass(slots=True)
@@ -31,6 +31,7 @@ class Room:
     asked: bool = False
     flagged_direct: bool = False
     refused: bool = False
+    gap_tries: int = 0
     last_event: str | None = None
 
     @property
@@ -38,6 +39,14 @@ class Room:
         """Whether two people are in it. Only if that is unknown the flag counts: it stays when a
         third one is invited."""
         return self.flagged_direct if self.joined is None else self.joined <= 2
+
+    def forget_members(self, changes: int) -> None:
+        """Has the members counted anew, unless so many are there that it makes no difference: the
+        list of a large room is long."""
+        if self.joined is not None and self.joined - changes > LARGE:
+            self.joined -= changes
+            return
+        self.joined, self.asked = None, False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +80,18 @@ class Rooms:
         self._rooms.pop(room_id, None)
 
     def learn(self, room: Room, news: JoinedRoom, events: list[Event]) -> None:
-        """Takes over what a sync says about who is in the room."""
+        """Takes over what a sync says about who is in the room. Its state holds mostly those who
+        have written, while the events say who came and went."""
         state = read_events(None if news.state is None else news.state.events)
         for event in (*state, *events):
             content = event.content
             if event.type != "m.room.member" or event.state_key is None or content is None:
                 continue
-            room.joined = None  # somebody came or went, or only changed the name
-            room.asked = False
             if content.displayname and len(room.names) < MAX_NAMES:
                 room.names[event.state_key] = content.displayname
+        changes = [event for event in events if event.type == "m.room.member"]
+        if changes or (news.timeline is not None and news.timeline.limited):
+            room.forget_members(len(changes))
         if news.summary is not None and news.summary.joined is not None:
             room.joined = news.summary.joined
 

@@ -22,7 +22,14 @@ from sigil.channels.matrix.events import (
     make_text,
 )
 from sigil.channels.matrix.spec import MatrixChannel
-from sigil.errors import ChannelError, MediaRefused, SendFailed, SigilError
+from sigil.errors import (
+    AccountRefused,
+    ChannelError,
+    MediaRefused,
+    SendFailed,
+    SigilError,
+    StoreError,
+)
 
 if TYPE_CHECKING:
     from sigil.channels.base import AccountContext
@@ -84,8 +91,10 @@ class MatrixSender:
                 content |= make_place_relation(place)
                 return await self._put(place.channel_id, content, draft_id)
             await self._put(place.channel_id, make_edit(content, shown), uuid.uuid4().hex)
+        except AccountRefused:
+            raise
         except SendFailed as error:
-            if not error.rests_account or error.hint is not None:
+            if not error.rests_account:
                 raise
             self._no_drafts_before = time.monotonic() + max(DRAFTS_REST_S, error.retry_after or 0)
         return shown
@@ -106,6 +115,8 @@ class MatrixSender:
             content = await self._make_file(attachment)
         except SendFailed:
             raise
+        except StoreError as error:
+            raise SendFailed("the file cannot be read now.") from error
         except SigilError as error:
             log.warning("a file could not be sent", file=attachment.name, error=str(error))
             content = make_text(Rendered(f"The file {attachment.name} could not be sent."))

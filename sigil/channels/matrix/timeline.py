@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sigil.channels.matrix.client import make_path
+from sigil.channels.matrix.errors import StreamTokenInvalid
 from sigil.channels.matrix.payloads import Event, Page, Timeline, read_events
 from sigil.errors import SendRefused
 
@@ -67,7 +68,7 @@ async def _read_gap(client: MatrixClient, room: Room, token: str, since: str | N
             answer = await client.call(
                 "GET", make_path("rooms", room.id, "messages"), query={**query, "from": token}
             )
-        except SendRefused as error:  # the account has left meanwhile
+        except (SendRefused, StreamTokenInvalid) as error:  # perhaps the account has left
             log.warning("a gap cannot be read", room=room.id, error=str(error))
             break
         page = Page.model_validate(answer)

@@ -30,11 +30,11 @@ async def run_listener(listener: MatrixListener, inbox: TestInbox) -> AsyncItera
     try:
         yield inbox
     finally:
-        if listening.done():
-            listening.result()
         listening.cancel()
         await asyncio.wait({listening})
         await listener.close()
+        if not listening.cancelled():
+            listening.result()
 
 
 @pytest.fixture(autouse=True)
