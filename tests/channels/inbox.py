@@ -35,6 +35,7 @@ class TestInbox:
         self.failures: list[StoreError] = []
         self.owned = True
         self.activity = 0
+        self.ended = False
         self._largest = largest
         self._ids: dict[tuple[str | None, ...], str] = {}
         self._changed = asyncio.Condition()
@@ -106,9 +107,14 @@ class TestInbox:
         """The messages, once this cursor was saved, or the first one."""
         return await self._wait(lambda: cursor in self.cursors if cursor else bool(self.cursors))
 
+    async def end(self) -> None:
+        """Nothing comes in any more: the listener has failed."""
+        self.ended = True
+        await self._tell()
+
     async def _wait(self, is_done) -> list[InboundMessage]:
         async with asyncio.timeout(WITHIN), self._changed:
-            await self._changed.wait_for(is_done)
+            await self._changed.wait_for(lambda: self.ended or is_done())
         return self.messages
 
     async def _tell(self) -> None:

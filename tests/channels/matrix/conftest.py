@@ -26,7 +26,15 @@ def make_settings(server: Homeserver, **given: Any) -> MatrixSettings:
 @asynccontextmanager
 async def run_listener(listener: MatrixListener, inbox: TestInbox) -> AsyncIterator[TestInbox]:
     """Listens until the end of the block; what the listener raised before is raised there."""
-    listening = asyncio.create_task(listener.listen(inbox))
+
+    async def listen() -> None:
+        try:
+            await listener.listen(inbox)
+        finally:
+            await inbox.end()
+
+    inbox.ended = False
+    listening = asyncio.create_task(listen())
     try:
         yield inbox
     finally:

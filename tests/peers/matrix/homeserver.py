@@ -56,8 +56,8 @@ class Homeserver:
 
     address: str = ""
     tokens: dict[str, str] = field(default_factory=lambda: {TOKEN: "SIGIL"})
-    syncs: deque[Json] = field(default_factory=deque)
-    pages: dict[str, deque[Json]] = field(default_factory=dict)
+    syncs: deque[Json | Fault] = field(default_factory=deque)
+    pages: dict[str, list[Json]] = field(default_factory=dict)
     events: dict[str, Json] = field(default_factory=dict)
     members: dict[str, dict[str, str]] = field(default_factory=dict)
     media: dict[str, bytes] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Homeserver:
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _batches: int = 0
 
-    def push(self, *answers: Json) -> None:
+    def push(self, *answers: Json | Fault) -> None:
         """What the next calls of `/sync` answer; without any they wait."""
         self.syncs.extend(answers)
         self._news.set()
@@ -159,13 +159,17 @@ class Homeserver:
                 await asyncio.wait_for(self._news.wait(), wait)
             except TimeoutError:
                 pass
+        if request.transport is None or request.transport.is_closing():
+            return web.Response()  # nobody waits for it any more
         self._batches += 1
         answer = self.syncs.popleft() if self.syncs else {}
+        if isinstance(answer, Fault):
+            return web.json_response(answer.body, status=answer.status)
         return web.json_response({"next_batch": f"s{self._batches}", **answer})
 
     async def _messages(self, parts: Json, request: web.Request, body: bytes) -> web.Response:
         pages = self.pages.get(parts["room"])
-        return web.json_response(pages.popleft() if pages else {"chunk": []})
+        return web.json_response(pages.pop(0) if pages else {"chunk": []})
 
     async def _event(self, parts: Json, request: web.Request, body: bytes) -> web.Response:
         if parts["event"] not in self.events:
