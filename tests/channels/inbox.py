@@ -1,68 +1,36 @@
-"""An inbox for the tests of listeners: it keeps what comes in, and knows repeats as the gateway
-does."""
+"""An inbox that a test can wait for, and that fails as a real one may."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 
-from sigil.channels.base import Acceptance, CommandName, MediaKind, Report
-from sigil.errors import LeaseLost, MediaRefused, StoreError
+from sigil.channels.base import Acceptance, MediaKind
+from sigil.errors import LeaseLost, MediaRefused
 from sigil.messages.exchange import Attachment, InboundMessage
+from tests.channels.cases import FakeInbox
 
 WITHIN = 10.0
 """Seconds within which something comes in, however busy the machine."""
 
 
-class TestInbox:
-    """`strangers` are not admitted. `failures` are raised by the next calls of `receive`, each
-    before anything is kept."""
+@dataclass
+class WaitingInbox(FakeInbox):
+    """`strangers` are not admitted. Without `owned` another process has the lease."""
 
-    __test__ = False  # pytest would take the name for a test's
-
-    def __init__(self, *, cursor: str | None = None, largest: int = 20 * 1024 * 1024) -> None:
-        self.commands: Sequence[CommandName] = (
-            CommandName("stop", "Stops the answer."),
-            CommandName("new", "Starts a new conversation."),
-        )
-        self.messages: list[InboundMessage] = []
-        self.reports: list[tuple[str, Report]] = []
-        self.files: dict[str, bytes] = {}
-        self.duplicates = 0
-        self.cursor = cursor
-        self.cursors: list[str] = []
-        self.strangers: set[str] = set()
-        self.failures: list[StoreError] = []
-        self.owned = True
-        self.activity = 0
-        self.ended = False
-        self._largest = largest
-        self._ids: dict[tuple[str | None, ...], str] = {}
-        self._changed = asyncio.Condition()
+    largest: int = 20 * 1024 * 1024
+    strangers: set[str] = field(default_factory=set)
+    owned: bool = True
+    cursors: list[str] = field(default_factory=list)
+    ended: bool = False
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def receive(self, message: InboundMessage) -> Acceptance:
-        if self.failures:
-            raise self.failures.pop(0)
-        key = (
-            message.channel_type,
-            message.account,
-            message.channel_id,
-            message.message_id,
-            message.kind,
-            message.revision,
-        )
-        duplicate = key in self._ids
-        if duplicate:
-            self.duplicates += 1
-        else:
-            self._ids[key] = f"in-{len(self._ids)}"
-            self.messages.append(message)
-        await self._tell()
-        return Acceptance(self._ids[key], duplicate)
-
-    async def report(self, key: str, report: Report) -> None:
-        self.reports.append((key, report))
-        await self._tell()
+        try:
+            return await super().receive(message)
+        finally:
+            await self._tell()
 
     async def keep_file(
         self,
@@ -73,35 +41,31 @@ class TestInbox:
         mime_type: str,
         size: int | None = None,
     ) -> Attachment:
-        if size is not None and size > self._largest:
-            shown, most = size // 2**20, self._largest // 2**20
+        if size is not None and size > self.largest:
+            shown, most = size // 2**20, self.largest // 2**20
             raise MediaRefused(f"The file {name} has {shown} MB; I take up to {most} MB.")
-        content = b"".join([piece async for piece in data])
-        if len(content) > self._largest:
+        kept = await super().keep_file(data, kind=kind, name=name, mime_type=mime_type, size=size)
+        if len(self.files[-1][1]) > self.largest:
+            self.files.pop()
             raise MediaRefused(f"The file {name} is too large.")
-        url = f"blob:{len(self.files)}"
-        self.files[url] = content
-        return Attachment(url, name, mime_type, len(content), kind)
+        return kept
 
     async def is_admitted(self, sender_id: str) -> bool:
-        return sender_id not in self.strangers
-
-    async def load_cursor(self) -> str | None:
-        return self.cursor
+        return self.admitted and sender_id not in self.strangers
 
     async def save_cursor(self, cursor: str) -> None:
-        if not self.owned:
-            raise LeaseLost("another process listens for this account.")
-        self.cursor = cursor
+        self._check_lease()
+        await super().save_cursor(cursor)
         self.cursors.append(cursor)
         await self._tell()
 
-    def note_activity(self) -> None:
-        self.activity += 1
+    async def save_last_message(self, channel_id: str, message_id: str) -> None:
+        self._check_lease()
+        await super().save_last_message(channel_id, message_id)
 
     async def wait_for(self, count: int) -> list[InboundMessage]:
         """The messages, once there are so many."""
-        return await self._wait(lambda: len(self.messages) >= count)
+        return await self._wait(lambda: len(self.received) >= count)
 
     async def wait_for_cursor(self, cursor: str | None = None) -> list[InboundMessage]:
         """The messages, once this cursor was saved, or the first one."""
@@ -112,11 +76,15 @@ class TestInbox:
         self.ended = True
         await self._tell()
 
-    async def _wait(self, is_done) -> list[InboundMessage]:
+    async def _wait(self, is_done: Callable[[], bool]) -> list[InboundMessage]:
         async with asyncio.timeout(WITHIN), self._changed:
             await self._changed.wait_for(lambda: self.ended or is_done())
-        return self.messages
+        return self.received
 
     async def _tell(self) -> None:
         async with self._changed:
             self._changed.notify_all()
+
+    def _check_lease(self) -> None:
+        if not self.owned:
+            raise LeaseLost("another process listens for this account.")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sigil.channels.matrix.content import clean_name
+from sigil.blobs.base import clean_name, clean_type, make_refused
 from sigil.errors import ChannelError, MediaRefused, SendFailed
-from sigil.messages.exchange import Attachment
 
 if TYPE_CHECKING:
     from sigil.channels.base import Inbox, MediaKind
     from sigil.channels.matrix.client import MatrixClient
     from sigil.channels.matrix.payloads import Content
+    from sigil.messages.exchange import Attachment
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ TRIES = 2
 
 def name_file(content: Content) -> str:
     """The file's name, as its sender gave it."""
-    return clean_name(content.filename or content.body or "") or "file"
+    return clean_name(content.filename or content.body or "")
 
 
 async def fetch_file(
@@ -36,8 +36,8 @@ async def fetch_file(
     nothing, and the message says why it is not there."""
     info, name = content.info, name_file(content)
     size = None if info is None else info.size
-    mime_type = clean_name((info and info.mimetype) or "") or "application/octet-stream"
-    refusal = f"The file {name} could not be fetched. Please send it again."
+    mime_type = clean_type((info and info.mimetype) or "")
+    refused = MediaRefused(f"The file {name} could not be fetched. Please send it again.")
     for _ in range(TRIES):
         try:
             async with (
@@ -48,13 +48,13 @@ async def fetch_file(
                     data, kind=kind, name=name, mime_type=mime_type, size=size
                 )
         except MediaRefused as error:
-            refusal = error.message
+            refused = error
             break
         except (ChannelError, TimeoutError) as error:
             log.warning("a file could not be fetched", error=str(error) or "too slow")
             if not isinstance(error, SendFailed):
                 break
-    return Attachment(f"refused:{refusal}", name, mime_type, size, kind)
+    return make_refused(refused, kind=kind, name=name, mime_type=mime_type, size=size)
 
 
 async def _read(client: MatrixClient, address: str, inbox: Inbox) -> AsyncGenerator[bytes]:

@@ -24,6 +24,7 @@ from sigil.channels.matrix.payloads import (
     JoinedRoom,
     SyncAnswer,
     Timeline,
+    read_event,
     read_events,
     read_stripped,
 )
@@ -67,6 +68,9 @@ class MatrixListener:
         names = await self._find_names()
         reader = Reader(self._context, self._settings, self._client, self._rooms, inbox, names)
         since = await inbox.load_cursor()
+        for room_id, event_id in (await inbox.load_last_messages()).items():
+            room = self._rooms.get(room_id)
+            room.last_event = room.last_event or event_id
         while True:
             answer = await self._sync(since, inbox)
             inbox.note_activity()
@@ -117,7 +121,7 @@ class MatrixListener:
                 joined = JoinedRoom.model_validate(found)
             except ValidationError:
                 continue
-            await self._take_room(room_id, joined, since, reader)
+            await self._take_room(room_id, joined, since, reader, inbox)
             inbox.note_activity()
         for room_id in (news and news.leave) or {}:
             log.info("no longer in a room", channel=self.name, room=room_id)
@@ -129,7 +133,12 @@ class MatrixListener:
             await self._join(room_id)
 
     async def _take_room(
-        self, room_id: str, news: JoinedRoom, since: str | None, reader: Reader
+        self,
+        room_id: str,
+        news: JoinedRoom,
+        since: str | None,
+        reader: Reader,
+        inbox: Inbox,
     ) -> None:
         room = self._rooms.get(room_id)
         timeline = news.timeline
@@ -140,10 +149,12 @@ class MatrixListener:
         for event in events:
             await reader.take(room, event)
             room.last_event = event.event_id
-        if timeline is not None and timeline.events and not events and since is None:
-            last = timeline.events[-1]
-            if isinstance(last, dict) and isinstance(last.get("event_id"), str):
-                room.last_event = last["event_id"]
+        if since is None and not events and timeline is not None and timeline.events:
+            # The first sync hands in nothing; what follows its last event is new.
+            newest = read_event(timeline.events[-1])
+            room.last_event = room.last_event if newest is None else newest.event_id
+        if timeline is not None and timeline.events and room.last_event is not None:
+            await inbox.save_last_message(room.id, room.last_event)
 
     async def _read_new_events(
         self, room: Room, timeline: Timeline, since: str | None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sigil.blobs.base import find_id, name_owner, read_file
 from sigil.channels.base import Chunk, Place, Rendered
 from sigil.channels.matrix.client import MatrixClient, make_path
 from sigil.channels.matrix.events import (
@@ -25,7 +26,6 @@ from sigil.channels.matrix.spec import MatrixChannel
 from sigil.errors import (
     AccountRefused,
     ChannelError,
-    MediaRefused,
     SendFailed,
     SigilError,
     StoreError,
@@ -63,11 +63,9 @@ class MatrixSender:
         if chunk.text:
             content = make_text(_render(chunk)) | make_relation(chunk)
             event_id = await self._put(room, content, chunk.id)
-        for index, attachment in enumerate(chunk.message.media if chunk.final else ()):
-            sent = await self._send_file(chunk, attachment, f"{chunk.id}-{index}")
-            event_id = event_id or sent
+        first_file = await self._send_files(chunk)
         await self._end_typing(room)
-        return event_id
+        return event_id or first_file
 
     async def edit(self, chunk: Chunk, platform_id: str) -> None:
         """Replaces an event's content. The transaction's id holds the content too: a chunk that
@@ -76,6 +74,8 @@ class MatrixSender:
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
         room = chunk.message.channel_id
         await self._put(room, make_edit(content, platform_id), f"{chunk.id}-{key}")
+        if chunk.replaces == platform_id:  # an answer that takes the place of its draft
+            await self._send_files(chunk)
         await self._end_typing(room)
 
     async def show_draft(
@@ -108,6 +108,15 @@ class MatrixSender:
         """Closes its connections."""
         await self._client.close()
 
+    async def _send_files(self, chunk: Chunk) -> str | None:
+        """Sends what goes with the last chunk; returns the first file's event."""
+        files = chunk.message.media if chunk.final else ()
+        sent = [
+            await self._send_file(chunk, file, f"{chunk.id}-{index}")
+            for index, file in enumerate(files)
+        ]
+        return sent[0] if sent else None
+
     async def _send_file(self, chunk: Chunk, attachment: Attachment, transaction: str) -> str:
         """Uploads a file that is kept and sends it; a link to any other. What the server does not
         take is told: the text has been sent, so the chunk cannot be refused as a whole."""
@@ -124,13 +133,11 @@ class MatrixSender:
         return await self._put(chunk.message.channel_id, content | relation, transaction)
 
     async def _make_file(self, attachment: Attachment) -> Content:
-        if not attachment.url.startswith("blob:"):
+        if find_id(attachment.url) is None:
             return make_text(Rendered(f"{attachment.name}: {attachment.url}"))
-        blobs, owner = self._context.stores.blobs, _name_owner(self._context)
-        blob = await blobs.get(attachment.url.removeprefix("blob:"), owner=owner)
-        if blob.size > MatrixChannel.spec.media.largest_out:
-            raise MediaRefused("it is too large.")
-        data = b"".join([piece async for piece in blobs.read(blob)])
+        owner = name_owner(self._context.channel_type, self._context.account)
+        most = MatrixChannel.spec.media.largest_out
+        data = await read_file(self._context.stores.blobs, attachment, owner, most)
         address = await self._client.upload(data, attachment.mime_type, attachment.name)
         return make_file(attachment, address, len(data))
 
@@ -156,10 +163,6 @@ class MatrixSender:
     async def _put_typing(self, room: str, body: Content) -> None:
         path = make_path("rooms", room, "typing", self._client.user_id)
         await self._client.call("PUT", path, body, room=True)
-
-
-def _name_owner(context: AccountContext) -> str:
-    return f"{context.channel_type}/{context.account}"
 
 
 def _render(chunk: Chunk) -> Rendered:

@@ -56,7 +56,9 @@ class ChannelSettings(Section):
     )
 
 
-CHANNEL_SETTINGS: dict[str, str] = {}
+CHANNEL_SETTINGS: dict[str, str] = {
+    "matrix": "sigil.channels.matrix.settings:MatrixSettings",
+}
 """The built-in types that have settings of their own, each as `package.module:Class`."""
 
 

@@ -12,7 +12,7 @@ from sigil.channels.base import AccountContext
 from sigil.channels.matrix.listener import MatrixListener
 from sigil.channels.matrix.sender import MatrixSender
 from sigil.channels.matrix.settings import MatrixSettings
-from tests.channels.inbox import TestInbox
+from tests.channels.inbox import WaitingInbox
 from tests.peers.matrix.homeserver import BOT, TOKEN, Homeserver, run_homeserver
 
 CONTEXT = AccountContext("matrix", "matrix", "default", SimpleNamespace())
@@ -24,7 +24,9 @@ def make_settings(server: Homeserver, **given: Any) -> MatrixSettings:
 
 
 @asynccontextmanager
-async def run_listener(listener: MatrixListener, inbox: TestInbox) -> AsyncIterator[TestInbox]:
+async def run_listener(
+    listener: MatrixListener, inbox: WaitingInbox
+) -> AsyncIterator[WaitingInbox]:
     """Listens until the end of the block; what the listener raised before is raised there."""
 
     async def listen() -> None:
@@ -59,9 +61,9 @@ async def server() -> AsyncIterator[Homeserver]:
 
 
 @pytest.fixture
-def inbox() -> TestInbox:
+def inbox() -> WaitingInbox:
     """An inbox that has read up to somewhere, so that no sync is the first one."""
-    return TestInbox(cursor="s0")
+    return WaitingInbox(cursor="s0")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sigil.channels.matrix import listener as listener_module
 from sigil.channels.matrix import timeline
 from sigil.channels.matrix.listener import MatrixListener
 from sigil.errors import AccountRefused, LeaseLost, SendFailed, StoreError
-from tests.channels.inbox import TestInbox
+from tests.channels.inbox import WaitingInbox
 from tests.channels.matrix.conftest import CONTEXT, make_settings, run_listener
 from tests.peers.matrix.homeserver import BOT, PASSWORD, TOKEN, Fault, Homeserver
 
@@ -49,7 +49,7 @@ def invite(sender: str = "@alice:hs", room: str = "!i", end: str = "end") -> Jso
     return {"next_batch": end, "rooms": {"invite": {room: found}}}
 
 
-async def hear(listener: MatrixListener, inbox: TestInbox, end: str = "end") -> list[str]:
+async def hear(listener: MatrixListener, inbox: WaitingInbox, end: str = "end") -> list[str]:
     async with run_listener(listener, inbox):
         return [message.message_id for message in await inbox.wait_for_cursor(end)]
 
@@ -57,7 +57,7 @@ async def hear(listener: MatrixListener, inbox: TestInbox, end: str = "end") -> 
 async def test_the_first_sync_tells_only_the_position(
     server: Homeserver, listener: MatrixListener
 ) -> None:
-    inbox = TestInbox()
+    inbox = WaitingInbox()
     server.push(news(say("$old"), end="s1"), news(say("$new"), end="s2"))
     assert await hear(listener, inbox, "s2") == ["$new"]
     first, second = server.called("/sync")[:2]
@@ -67,9 +67,9 @@ async def test_the_first_sync_tells_only_the_position(
 
 
 async def test_the_position_is_stored_after_all_before_it_was_accepted(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
-    inbox.failures = [StoreError("Redis did not answer.")]
+    inbox.error = StoreError("Redis did not answer.")
     batch = news(say("$a"), say("$b"))
     server.push(batch)
     with pytest.raises(StoreError):
@@ -82,7 +82,7 @@ async def test_the_position_is_stored_after_all_before_it_was_accepted(
 
 
 async def test_who_has_lost_the_lease_stops(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     inbox.owned = False
     server.push(news(say("$a")))
@@ -91,7 +91,7 @@ async def test_who_has_lost_the_lease_stops(
 
 
 async def test_a_gap_is_read_down_to_the_last_event_that_was_known(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     # This server takes no notice of `to`.
     server.pages["!r"] = [
@@ -109,7 +109,7 @@ async def test_a_gap_is_read_down_to_the_last_event_that_was_known(
 
 async def test_a_gap_without_end_is_bounded(
     server: Homeserver,
-    inbox: TestInbox,
+    inbox: WaitingInbox,
     listener: MatrixListener,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -120,7 +120,7 @@ async def test_a_gap_without_end_is_bounded(
 
 
 async def test_a_gap_that_cannot_be_read_does_not_hold_up_others_for_ever(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.fail("messages", Fault(500), times=listener_module.GAP_TRIES)
     batch = news(say("$z"), limited=True, prev_batch="t")
@@ -133,7 +133,7 @@ async def test_a_gap_that_cannot_be_read_does_not_hold_up_others_for_ever(
 
 
 async def test_what_was_said_before_the_invitation_is_not_read(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.pages["!r"] = [{"chunk": [say("$older")], "end": "t2"}]
     invited = come(BOT, "invite", "$i")
@@ -144,7 +144,7 @@ async def test_what_was_said_before_the_invitation_is_not_read(
 
 
 async def test_after_joining_without_an_invitation_it_begins_with_the_join(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     renamed = come(BOT, id="$n") | {"unsigned": {"prev_content": {"membership": "join"}}}
     server.push(news(say("$before"), come(BOT, id="$j"), say("$a"), renamed, say("$b")))
@@ -152,7 +152,7 @@ async def test_after_joining_without_an_invitation_it_begins_with_the_join(
 
 
 async def test_a_position_that_the_server_does_not_know_is_dropped_and_nothing_known_is_lost(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.pages["!r"] = [{"chunk": [say("$c"), say("$b"), say("$a")], "end": "t2"}]
     anew = news(say("$d"), limited=True, prev_batch="t1", end="s9")
@@ -162,7 +162,7 @@ async def test_a_position_that_the_server_does_not_know_is_dropped_and_nothing_k
 
 
 async def test_an_unknown_position_at_the_start_is_dropped(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.fail("sync", Fault(400, STREAM))
     server.push(news(say("$old"), end="s1"), news(say("$new"), end="s2"))
@@ -171,7 +171,7 @@ async def test_an_unknown_position_at_the_start_is_dropped(
 
 
 async def test_a_limited_sync_is_asked_again_from_the_same_position(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.fail("sync", Fault(429, LIMITED, {"Retry-After": "0"}))
     server.push(news(say("$a")))
@@ -184,7 +184,7 @@ async def test_a_limited_sync_is_asked_again_from_the_same_position(
     [Fault(502, b"<html>"), Fault(200, b"<html>"), Fault(200, {"rooms": {}}), Fault(cut=True)],
 )
 async def test_a_broken_sync_ends_listening_and_loses_nothing(
-    fault: Fault, server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    fault: Fault, server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.fail("sync", fault, times=2 if fault.cut else 1)  # HTTP asks again after a cut
     with pytest.raises(SendFailed):
@@ -194,7 +194,7 @@ async def test_a_broken_sync_ends_listening_and_loses_nothing(
 
 
 async def test_a_soft_logout_is_followed_by_a_login_for_the_same_device(
-    server: Homeserver, inbox: TestInbox
+    server: Homeserver, inbox: WaitingInbox
 ) -> None:
     listener = MatrixListener(CONTEXT, make_settings(server, password=PASSWORD))
     server.fail("sync", Fault(401, SOFT))
@@ -207,7 +207,7 @@ async def test_a_soft_logout_is_followed_by_a_login_for_the_same_device(
 
 @pytest.mark.parametrize("body", [SOFT, LOCKED])
 async def test_a_logout_without_a_password_is_for_somebody_to_mend(
-    body: Json, server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    body: Json, server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.fail("sync", Fault(401, body))
     with pytest.raises(AccountRefused) as caught:
@@ -216,7 +216,7 @@ async def test_a_logout_without_a_password_is_for_somebody_to_mend(
     assert server.called("/login") == []
 
 
-async def test_a_locked_account_keeps_its_token(server: Homeserver, inbox: TestInbox) -> None:
+async def test_a_locked_account_keeps_its_token(server: Homeserver, inbox: WaitingInbox) -> None:
     listener = MatrixListener(CONTEXT, make_settings(server, password=PASSWORD))
     server.fail("sync", Fault(401, LOCKED))
     with pytest.raises(AccountRefused):
@@ -226,14 +226,14 @@ async def test_a_locked_account_keeps_its_token(server: Homeserver, inbox: TestI
     assert await hear(listener, inbox) == ["$a"]
 
 
-async def test_a_token_of_somebody_else_is_refused(server: Homeserver, inbox: TestInbox) -> None:
+async def test_a_token_of_somebody_else_is_refused(server: Homeserver, inbox: WaitingInbox) -> None:
     listener = MatrixListener(CONTEXT, make_settings(server, user_id="@other:hs"))
     with pytest.raises(AccountRefused, match="@other:hs"):
         await hear(listener, inbox)
 
 
 async def test_an_invitation_is_accepted_with_a_body(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.push(invite())
     await hear(listener, inbox)
@@ -243,7 +243,7 @@ async def test_an_invitation_is_accepted_with_a_body(
 
 
 async def test_an_invitation_from_a_stranger_is_declined(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     inbox.strangers = {"@mallory:hs"}
     server.push(invite("@mallory:hs"))
@@ -252,7 +252,7 @@ async def test_an_invitation_from_a_stranger_is_declined(
 
 
 async def test_a_room_whose_server_is_away_is_joined_later(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.fail("join", Fault(502))
     server.push(invite(end="s1"), {"next_batch": "s2"})
@@ -261,7 +261,7 @@ async def test_a_room_whose_server_is_away_is_joined_later(
 
 
 async def test_an_invitation_that_was_taken_back_is_forgotten(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.fail("join", Fault(403, {"errcode": "M_FORBIDDEN", "error": "not invited"}))
     server.push(invite(end="s1"), {"next_batch": "s2"})
@@ -270,7 +270,7 @@ async def test_an_invitation_that_was_taken_back_is_forgotten(
 
 
 async def test_an_encrypted_room_is_told_once_also_after_a_restart(
-    server: Homeserver, inbox: TestInbox
+    server: Homeserver, inbox: WaitingInbox
 ) -> None:
     hidden = say("$x") | {"type": "m.room.encrypted", "content": {"ciphertext": "Aw"}}
     for end in ("s1", "s2"):
@@ -282,7 +282,7 @@ async def test_an_encrypted_room_is_told_once_also_after_a_restart(
 
 
 async def test_a_room_is_direct_while_two_are_in_it(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     async with run_listener(listener, inbox):
         server.push(news(say("$a"), end="s1"))
@@ -298,7 +298,7 @@ async def test_a_room_is_direct_while_two_are_in_it(
 
 
 async def test_without_a_list_of_members_the_flag_of_the_invitation_counts(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.fail("members", Fault(404, {"errcode": "M_UNRECOGNIZED", "error": "no"}), times=9)
     server.push(invite(room="!i", end="s1"))
@@ -312,7 +312,7 @@ async def test_without_a_list_of_members_the_flag_of_the_invitation_counts(
 
 
 async def test_after_a_kick_and_a_return_only_what_is_new_is_read(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.push(news(say("$a"), end="s1"))
     left = {"timeline": {"events": [say("$b"), come(BOT, "leave", "$l")]}}
@@ -323,7 +323,7 @@ async def test_after_a_kick_and_a_return_only_what_is_new_is_read(
 
 
 async def test_what_cannot_be_read_spoils_nothing_else(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     rooms = {
         "!bad": "no object",
@@ -336,35 +336,35 @@ async def test_what_cannot_be_read_spoils_nothing_else(
 
 
 async def test_a_file_of_a_stranger_is_not_fetched(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     inbox.strangers = {"@alice:hs"}
     server.media["hs/abc"] = b"data"
     server.push(news(send_file()))
     await hear(listener, inbox)
     assert server.called("/download") == []
-    (message,) = inbox.messages
+    (message,) = inbox.received
     assert message.content == "[a.bin]"
 
 
 async def test_a_file_is_fetched_again_once(
-    server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     server.media["hs/abc"] = b"data"
     server.fail("download", Fault(502, b"<html>"))
     server.push(news(send_file()))
     await hear(listener, inbox)
-    assert list(inbox.files.values()) == [b"data"]
+    assert [data for _, data in inbox.files] == [b"data"]
 
 
 async def test_a_file_that_is_larger_than_it_said_is_refused(
     server: Homeserver, listener: MatrixListener
 ) -> None:
-    inbox = TestInbox(cursor="s0", largest=10)
+    inbox = WaitingInbox(cursor="s0", largest=10)
     server.media["hs/abc"] = b"x" * 11
     server.push(news(send_file()))
     await hear(listener, inbox)
-    (attachment,) = inbox.messages[0].attachments
+    (attachment,) = inbox.received[0].attachments
     assert attachment.url == "refused:The file a.bin is too large."
 
 
@@ -374,7 +374,7 @@ def send_file() -> Json:
 
 
 async def test_no_secret_is_shown(
-    server: Homeserver, inbox: TestInbox, capsys: pytest.CaptureFixture[str]
+    server: Homeserver, inbox: WaitingInbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = make_settings(server, password=PASSWORD)
     listener = MatrixListener(CONTEXT, settings)

@@ -21,7 +21,7 @@ from sigil.errors import (
     SendRefused,
 )
 from sigil.messages.exchange import InboundMessage, OutboundMessage
-from tests.channels.inbox import TestInbox
+from tests.channels.inbox import WaitingInbox
 from tests.channels.matrix.conftest import run_listener
 from tests.peers.matrix.homeserver import BOT, Fault, Homeserver
 
@@ -36,7 +36,7 @@ def read(folder: str) -> list[Any]:
 
 @pytest.mark.parametrize("case", read("events"))
 async def test_an_event_becomes_the_message_that_it_is(
-    case: dict[str, Any], server: Homeserver, inbox: TestInbox, listener: MatrixListener
+    case: dict[str, Any], server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
     room = case["room"]
     people = ("@alice:hs", BOT) if room != "!group" else tuple(PEOPLE)

@@ -13,14 +13,14 @@ import pytest
 from sigil.channels.base import Chunk, Place, Rendered
 from sigil.channels.matrix.sender import MatrixSender
 from sigil.channels.matrix.spec import MatrixChannel
-from sigil.errors import AccountRefused, MarkupRefused, MediaRefused, SendFailed, StoreError
+from sigil.errors import AccountRefused, BlobGone, MarkupRefused, SendFailed, StoreError
 from sigil.messages.exchange import Attachment, OutboundMessage
 from tests.peers.matrix.homeserver import BOT, PASSWORD, Fault, Homeserver
 
 MakeSender = Callable[..., MatrixSender]
 PLACE = Place("!r:hs/?#%")
 LIMITED = {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": 375}
-LOST = {"errcode": "M_UNKNOWN_TOKEN", "error": "expired", "soft_logout": False}
+FILE = "f" * 32
 
 
 def chunk(text: str = "Hello", *, id: str = "c1", html: str = "", **given: Any) -> Chunk:
@@ -188,31 +188,31 @@ async def test_typing_ends_with_the_message(server: Homeserver, make_sender: Mak
 
 
 class Blobs:
-    """A store of small files."""
+    """A store of one file."""
 
-    def __init__(self, **files: bytes) -> None:
-        self.files = files
+    def __init__(self, data: bytes) -> None:
+        self.data = data
         self.failing: Exception | None = None
 
     async def get(self, id: str, *, owner: str) -> Any:
-        assert owner == "matrix/default"
+        assert (id, owner) == (FILE, "matrix/default")
         if self.failing is not None:
             raise self.failing
-        return SimpleNamespace(size=len(self.files[id]), data=self.files[id])
+        return SimpleNamespace(size=len(self.data))
 
     async def read(self, blob: Any) -> AsyncIterator[bytes]:
-        yield blob.data
+        yield self.data
 
 
 def with_file(**given: Any) -> Chunk:
-    media = (Attachment("blob:a", "a.png", "image/png", 3, "image"),)
+    media = (Attachment(f"blob:{FILE}", "a.png", "image/png", 3, "image"),)
     return chunk("Look", media=media, **given)
 
 
 async def test_files_follow_the_last_chunk_and_are_not_doubled(
     server: Homeserver, make_sender: MakeSender
 ) -> None:
-    sender = make_sender(SimpleNamespace(blobs=Blobs(a=b"PNG")))
+    sender = make_sender(SimpleNamespace(blobs=Blobs(b"PNG")))
     await sender.send(with_file(final=False))
     assert server.uploads == []
     server.fail("send", Fault(200, {"event_id": "$sent0"}))  # the text, as if it were there
@@ -232,11 +232,20 @@ async def test_files_follow_the_last_chunk_and_are_not_doubled(
     }
 
 
+async def test_files_follow_an_answer_that_takes_the_place_of_a_draft(
+    server: Homeserver, make_sender: MakeSender
+) -> None:
+    sender = make_sender(SimpleNamespace(blobs=Blobs(b"PNG")))
+    await sender.edit(with_file(replaces="$draft"), "$draft")
+    await sender.edit(with_file(), "$draft")  # a later edit of it brings no new file
+    assert [event["content"]["msgtype"] for event in server.sent] == ["m.text", "m.image"]
+
+
 async def test_a_file_that_the_server_does_not_take_is_told(
     server: Homeserver, make_sender: MakeSender
 ) -> None:
     server.fail("upload", Fault(413, {"errcode": "M_TOO_LARGE", "error": "too large"}))
-    await make_sender(SimpleNamespace(blobs=Blobs(a=b"PNG"))).send(with_file())
+    await make_sender(SimpleNamespace(blobs=Blobs(b"PNG"))).send(with_file())
     bodies = [event["content"]["body"] for event in server.sent]
     assert bodies == ["Look", "The file a.png could not be sent."]
 
@@ -244,12 +253,12 @@ async def test_a_file_that_the_server_does_not_take_is_told(
 async def test_a_file_that_is_gone_is_told_and_one_that_cannot_be_read_now_waits(
     server: Homeserver, make_sender: MakeSender
 ) -> None:
-    blobs = Blobs(a=b"PNG")
+    blobs = Blobs(b"PNG")
     sender = make_sender(SimpleNamespace(blobs=blobs))
     blobs.failing = StoreError("Redis did not answer.")
     with pytest.raises(SendFailed):
         await sender.send(with_file())
-    blobs.failing = MediaRefused("a.png is gone.")
+    blobs.failing = BlobGone("a.png is gone.")
     await sender.send(with_file())
     bodies = [event["content"]["body"] for event in server.sent]
     assert bodies == ["Look", "The file a.png could not be sent."]

@@ -17,7 +17,7 @@ from sigil.channels.matrix.sender import MatrixSender
 from sigil.channels.matrix.settings import MatrixSettings
 from sigil.errors import AccountRefused, SendRefused, StoreError
 from sigil.messages.exchange import OutboundMessage
-from tests.channels.inbox import TestInbox
+from tests.channels.inbox import WaitingInbox
 from tests.channels.matrix.conftest import run_listener
 from tests.peers.synapse.server import Person, Synapse
 
@@ -34,7 +34,7 @@ class Scene:
     synapse: Synapse
     bot: Person
     alice: Person
-    inbox: TestInbox = field(default_factory=TestInbox)
+    inbox: WaitingInbox = field(default_factory=WaitingInbox)
     room: str = ""
 
     def settings(self, **given: Any) -> MatrixSettings:
@@ -46,7 +46,7 @@ class Scene:
         )
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[TestInbox]:
+    async def listening(self) -> AsyncIterator[WaitingInbox]:
         async with run_listener(MatrixListener(CONTEXT, self.settings()), self.inbox) as inbox:
             await inbox.wait_for_cursor()
             yield inbox
@@ -192,12 +192,12 @@ async def test_files_come_in_and_go_out(scene: Scene) -> None:
         "garden.png",
         "Our garden",
     )
-    assert inbox.files[attachment.url] == picture
+    assert inbox.files == [(attachment, picture)]
     sender = MatrixSender(
         AccountContext("matrix", "matrix", "default", SimpleNamespace(blobs=Blobs(picture))),
         scene.settings(),
     )
-    outgoing = scene.reply("Here", media=(type(attachment)("blob:x", "b.png", "image/png"),))
+    outgoing = scene.reply("Here", media=(type(attachment)(f"blob:{FILE}", "b.png", "image/png"),))
     await sender.send(Chunk("c1", outgoing))
     await sender.send(Chunk("c1", outgoing))
     await sender.close()
@@ -207,6 +207,9 @@ async def test_files_come_in_and_go_out(scene: Scene) -> None:
     assert scene.alice.download(files[0]["url"]) == picture
 
 
+FILE = "f" * 32
+
+
 class Blobs:
     """A store of one file."""
 
@@ -214,7 +217,7 @@ class Blobs:
         self._data = data
 
     async def get(self, id: str, *, owner: str) -> Any:
-        assert (id, owner) == ("x", "matrix/default")
+        assert (id, owner) == (FILE, "matrix/default")
         return SimpleNamespace(size=len(self._data))
 
     async def read(self, blob: Any) -> AsyncIterator[bytes]:
@@ -251,9 +254,9 @@ async def listen_until_the_store_is_away(scene: Scene, said: list[str]) -> None:
         await scene.meet()
         said.append(scene.alice.say(scene.room, "first"))
         await inbox.wait_for(1)
-        inbox.failures = [StoreError("Redis did not answer.")]
+        inbox.error = StoreError("Redis did not answer.")
         said.append(scene.alice.say(scene.room, "second"))
-        await scene.wait_until(lambda: not inbox.failures)
+        await scene.wait_until(lambda: inbox.error is None)
         await asyncio.sleep(0)  # the listener ends with that error, and so does the block
 
 
@@ -320,5 +323,5 @@ async def test_the_account_is_checked(scene: Scene) -> None:
     assert [each.ok for each in refused] == [True, False]
     listener = MatrixListener(CONTEXT, wrong)
     with pytest.raises(AccountRefused):
-        await listener.listen(TestInbox())
+        await listener.listen(WaitingInbox())
     await listener.close()

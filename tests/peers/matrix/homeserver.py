@@ -67,6 +67,8 @@ class Homeserver:
     joined: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     uploads: list[tuple[str, bytes]] = field(default_factory=list)
+    log: list[tuple[str, Json]] = field(default_factory=list)
+    runner: web.AppRunner | None = None
     _faults: dict[str, deque[Fault]] = field(default_factory=dict)
     _transactions: dict[tuple[str, str], str] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,6 +78,33 @@ class Homeserver:
         """What the next calls of `/sync` answer; without any they wait."""
         self.syncs.extend(answers)
         self._news.set()
+
+    @property
+    def position(self) -> str:
+        """From here on `/sync` gives what was posted, as often as it is asked."""
+        return f"p{len(self.log)}"
+
+    def post(self, room: str, event: Json) -> None:
+        """Somebody says something."""
+        self.events[event["event_id"]] = event
+        self.log.append((room, event))
+        self._news.set()
+
+    def list_shown(self) -> list[str]:
+        """What people see of the bot, edits applied."""
+        shown: dict[str, str] = {}
+        for index, sent in enumerate(self.sent):
+            content = sent["content"]
+            relation = content.get("m.relates_to", {})
+            is_edit = relation.get("rel_type") == "m.replace"
+            target = relation["event_id"] if is_edit else f"$sent{index}"
+            shown[target] = (content["m.new_content"] if is_edit else content)["body"]
+        return list(shown.values())
+
+    async def go_away(self) -> None:
+        """From now on nothing answers at the address."""
+        assert self.runner is not None
+        await self.runner.cleanup()
 
     def fail(self, endpoint: str, fault: Fault, *, times: int = 1) -> None:
         """`endpoint` is one of `send`, `sync`, `join`, `login`, `whoami`, `upload`, …"""
@@ -153,6 +182,9 @@ class Homeserver:
 
     async def _sync(self, parts: Json, request: web.Request, body: bytes) -> web.Response:
         wait = float(request.query.get("timeout", "0")) / 1000
+        since = request.query.get("since", "")
+        if since.startswith("p"):
+            return await self._sync_log(int(since[1:]), wait)
         if not self.syncs and wait:
             self._news.clear()
             try:
@@ -166,6 +198,18 @@ class Homeserver:
         if isinstance(answer, Fault):
             return web.json_response(answer.body, status=answer.status)
         return web.json_response({"next_batch": f"s{self._batches}", **answer})
+
+    async def _sync_log(self, start: int, wait: float) -> web.Response:
+        if len(self.log) <= start:
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), wait)
+            except TimeoutError:
+                pass
+        rooms: dict[str, Json] = {}
+        for room, event in self.log[start:]:
+            rooms.setdefault(room, {"timeline": {"events": []}})["timeline"]["events"].append(event)
+        return web.json_response({"next_batch": self.position, "rooms": {"join": rooms}})
 
     async def _messages(self, parts: Json, request: web.Request, body: bytes) -> web.Response:
         pages = self.pages.get(parts["room"])
@@ -261,7 +305,7 @@ async def run_homeserver() -> AsyncIterator[Homeserver]:
     for method, path, name in _ROUTES:
         app.router.add_route(method, path, server.handle, name=name)
     app.router.add_route("*", "/{rest:.*}", server.handle)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    runner = server.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
