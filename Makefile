@@ -39,6 +39,16 @@ install: .venv/.runtime ## install what running Sigil needs into .venv
 .PHONY: dev
 dev: .venv/.dev ## install what developing Sigil needs into .venv
 
+SYNAPSE := tests/peers/synapse
+
+.PHONY: synapse
+synapse: $(SYNAPSE)/.venv/.made ## install the Matrix server of the tests, in an environment of its own
+
+$(SYNAPSE)/.venv/.made: $(SYNAPSE)/requirements.lock
+	@rm -rf $(SYNAPSE)/.venv && $(PYTHON) -m venv $(SYNAPSE)/.venv
+	@$(SYNAPSE)/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 # Most tests wait rather than compute, so there are more processes than processors. Tests of one group
 # run one after the other in one process, and the slow ones start first (tests/conftest.py).
 PARALLEL := -n 4 --dist loadgroup --no-loadscope-reorder
@@ -92,6 +102,7 @@ lock: ## resolve the lock files again, within the floors of pyproject.toml (need
 	@$(COMPILE) pyproject.toml -o requirements.lock $(ARGS)
 	@$(COMPILE) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock $(ARGS)
 	@printf 'hatchling>=1.27\neditables>=0.5\n' | $(COMPILE) -c requirements-dev.lock - -o requirements-build.lock $(ARGS)
+	@$(COMPILE) $(SYNAPSE)/requirements.in -o $(SYNAPSE)/requirements.lock $(ARGS)
 
 .PHONY: clean
 clean: ## remove .venv and everything that tools have left behind

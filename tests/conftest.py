@@ -20,6 +20,7 @@ import structlog
 
 from sigil.stores import Stores, connect
 from sigil.testing import fake_stores
+from tests.peers.synapse.fixture import synapse as synapse
 from tests.providers.aimock import aimock as aimock
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
 
 CHANNEL_TYPES = {
+    "matrix": "sigil.channels.matrix.spec:MatrixChannel",
     "memory": "sigil.channels.memory.spec:MemoryType",
     "telegram": "sigil.channels.telegram.spec:TelegramChannel",
     "terminal": "sigil.channels.terminal.spec:TerminalType",

@@ -9,7 +9,7 @@ the suites in `tests/contracts` run on each folder that has one. Both are async 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from importlib import import_module
@@ -101,6 +101,8 @@ class FakeInbox:
     commands: Sequence[CommandName] = (CommandName("stop", "Stop."), CommandName("help", "Help."))
     activity: int = 0
     seen: set[tuple[str, ...]] = field(default_factory=set)
+    last: dict[str, str] = field(default_factory=dict)
+    duplicates: int = 0
 
     async def receive(self, message: InboundMessage) -> Acceptance:
         if self.error is not None:
@@ -109,7 +111,9 @@ class FakeInbox:
         key = (message.channel_id, message.message_id, message.kind, message.revision or "")
         duplicate = key in self.seen
         self.seen.add(key)
-        if not duplicate:
+        if duplicate:
+            self.duplicates += 1
+        else:
             self.received.append(message)
         return Acceptance("/".join(key), duplicate)
 
@@ -138,6 +142,12 @@ class FakeInbox:
 
     async def save_cursor(self, cursor: str) -> None:
         self.cursor = cursor
+
+    async def load_last_messages(self) -> Mapping[str, str]:
+        return self.last
+
+    async def save_last_message(self, channel_id: str, message_id: str) -> None:
+        self.last[channel_id] = message_id
 
     def note_activity(self) -> None:
         self.activity += 1

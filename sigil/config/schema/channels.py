@@ -57,6 +57,7 @@ class ChannelSettings(Section):
 
 
 CHANNEL_SETTINGS: dict[str, str] = {
+    "matrix": "sigil.channels.matrix.settings:MatrixSettings",
     "telegram": "sigil.channels.telegram.settings:TelegramSettings",
 }
 """The built-in types that have settings of their own, each as `package.module:Class`."""
