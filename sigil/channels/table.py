@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
 
 CHANNEL_TYPES = {
+    "email": "sigil.channels.email.spec:EmailType",
     "memory": "sigil.channels.memory.spec:MemoryType",
     "terminal": "sigil.channels.terminal.spec:TerminalType",
     "web": "sigil.channels.web.spec:WebType",
+    "webhook": "sigil.channels.webhook.spec:WebhookType",
 }
 """The built-in types, each as `package.module:Class`. The class of their settings, if they have
 any of their own, is in `sigil.config.schema.channels`."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from sigil.blobs.base import make_refused
 from sigil.errors import MediaRefused
 
 if TYPE_CHECKING:
@@ -12,40 +13,26 @@ if TYPE_CHECKING:
     from sigil.channels.webhook.payloads import LinkedFile
     from sigil.messages.exchange import Attachment
 
-_KINDS: dict[str, Literal["image", "audio", "video"]] = {
-    "image": "image",
-    "audio": "audio",
-    "video": "video",
-}
-
 
 async def keep_files(
     files: Sequence[LinkedFile], fetch: Callable[[str], AsyncIterator[bytes]], inbox: Inbox
-) -> tuple[list[Attachment], list[str]]:
-    """Fetches the files and keeps them. Returns what was kept, and a line for the message about
-    each file that was not."""
-    kept: list[Attachment] = []
-    notes: list[str] = []
-    for file in files:
-        try:
-            kept.append(
-                await inbox.keep_file(
-                    fetch(file.url),
-                    kind=choose_kind(file.mime_type),
-                    name=file.name,
-                    mime_type=file.mime_type,
-                )
-            )
-        except MediaRefused as error:
-            notes.append(f"[The file {file.name} was not taken: {error.message}]")
-    return kept, notes
+) -> list[Attachment]:
+    """Fetches the files and keeps them. What is refused stands in the place of its file."""
+    return [await _keep(file, fetch, inbox) for file in files]
+
+
+async def _keep(
+    file: LinkedFile, fetch: Callable[[str], AsyncIterator[bytes]], inbox: Inbox
+) -> Attachment:
+    kind, name, mime_type = choose_kind(file.mime_type), file.name, file.mime_type
+    try:
+        data = fetch(file.url)
+        return await inbox.keep_file(data, kind=kind, name=name, mime_type=mime_type)
+    except MediaRefused as error:
+        return make_refused(error, kind=kind, name=name, mime_type=mime_type)
 
 
 def choose_kind(mime_type: str) -> MediaKind:
     """The kind of media that a MIME type stands for."""
-    return _KINDS.get(mime_type.partition("/")[0].lower(), "file")
-
-
-def fetch_refused(url: str) -> AsyncIterator[bytes]:
-    """Fetches nothing, where there is nothing to fetch with."""
-    raise MediaRefused("files cannot be fetched from addresses here.")
+    kinds: dict[str, MediaKind] = {"image": "image", "audio": "audio", "video": "video"}
+    return kinds.get(mime_type.partition("/")[0].lower(), "file")

@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from sigil.channels.base import Check, HookRequest, HookResponse
-from sigil.channels.webhook.attachments import fetch_refused, keep_files
+from sigil.channels.webhook.attachments import keep_files
 from sigil.channels.webhook.payloads import PostedMessage
 from sigil.channels.webhook.sender import probe_callback
 from sigil.channels.webhook.signature import NotSigned, check_signature
+from sigil.channels.webhook.spec import WebhookType
 from sigil.errors import MessageInvalid
 from sigil.messages.exchange import InboundMessage
 
 if TYPE_CHECKING:
     from sigil.channels.base import AccountContext, Inbox
     from sigil.channels.webhook.settings import WebhookSettings
-
-Fetch = Callable[[str], AsyncIterator[bytes]]
 
 _SIGN = (
     "Sign the timestamp, a full stop and the raw body with the secret of this entry: "
@@ -33,13 +32,10 @@ _SIGN = (
 class WebhookListener:
     """The listener of one entry. All of its messages come in by hooks."""
 
-    def __init__(
-        self, context: AccountContext, settings: WebhookSettings, fetch: Fetch = fetch_refused
-    ) -> None:
+    def __init__(self, context: AccountContext, settings: WebhookSettings) -> None:
         self.name = context.name
         self._context = context
         self._settings = settings
-        self._fetch = fetch
 
     async def listen(self, inbox: Inbox) -> None:
         """Returns at once: programs call the gateway."""
@@ -53,6 +49,7 @@ class WebhookListener:
         `StoreError`."""
         if request.method != "POST":
             return _refuse(405, "webhook.method", "Only POST is taken.", headers={"Allow": "POST"})
+        assert self._settings.secret is not None
         secret = self._settings.secret.get_secret_value()
         try:
             check_signature(secret, request.headers, request.body, time.time())
@@ -74,8 +71,11 @@ class WebhookListener:
             return [Check("no callback_url is set, so replies cannot be delivered", ok=True)]
         return [await probe_callback(url)]
 
+    def _fetch(self, url: str) -> AsyncIterator[bytes]:
+        return self._context.fetcher.fetch(url, most=WebhookType.spec.media.largest_in)
+
     async def _make_message(self, posted: PostedMessage, inbox: Inbox) -> InboundMessage:
-        kept, notes = await keep_files(posted.attachments, self._fetch, inbox)
+        kept = await keep_files(posted.attachments, self._fetch, inbox)
         return InboundMessage(
             channel_type=self._context.channel_type,
             account=self._context.account,
@@ -83,7 +83,7 @@ class WebhookListener:
             message_id=posted.id,
             sender_id=posted.sender,
             sender_name=posted.sender_name,
-            content="\n\n".join(part for part in (posted.text, *notes) if part),
+            content=posted.text,
             thread_id=posted.thread,
             is_direct=posted.direct,
             addressed=posted.addressed,

@@ -59,6 +59,7 @@ class WebhookSender:
     async def _post(self, client: httpx2.AsyncClient, url: str, body: bytes) -> None:
         import httpx2
 
+        assert self._settings.secret is not None
         secret = self._settings.secret.get_secret_value()
         headers = {
             "Content-Type": "application/json",
@@ -72,6 +73,7 @@ class WebhookSender:
             raise SendFailed(
                 f"the callback could not be reached ({type(error).__name__}).",
                 outcome_unknown=not is_connect_failure(error),
+                rests_account=is_connect_failure(error),
             ) from error
 
 
@@ -86,7 +88,7 @@ def _check_status(response: httpx2.Response, name: str) -> None:
             said,
             retry_after=_read_retry_after(response.headers.get("retry-after")),
             outcome_unknown=status >= 500 and status != 503,
-            rests_account=status == 429,
+            rests_account=status in {429, 503},
         )
     if status < 400:
         raise AccountRefused(

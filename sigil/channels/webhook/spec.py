@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from sigil.channels.base import ChannelSpec, ChannelType
+from sigil.channels.base import ChannelSpec, ChannelType, MediaRules
 
 
 class WebhookType(ChannelType):
@@ -15,8 +15,8 @@ class WebhookType(ChannelType):
         markup="commonmark",
         hint="A program reads the reply as Markdown.",
         threads=True,
+        media=MediaRules(incoming=frozenset({"file", "image", "audio", "video"})),
         idempotent_send=True,  # the body carries the chunk's id
     )
-    settings = "sigil.channels.webhook.settings:WebhookSettings"
     listener = "sigil.channels.webhook.listener:WebhookListener"
     sender = "sigil.channels.webhook.sender:WebhookSender"

@@ -56,7 +56,10 @@ class ChannelSettings(Section):
     )
 
 
-CHANNEL_SETTINGS: dict[str, str] = {}
+CHANNEL_SETTINGS: dict[str, str] = {
+    "email": "sigil.channels.email.settings:EmailSettings",
+    "webhook": "sigil.channels.webhook.settings:WebhookSettings",
+}
 """The built-in types that have settings of their own, each as `package.module:Class`."""
 
 

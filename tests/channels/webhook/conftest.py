@@ -12,7 +12,7 @@ from sigil.channels.base import AccountContext, HookRequest
 from sigil.channels.webhook.listener import WebhookListener
 from sigil.channels.webhook.settings import WebhookSettings
 from sigil.channels.webhook.signature import sign
-from tests.channels.small_inbox import SmallInbox
+from tests.channels.cases import FakeInbox
 
 SECRET = "a secret of both sides"
 CONTEXT = AccountContext("hook", "webhook", "hook", stores=None)
@@ -35,5 +35,5 @@ def listener() -> WebhookListener:
 
 
 @pytest.fixture
-def inbox() -> SmallInbox:
-    return SmallInbox()
+def inbox() -> FakeInbox:
+    return FakeInbox()

@@ -7,18 +7,19 @@ import hmac
 import json
 import os
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pytest_httpserver import HTTPServer
 
 from sigil.channels.base import HookResponse
 from sigil.channels.webhook.listener import WebhookListener
 from sigil.errors import StoreFull
-from tests.channels.small_inbox import SmallInbox
+from sigil.http.fetch import Fetcher
+from tests.channels.cases import FakeInbox
 from tests.channels.webhook.conftest import CONTEXT, HELLO, make_settings, signed
 
 HOSTILE_BODIES = int(os.environ.get("SIGIL_HOSTILE_BODIES", "300"))
@@ -29,11 +30,14 @@ def read(response: HookResponse) -> Any:
     return json.loads(response.body)
 
 
-async def test_a_signed_message_is_accepted(listener: WebhookListener, inbox: SmallInbox) -> None:
+async def test_a_signed_message_is_accepted(listener: WebhookListener, inbox: FakeInbox) -> None:
     body = {**HELLO, "sender_name": "Ana", "thread": "t1", "direct": False, "addressed": False}
     response = await listener.receive_hook(signed(body), inbox)
-    assert (response.status, read(response)) == (202, {"id": "in-0", "duplicate": False})
-    [message] = inbox.messages
+    assert (response.status, read(response)) == (
+        202,
+        {"id": "c1/m1/message/", "duplicate": False},
+    )
+    [message] = inbox.received
     assert (message.channel_type, message.account) == ("webhook", "hook")
     assert (message.channel_id, message.message_id, message.sender_id) == ("c1", "m1", "ana")
     assert (message.sender_name, message.thread_id, message.content) == ("Ana", "t1", "hello")
@@ -41,25 +45,25 @@ async def test_a_signed_message_is_accepted(listener: WebhookListener, inbox: Sm
 
 
 async def test_what_is_not_given_has_its_default(
-    listener: WebhookListener, inbox: SmallInbox
+    listener: WebhookListener, inbox: FakeInbox
 ) -> None:
     await listener.receive_hook(signed({**HELLO, "later": {"un": "known"}}), inbox)
-    [message] = inbox.messages
+    [message] = inbox.received
     assert (message.is_direct, message.addressed, message.thread_id) == (True, True, None)
 
 
 async def test_a_repeat_within_the_window_is_a_duplicate(
-    listener: WebhookListener, inbox: SmallInbox
+    listener: WebhookListener, inbox: FakeInbox
 ) -> None:
     request = signed(HELLO)
     await listener.receive_hook(request, inbox)
     again = await listener.receive_hook(request, inbox)
-    assert (again.status, read(again)) == (202, {"id": "in-0", "duplicate": True})
-    assert len(inbox.messages) == 1
+    assert (again.status, read(again)) == (202, {"id": "c1/m1/message/", "duplicate": True})
+    assert len(inbox.received) == 1
 
 
 async def test_the_signature_is_the_documented_one(
-    listener: WebhookListener, inbox: SmallInbox
+    listener: WebhookListener, inbox: FakeInbox
 ) -> None:
     request = signed(HELLO)
     timestamp = str(int(time.time()))
@@ -118,16 +122,16 @@ def forge(name: str) -> Any:
     ],
 )
 async def test_what_is_not_signed_is_not_read(
-    listener: WebhookListener, inbox: SmallInbox, name: str
+    listener: WebhookListener, inbox: FakeInbox, name: str
 ) -> None:
     response = await listener.receive_hook(forge(name), inbox)
     error = read(response)["error"]
     assert (response.status, error["code"]) == (401, "webhook.signature")
     assert set(error) == {"code", "message", "hint"}
-    assert inbox.messages == []
+    assert inbox.received == []
 
 
-async def test_only_post_is_taken(listener: WebhookListener, inbox: SmallInbox) -> None:
+async def test_only_post_is_taken(listener: WebhookListener, inbox: FakeInbox) -> None:
     response = await listener.receive_hook(replace(signed(HELLO), method="GET"), inbox)
     assert (response.status, response.headers["Allow"]) == (405, "POST")
 
@@ -155,47 +159,42 @@ async def test_only_post_is_taken(listener: WebhookListener, inbox: SmallInbox) 
     ids=lambda body: str(body)[:40],
 )
 async def test_a_body_that_is_no_message_is_refused(
-    listener: WebhookListener, inbox: SmallInbox, body: Any
+    listener: WebhookListener, inbox: FakeInbox, body: Any
 ) -> None:
     response = await listener.receive_hook(signed(body), inbox)
     error = read(response)["error"]
     assert response.status == 422
     assert error["message"]
-    assert inbox.messages == []
+    assert inbox.received == []
 
 
-async def test_a_store_that_is_full_is_raised(listener: WebhookListener, inbox: SmallInbox) -> None:
-    inbox.failing = StoreFull("full")
+async def test_a_store_that_is_full_is_raised(listener: WebhookListener, inbox: FakeInbox) -> None:
+    inbox.error = StoreFull("full")
     with pytest.raises(StoreFull):
         await listener.receive_hook(signed(HELLO), inbox)
 
 
-async def test_files_are_fetched_and_kept() -> None:
-    async def fetch(url: str) -> AsyncIterator[bytes]:
-        assert url == "http://files/a.png"
-        yield b"pic"
-        yield b"ture"
-
-    listener, inbox = WebhookListener(CONTEXT, make_settings(), fetch), SmallInbox()
-    file = {"url": "http://files/a.png", "name": "a.png", "mime_type": "image/png"}
-    await listener.receive_hook(signed({**HELLO, "attachments": [file]}), inbox)
-    [message] = inbox.messages
-    [kept] = message.attachments
-    assert (kept.url, kept.name, kept.kind, kept.size) == ("blob:1", "a.png", "image", 7)
-    assert (message.content, inbox.files) == ("hello", [b"picture"])
+async def test_files_are_fetched_and_kept(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/a.png").respond_with_data(b"picture")
+    context = replace(CONTEXT, fetcher=Fetcher(["127.0.0.1"]))
+    listener, inbox = WebhookListener(context, make_settings()), FakeInbox()
+    file = {"url": httpserver.url_for("/a.png"), "name": "a.png", "mime_type": "image/png"}
+    await listener.receive_hook(signed({**HELLO, "text": "", "attachments": [file]}), inbox)
+    [message], [(kept, content)] = inbox.received, inbox.files
+    assert message.attachments == (kept,)
+    assert (kept.name, kept.kind, content) == ("a.png", "image", b"picture")
 
 
-async def test_a_file_that_is_not_taken_is_named() -> None:
-    async def fetch(url: str) -> AsyncIterator[bytes]:
-        yield b"x" * 100
-
-    listener, inbox = WebhookListener(CONTEXT, make_settings(), fetch), SmallInbox(largest=10)
-    file = {"url": "http://files/a.pdf", "name": "a.pdf"}
+async def test_a_file_in_a_private_network_is_not_fetched(
+    listener: WebhookListener, inbox: FakeInbox, httpserver: HTTPServer
+) -> None:
+    file = {"url": httpserver.url_for("/secrets"), "name": "a.pdf"}
     response = await listener.receive_hook(signed({**HELLO, "attachments": [file]}), inbox)
-    assert response.status == 202
-    [message] = inbox.messages
-    assert message.attachments == ()
-    assert message.content.startswith("hello\n\n[The file a.pdf was not taken: ")
+    assert (response.status, httpserver.log) == (202, [])
+    [message] = inbox.received
+    [refused] = message.attachments
+    assert message.content == "hello"
+    assert refused.url.startswith("refused:")
 
 
 json_values = st.recursive(
@@ -227,11 +226,11 @@ hostile_bodies = (
 async def test_a_hostile_body_is_never_our_fault(
     listener: WebhookListener, body: bytes, is_signed: bool
 ) -> None:
-    inbox = SmallInbox()
+    inbox = FakeInbox()
     request = signed(body, secret="guessed")
     if is_signed:
         request = signed(body)
     response = await listener.receive_hook(request, inbox)
     assert response.status in ({202, 422} if is_signed else {401})
-    assert len(inbox.messages) == (1 if response.status == 202 else 0)
+    assert len(inbox.received) == (1 if response.status == 202 else 0)
     assert b"Traceback" not in response.body

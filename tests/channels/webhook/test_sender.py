@@ -110,7 +110,7 @@ async def test_each_status_has_its_class(
         case SendFailed():
             assert raised.value.retry_after == 7
             assert raised.value.outcome_unknown is (status == 500)
-            assert raised.value.rests_account is (status == 429)
+            assert raised.value.rests_account is (status in {429, 503})
         case SendRefused():
             assert raised.value.closes_chat is (status == 410)
 
