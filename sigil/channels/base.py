@@ -115,7 +115,8 @@ class Rendered:
 class Chunk:
     """One message to a platform. `id` stays the same over every retry; a platform that takes an
     idempotency key gets it. `final` marks the last chunk of a reply. `replaces` is the platform's
-    id of the message in which the draft was shown; the chunk takes its place, by an edit."""
+    id of the message in which the draft was shown; the chunk takes its place, by an edit. `attempt`
+    is 1 for the first try of sending it, and rises with each."""
 
     id: str
     message: OutboundMessage
@@ -124,6 +125,7 @@ class Chunk:
     turn_id: str | None = None
     rendered: Rendered | None = None
     replaces: str | None = None
+    attempt: int = 1
 
     @property
     def text(self) -> str:

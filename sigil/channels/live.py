@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NotRequired, Protoco
 
 from sigil.blobs.base import BlobStore
 from sigil.channels.base import Acceptance, Chunk, Receive
+from sigil.channels.notes import NoteStore
 from sigil.errors import SendFailed, StoreError
 from sigil.lanes.effects import Show
 from sigil.messages.exchange import DEFAULT_ACCOUNT
@@ -242,6 +243,8 @@ class ChannelStores(Protocol):
     def chats(self) -> ChatStore: ...
     @property
     def blobs(self) -> BlobStore: ...
+    @property
+    def notes(self) -> NoteStore: ...
 
 
 # ---------------------------------------------------------------- writing to a live chat

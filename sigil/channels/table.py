@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from sigil.config.schema import ChannelSettings
 
 CHANNEL_TYPES = {
-    "matrix": "sigil.channels.matrix.spec:MatrixChannel",
+    "email": "sigil.channels.email.spec:EmailType",
+    "matrix": "sigil.channels.matrix.spec:MatrixType",
     "memory": "sigil.channels.memory.spec:MemoryType",
-    "telegram": "sigil.channels.telegram.spec:TelegramChannel",
+    "telegram": "sigil.channels.telegram.spec:TelegramType",
     "terminal": "sigil.channels.terminal.spec:TerminalType",
     "web": "sigil.channels.web.spec:WebType",
+    "webhook": "sigil.channels.webhook.spec:WebhookType",
 }
 """The built-in types, each as `package.module:Class`. The class of their settings, if they have
 any of their own, is in `sigil.config.schema.channels`."""

@@ -13,6 +13,7 @@ from typing import Protocol
 from sigil.blobs.base import BlobStore
 from sigil.channels.account_leases import AccountLeases
 from sigil.channels.live import ChatStore
+from sigil.channels.notes import NoteStore
 from sigil.directory import DirectoryStore
 from sigil.identity.pairing import PairingStore
 from sigil.identity.users import UserStore
@@ -45,6 +46,7 @@ class Stores:
     health: HealthStore
     blobs: BlobStore
     chats: ChatStore
+    notes: NoteStore
     signals: Signals
     counters: CounterStore
     fleet: FleetStore

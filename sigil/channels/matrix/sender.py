@@ -22,7 +22,7 @@ from sigil.channels.matrix.events import (
     make_relation,
     make_text,
 )
-from sigil.channels.matrix.spec import MatrixChannel
+from sigil.channels.matrix.spec import MatrixType
 from sigil.errors import (
     AccountRefused,
     ChannelError,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-TYPING_S = MatrixChannel.spec.typing_seconds
+TYPING_S = MatrixType.spec.typing_seconds
 DRAFTS_REST_S = 60.0
 """How long no draft is shown after the server has limited the account: its answers come first.
 By default a homeserver allows ten events at once and then one in five seconds."""
@@ -136,7 +136,7 @@ class MatrixSender:
         if find_id(attachment.url) is None:
             return make_text(Rendered(f"{attachment.name}: {attachment.url}"))
         owner = name_owner(self._context.channel_type, self._context.account)
-        most = MatrixChannel.spec.media.largest_out
+        most = MatrixType.spec.media.largest_out
         data = await read_file(self._context.stores.blobs, attachment, owner, most)
         address = await self._client.upload(data, attachment.mime_type, attachment.name)
         return make_file(attachment, address, len(data))

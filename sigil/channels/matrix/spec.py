@@ -7,7 +7,7 @@ from sigil.channels.base import ChannelSpec, ChannelType, MediaKind, MediaRules
 _KINDS: frozenset[MediaKind] = frozenset({"file", "image", "audio", "video", "voice"})
 
 
-class MatrixChannel(ChannelType):
+class MatrixType(ChannelType):
     """Rooms of a homeserver.
 
     An event has 65,536 bytes at most, and holds the text twice: plain and as HTML. The text is

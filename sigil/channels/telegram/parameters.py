@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sigil.channels.telegram.message_parts import BUSINESS, GENERAL
-from sigil.channels.telegram.spec import TelegramChannel
+from sigil.channels.telegram.spec import TelegramType
 from sigil.errors import SendFailed
 
 if TYPE_CHECKING:
@@ -82,4 +82,4 @@ def count_units(text: str) -> int:
 def fit(text: str) -> str:
     """The beginning of a text, as much as one message holds."""
     units = text.encode("utf-16-le", "surrogatepass")
-    return units[: 2 * TelegramChannel.spec.text_limit].decode("utf-16-le", "ignore")
+    return units[: 2 * TelegramType.spec.text_limit].decode("utf-16-le", "ignore")

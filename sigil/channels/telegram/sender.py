@@ -28,7 +28,7 @@ from sigil.channels.telegram.parameters import (
     make_text,
     read_id,
 )
-from sigil.channels.telegram.spec import TelegramChannel
+from sigil.channels.telegram.spec import TelegramType
 from sigil.channels.telegram.uploads import Parcel, load_parcels
 from sigil.errors import MediaRefused, SendFailed, SendRefused
 
@@ -42,7 +42,7 @@ CAPTION_LIMIT = 1024
 EDIT_EVERY_S = 1.0
 _LONGEST_WAIT_S = 60.0
 _REMEMBERED = 1000
-_TEXT_LIMIT = TelegramChannel.spec.text_limit
+_TEXT_LIMIT = TelegramType.spec.text_limit
 
 
 class TelegramSender:
@@ -224,5 +224,5 @@ class TelegramSender:
         return read_id(await self._client.call("sendMessage", given))
 
     async def _keep_pace(self, is_direct: bool) -> None:
-        pace = TelegramChannel.spec.pace
+        pace = TelegramType.spec.pace
         await asyncio.sleep(pace.chat if is_direct else pace.group)

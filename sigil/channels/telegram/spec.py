@@ -7,7 +7,7 @@ from sigil.channels.base import ChannelSpec, ChannelType, MediaKind, MediaRules,
 _KINDS: frozenset[MediaKind] = frozenset({"file", "image", "audio", "video", "voice"})
 
 
-class TelegramChannel(ChannelType):
+class TelegramType(ChannelType):
     """Chats with a bot.
 
     A text has 4,096 UTF-16 code units at most, without its markup, which stands beside it as

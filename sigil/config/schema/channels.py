@@ -57,6 +57,8 @@ class ChannelSettings(Section):
 
 
 CHANNEL_SETTINGS: dict[str, str] = {
+    "email": "sigil.channels.email.settings:EmailSettings",
+    "webhook": "sigil.channels.webhook.settings:WebhookSettings",
     "matrix": "sigil.channels.matrix.settings:MatrixSettings",
     "telegram": "sigil.channels.telegram.settings:TelegramSettings",
 }

@@ -16,6 +16,7 @@ from sigil.stores.redis.health import RedisHealth
 from sigil.stores.redis.lanes import RedisLanes
 from sigil.stores.redis.memory import RedisMemory
 from sigil.stores.redis.messages import RedisMessages
+from sigil.stores.redis.notes import RedisNotes
 from sigil.stores.redis.pairings import RedisPairings
 from sigil.stores.redis.sessions import RedisSessions
 from sigil.stores.redis.signals import RedisSignals
@@ -39,6 +40,7 @@ def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = T
         health=RedisHealth(client),
         blobs=RedisBlobs(client),
         chats=RedisChats(client, can_block=can_block),
+        notes=RedisNotes(client),
         signals=RedisSignals(client),
         counters=RedisCounters(client),
         fleet=RedisFleet(client),

@@ -209,6 +209,11 @@ class Keys:
         """When each file came, and how large it is."""
         return self._key("blobs")
 
+    # ---------------------------------------------------------------- notes of channels
+
+    def note(self, entry: str, key: str) -> str:
+        return self._key("note", entry, key)
+
     # ---------------------------------------------------------------- the process fleet
 
     def fleet(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from sigil.channels.base import AccountContext, ChannelSpec, Listener
 from sigil.channels.matrix.listener import MatrixListener
 from sigil.channels.matrix.sender import MatrixSender
-from sigil.channels.matrix.spec import MatrixChannel
+from sigil.channels.matrix.spec import MatrixType
 from sigil.stores import Stores
 from tests.channels.cases import RETRY_AFTER_S, FakeInbox, Fault
 from tests.channels.matrix.conftest import make_settings
@@ -37,7 +37,7 @@ class MatrixSenderCase:
 
     sender: MatrixSender
     server: Homeserver
-    spec: ChannelSpec = MatrixChannel.spec
+    spec: ChannelSpec = MatrixType.spec
     address: tuple[str, str] = ("matrix", "default")
     chat: str = ROOM
     secret: str | None = TOKEN
@@ -62,7 +62,7 @@ class MatrixListenerCase:
     server: Homeserver
     context: AccountContext
     listener: MatrixListener = field(init=False)
-    spec: ChannelSpec = MatrixChannel.spec
+    spec: ChannelSpec = MatrixType.spec
     address: tuple[str, str] = ("matrix", "default")
     written: int = 0
 

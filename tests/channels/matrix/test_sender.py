@@ -12,7 +12,7 @@ import pytest
 
 from sigil.channels.base import Chunk, Place, Rendered
 from sigil.channels.matrix.sender import MatrixSender
-from sigil.channels.matrix.spec import MatrixChannel
+from sigil.channels.matrix.spec import MatrixType
 from sigil.errors import AccountRefused, BlobGone, MarkupRefused, SendFailed, StoreError
 from sigil.messages.exchange import Attachment, OutboundMessage
 from tests.peers.matrix.homeserver import BOT, PASSWORD, Fault, Homeserver
@@ -108,7 +108,7 @@ async def test_a_limit_rests_the_account(server: Homeserver, make_sender: MakeSe
 async def test_the_largest_text_fits_into_an_event(
     server: Homeserver, make_sender: MakeSender
 ) -> None:
-    largest = MatrixChannel.spec.text_limit
+    largest = MatrixType.spec.text_limit
     for index, letter in enumerate(("x", "é", "語", '"')):
         text = letter * (largest // len(letter.encode()))
         html = "" if letter == '"' else f"<p>{text}</p>" * 2  # in JSON it takes two bytes

@@ -11,7 +11,7 @@ from sigil.channels.base import AccountContext, ChannelSpec, Listener
 from sigil.channels.telegram.listener import TelegramListener
 from sigil.channels.telegram.sender import TelegramSender
 from sigil.channels.telegram.settings import TelegramSettings
-from sigil.channels.telegram.spec import TelegramChannel
+from sigil.channels.telegram.spec import TelegramType
 from sigil.stores import Stores
 from tests.channels.cases import RETRY_AFTER_S, FakeInbox, Fault
 from tests.peers.telegram import TOKEN, Bot, Server, serve
@@ -52,7 +52,7 @@ def make_settings(server: Server, **given: Any) -> TelegramSettings:
 class Case:
     server: Server
     stores: Stores
-    spec: ChannelSpec = TelegramChannel.spec
+    spec: ChannelSpec = TelegramType.spec
     address: tuple[str, str] = ("telegram", "default")
     chat: str = str(CHAT)
     secret: str | None = TOKEN

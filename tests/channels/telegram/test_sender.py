@@ -270,9 +270,9 @@ def stores() -> Stores:
 async def with_files(
     server: Server, stores: Stores, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[TelegramSender]:
-    pace = replace(module.TelegramChannel.spec.pace, chat=0.0, group=0.0)
-    spec = replace(module.TelegramChannel.spec, pace=pace)
-    monkeypatch.setattr(module.TelegramChannel, "spec", spec)
+    pace = replace(module.TelegramType.spec.pace, chat=0.0, group=0.0)
+    spec = replace(module.TelegramType.spec, pace=pace)
+    monkeypatch.setattr(module.TelegramType, "spec", spec)
     context = AccountContext("telegram", "telegram", "default", stores)
     made = TelegramSender(context, make_settings(server))
     yield made
