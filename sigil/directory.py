@@ -86,6 +86,10 @@ class Account:
     coalesce: bool | None
     """Whether rapid messages are answered together; None: as the channel usually does."""
     prompt: str
+    hears_all: bool = False
+    """In groups it answers whatever is said, not only what is addressed to it."""
+    answers_edits: bool = False
+    """A message that was changed after its answer is answered again."""
 
     @classmethod
     def of(cls, name: str, settings: ChannelSettings) -> Account:
@@ -97,6 +101,8 @@ class Account:
             settings.on_unknown == "hold",
             settings.coalesce,
             settings.prompt,
+            settings.groups == "all",
+            settings.edits == "answer",
         )
 
     def coalesces(self, spec: ChannelSpec) -> bool:
@@ -285,6 +291,7 @@ def _read_workspaces(settings: Settings, overlay: Overlay) -> dict[str, Workspac
             bindings=[Binding(b.channel, b.channel_id, b.space) for b in workspace.bindings],
             model=workspace.model,
             prompt=workspace.prompt,
+            context=workspace.context,
         )
         for workspace_id, workspace in settings.workspaces.items()
     }

@@ -25,6 +25,7 @@ import structlog
 from sigil.channels.base import Acceptance, Report
 from sigil.channels.live import dropped_event, show_event, user_event
 from sigil.errors import ChannelNotFound, LeaseLost, MessageInvalid, RecordTooNew, StoreError
+from sigil.gate import Gate
 from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Stage
 from sigil.lanes.fleet import MOST_WAKEUPS_WAITING, LeftLanes
 from sigil.lanes.held import Held
@@ -93,13 +94,15 @@ class Gateway:
         self._close = close
         self.left_lanes = LeftLanes()
         self._replies = Replies(stores.lanes)
+        self._gate = Gate(stores.groups, stores.lanes)
         self._look_for_forgotten_at = 0.0  # by the monotonic clock
         self._failing: set[str] = set()  # parts of the recovery
 
     # ------------------------------------------------------------ the verbs
 
     async def receive(self, message: InboundMessage) -> Acceptance:
-        """Stores a message once and puts it on its chat's lane, in one step.
+        """Stores a message once and puts it on its chat's lane, in one step. One that the gate does
+        not let pass (`sigil.gate`) is stored nowhere.
 
         Only when this returned may the platform be told that the update was taken.
         Raises `ChannelNotFound` or `StoreError`; then nothing was stored.
@@ -110,6 +113,8 @@ class Gateway:
         lane = await self.stores.lanes.key(LaneKind.INBOUND, message.channel_type, *chat)
         what = () if message.kind == "message" else (message.kind, message.revision or "")
         item_id = await self.stores.lanes.item_id(*chat, message.message_id, *what)
+        if not await self._gate.admits(message, self.directory.current):
+            return Acceptance(item_id, duplicate=False)
         effects: list[Effect] = [Accept(item_id)]
         if spec.live:
             effects.append(show_event(message, item_id, user_event(message)))

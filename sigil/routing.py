@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -39,6 +40,7 @@ from sigil.identity.pairing import Admission, admit
 from sigil.identity.users import ConfiguredUsers, DirectChat, Identity
 from sigil.lanes.effects import (
     Admit,
+    Amend,
     Audit,
     DeadLetter,
     Effect,
@@ -47,10 +49,12 @@ from sigil.lanes.effects import (
     Outcome,
     Push,
     Stage,
+    WriteSession,
     encode_audit_entry,
 )
 from sigil.lanes.lane import LaneKind, lane_id
 from sigil.lanes.replies import Replies
+from sigil.messages.conversation import Message, encode_message, mark_lines
 from sigil.messages.exchange import InboundMessage
 from sigil.sessions import Route, session_key
 from sigil.workspace.manager import WorkspaceManager, request_route
@@ -70,6 +74,7 @@ LANE_FULL_TEXT = (
     "more until I have caught up. Please send it again then, or send /stop to drop what waits."
 )
 
+CORRECTION = "(Sigil: {user} has changed an earlier message. It reads now:)"
 GIVEN_UP_TEXT = "I failed several times to read this message and have given up on it."
 
 
@@ -114,7 +119,7 @@ class Routing:
         for item in held.items[:1] if held.strikes or held.suspect else held.items:
             try:
                 message = InboundMessage.from_record(item.fields)
-                is_command = parse_command(message.content) is not None
+                is_command = _reads_as_command(message)
                 if is_command and by_item:
                     break
                 own = await self.decide(item.id, message, directory, senders)
@@ -193,10 +198,11 @@ class Routing:
             return await self._refuse(item_id, message, error.code, refusal)
         # Without the channel: a unified session is one lane, whichever channel it is used from.
         lane = await self._stores.lanes.key(LaneKind.SESSION, "any", route.session_key)
-        command = parse_command(message.content)
-        if command is None:
+        if message.kind == "edit" and not directory.account(message.entry).answers_edits:
+            return await self._correct(item_id, message, lane, route, directory)
+        if not _reads_as_command(message):
             return [self._forward(item_id, message, lane, route, directory)]
-        name, argument = command
+        name, argument = parse_command(message.content) or ("help", "")
         session, status = await asyncio.gather(
             self._stores.sessions.load(route.session_key), self._stores.lanes.status(lane)
         )
@@ -213,6 +219,37 @@ class Routing:
         result = await run_command(name, context)
         reply = await self._replies.push_notice(message, result.text, item_id)
         return [*result.effects, reply, Finish(item_id, Outcome.ANSWERED)]
+
+    async def _correct(
+        self, item_id: str, message: InboundMessage, lane: str, route: Route, directory: Directory
+    ) -> list[Effect]:
+        """Somebody has changed what they wrote. What still waits is replaced. Later the model is
+        told of it, with what is asked next; nobody is answered."""
+        chat = (message.channel_type, message.account, message.channel_id)
+        first = await self._stores.lanes.item_id(*chat, message.message_id)
+        record, status = await asyncio.gather(
+            self._stores.messages.get(first), self._stores.lanes.status(lane)
+        )
+        if record is None:  # it was not heard either
+            return await self._refuse(item_id, message, "message.unknown", None)
+        done: list[Effect] = [Finish(item_id, Outcome.ANSWERED)]
+        # Whoever holds the lane has read what is in it.
+        if "body" in record and not status.leased:
+            changed = replace(message, kind="message", revision=None)
+            return [Amend(first, changed.to_record()), *done]
+        session = await self._stores.sessions.load(route.session_key)
+        words = [CORRECTION.format(user=route.user_id), *mark_lines(message.content)]
+        note = encode_message(Message("user", "\n".join(words)))
+        return [
+            WriteSession(
+                route.session_key,
+                session.id,
+                session.version,
+                messages=(note,),
+                keep=2 * directory.agent.window,
+            ),
+            *done,
+        ]
 
     async def _note_direct_chat(self, message: InboundMessage, user: User) -> None:
         """Remembers where the owner can be told what only they can mend."""
@@ -290,6 +327,10 @@ class Routing:
         if text:
             effects.append(await self._replies.push_notice(message, text, item_id))
         return effects
+
+
+def _reads_as_command(message: InboundMessage) -> bool:
+    return message.kind != "edit" and parse_command(message.content) is not None
 
 
 def _bury_item(item: Item) -> list[Effect]:

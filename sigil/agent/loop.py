@@ -38,12 +38,13 @@ from sigil.agent.kept_session import load_session
 from sigil.agent.model_wait import ModelWait, choose_wait
 from sigil.agent.owner_news import OwnerNews, gather_news
 from sigil.agent.reply import Reply, add_estimates, read_reply
-from sigil.agent.speakers import BOUNDARY_CHARS
+from sigil.agent.speakers import BOUNDARY_CHARS, write_overheard
 from sigil.agent.turn import make_turn, name_turn, read_group
 from sigil.channels.live import live_chat_key
 from sigil.commands.base import CommandContext
 from sigil.commands.table import run_command
 from sigil.errors import MessageInvalid, NotAMember, SessionStale, SigilError
+from sigil.gate import name_group
 from sigil.lanes.effects import Finish, Wait
 from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import LaneStatus, lane_id
@@ -171,7 +172,9 @@ class Agent:
     async def _answer(self, held: Held, turn: Turn) -> None:
         # A secret of the store's is in it, so that nobody can guess it.
         boundary = (await self._stores.lanes.item_id("boundary", turn.session.id))[:BOUNDARY_CHARS]
-        question = await self._files.keep_links(build_question(turn, boundary))
+        said, group = await self._list_overheard(turn)
+        overheard = write_overheard(said, boundary)
+        question = await self._files.keep_links(build_question(turn, boundary, overheard))
         reply = await self._ask(held, turn, question, boundary)
         wait = await self._choose_wait(held, turn, reply)
         news = await gather_news(self._stores, self._replies, turn, reply)
@@ -180,10 +183,22 @@ class Agent:
                 if wait is not None:
                     return await self._wait(held, turn, reply, wait, news)
                 ending = end_turn(turn, question, reply, news, live=self._is_live(turn))
-                return await self._finish(held, turn, ending)
+                await self._finish(held, turn, ending)
+                if said:  # it is in the history now
+                    await self._stores.groups.forget_overheard(group, len(said))
+                return None
             except SessionStale:
                 # The answer is paid for, and it stands: only what is kept of it is made anew.
                 turn = await self._reload(held, turn)
+
+    async def _list_overheard(self, turn: Turn) -> tuple[Sequence[tuple[str, str]], str]:
+        """What was said to others in the group before, if the workspace wants it, and the group's
+        id."""
+        most = turn.directory.workspaces.config(turn.route.workspace_id).context
+        if turn.last.is_direct or not most:
+            return (), ""
+        group = await name_group(self._stores.lanes, turn.last)
+        return await self._stores.groups.list_overheard(group, most), group
 
     async def _reload(self, held: Held, turn: Turn) -> Turn:
         """The turn with its session as it is now: somebody else has written it. After /new that

@@ -18,12 +18,13 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
+from sigil.messages.conversation import MARK, mark_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from sigil.messages.exchange import InboundMessage
 
-MARK = "| "
 MAX_NAME_CHARS = 64
 BOUNDARY_CHARS = 12
 
@@ -77,11 +78,6 @@ def write_overheard(said: Iterable[tuple[str, str]], boundary: str) -> str:
         for line in (f'[{boundary} overheard "{clean_name(name)}"]', *mark_lines(words))
     ]
     return "".join(f"{line}\n" for line in lines)
-
-
-def mark_lines(text: str) -> list[str]:
-    """Each line of a text, however it is broken, behind the mark."""
-    return [f"{MARK}{line}" for line in text.splitlines()] or [MARK.rstrip()]
 
 
 def clean_name(name: str) -> str:

@@ -81,6 +81,15 @@ class Admit:
 
 
 @dataclass(frozen=True, slots=True)
+class Amend:
+    """Replaces `fields` of item `id`, whose sender has changed what they wrote. Nothing happens if
+    it has ended."""
+
+    id: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Ends item `id`: counts the outcome and cuts the record to the proof that it was handled.
 
@@ -225,6 +234,7 @@ Effect = (
     Push
     | Accept
     | Admit
+    | Amend
     | Finish
     | Delivered
     | DeadLetter

@@ -124,6 +124,15 @@ _ROLES = ("user", "assistant", "tool")
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
+MARK = "| "
+"""What stands before each line that is data: words of others, quotes, files."""
+
+
+def mark_lines(text: str) -> list[str]:
+    """Each line of a text, however it is broken, behind the mark."""
+    return [f"{MARK}{line}" for line in text.splitlines()] or [MARK.rstrip()]
+
+
 Size = Callable[[Sequence[Message]], int]
 
 

@@ -15,6 +15,7 @@ from sigil.channels.account_leases import AccountLeases
 from sigil.channels.live import ChatStore
 from sigil.channels.notes import NoteStore
 from sigil.directory import DirectoryStore
+from sigil.gate import GroupStore
 from sigil.identity.pairing import PairingStore
 from sigil.identity.users import UserStore
 from sigil.lanes.effects import AuditStore
@@ -51,6 +52,7 @@ class Stores:
     counters: CounterStore
     fleet: FleetStore
     accounts: AccountLeases
+    groups: GroupStore
     backend: Backend
 
 

@@ -42,13 +42,15 @@ class Binding:
 @dataclass(frozen=True, slots=True)
 class WorkspaceConfig:
     """What is configured of a workspace. `members` are user ids or `channel:platform_id`;
-    `model` is `provider/model`."""
+    `model` is `provider/model`. `context`: how many messages of a group, said to others, the
+    model is told."""
 
     members: Sequence[str] = ()
     tools: ToolPolicy = field(default_factory=ToolPolicy)
     bindings: Sequence[Binding] = ()
     model: str | None = None
     prompt: str = ""
+    context: int = 0
 
 
 ANY_CHAT = "*"

@@ -48,6 +48,16 @@ class ChannelSettings(Section):
         None,
         description="Answer messages sent in quick succession together. Default: the channel's.",
     )
+    groups: Literal["addressed", "all"] = Field(
+        "addressed",
+        description="In groups, answer only when addressed (a mention, a reply, a command), or "
+        "whatever is said.",
+    )
+    edits: Literal["correct", "answer"] = Field(
+        "correct",
+        description="When somebody changes a message that was answered already: correct what the "
+        "model remembers, or answer it again.",
+    )
     prompt: Prompt = Field("", description="Further instructions for the model in this channel.")
     options: dict[str, Any] = Field(
         default_factory=dict,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from sigil.config.schema.budgets import DollarLimits
@@ -10,6 +12,7 @@ from sigil.config.schema.values import (
     IdentityName,
     ModelName,
     Name,
+    Number,
     PlatformId,
     Prompt,
     Secret,
@@ -81,6 +84,11 @@ class WorkspaceSettings(Section):
     )
     model: ModelName | None = Field(None, description="provider/model, instead of models.default.")
     prompt: Prompt = Field("", description="Further instructions for the model in this workspace.")
+    context: Annotated[int, Field(ge=0, le=50), Number] = Field(
+        0,
+        description="How many of the last messages of a bound group, said to others, the model is "
+        "told when somebody addresses it. 0: none, and none are kept.",
+    )
     budget: DollarLimits = Field(
         default_factory=DollarLimits,
         description="For this workspace, instead of budgets.workspace.",

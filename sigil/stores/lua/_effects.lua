@@ -45,6 +45,19 @@ effects.admit = {
   apply = function(args) admit_user(unpack(args)) end,
 }
 
+-- id, then field, value, …
+effects.amend = {
+  check = function(args)
+    local _, reason = read_record(args[1])
+    return reason
+  end,
+  apply = function(args)
+    if not redis.call('HGET', item_key(args[1]), 'body') then return end -- it has ended
+    redis.call('HDEL', item_key(args[1]), 'extras')
+    redis.call('HSET', item_key(args[1]), unpack(args, 2))
+  end,
+}
+
 -- id, outcome, keep the body, ttl s
 effects.finish = {
   check = function(args) return check_end(args[1], args[2]) end,

@@ -12,6 +12,7 @@ from sigil.stores.redis.client import Client
 from sigil.stores.redis.counters import RedisCounters
 from sigil.stores.redis.directory import RedisDirectory
 from sigil.stores.redis.fleet import RedisFleet
+from sigil.stores.redis.groups import RedisGroups
 from sigil.stores.redis.health import RedisHealth
 from sigil.stores.redis.lanes import RedisLanes
 from sigil.stores.redis.memory import RedisMemory
@@ -45,5 +46,6 @@ def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = T
         counters=RedisCounters(client),
         fleet=RedisFleet(client),
         accounts=RedisAccountLeases(client),
+        groups=RedisGroups(client),
         backend=client,
     )

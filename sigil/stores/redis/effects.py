@@ -15,6 +15,7 @@ from typing import Any
 from sigil.lanes.effects import (
     Accept,
     Admit,
+    Amend,
     Audit,
     CountUsage,
     DeadLetter,
@@ -148,6 +149,7 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
     Push: _encode_push,
     Accept: lambda _, accept: [("accept", (accept.id,))],
     Admit: _encode_admission,
+    Amend: lambda _, amend: [("amend", (amend.id, *_flatten(amend.fields)))],
     Finish: _encode_finish,
     Delivered: _encode_delivery_end,
     DeadLetter: _encode_dead_letter,

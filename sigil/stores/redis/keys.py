@@ -209,6 +209,16 @@ class Keys:
         """When each file came, and how large it is."""
         return self._key("blobs")
 
+    # ---------------------------------------------------------------- groups
+
+    def group_count(self, group: str) -> str:
+        """How many messages a group has had within a minute."""
+        return self._key("group-count", group)
+
+    def overheard(self, group: str) -> str:
+        """What was said there to others, for the model's context."""
+        return self._key("overheard", group)
+
     # ---------------------------------------------------------------- notes of channels
 
     def note(self, entry: str, key: str) -> str:
