@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sigil.agent import file_notes
-from sigil.blobs.base import REFUSED, find_id, name_owner
+from sigil.blobs.base import REFUSED, clean_name, find_id, name_owner
 from sigil.blobs.types import HEAD, PDF, find_type
 from sigil.errors import BlobGone, MediaRefused
 from sigil.messages.conversation import AttachedFile, Document, Image
@@ -74,7 +74,7 @@ def list_files(messages: Sequence[InboundMessage]) -> tuple[AttachedFile, ...]:
         AttachedFile(
             each.url,
             name_owner(message.channel_type, message.account),
-            each.name,
+            clean_name(each.name),
             each.mime_type,
             each.kind,
         )

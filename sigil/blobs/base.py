@@ -26,6 +26,7 @@ not have read them yet."""
 UNKNOWN_TYPE = "application/octet-stream"
 MB = 1024 * 1024
 _TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}", re.ASCII)
+_PLAIN = str.maketrans("[]<>`", "()()'")
 _ID = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
@@ -145,8 +146,9 @@ def make_refused(
 
 
 def clean_name(name: str) -> str:
-    """A file's name as it may be shown: without folders, and without what cannot be seen."""
-    last = PurePosixPath(name.replace("\\", "/")).name
+    """A file's name as it may be shown: without folders, without what cannot be seen, and without
+    what would make a link in CommonMark."""
+    last = PurePosixPath(name.replace("\\", "/")).name.translate(_PLAIN)
     return _shorten(last, MAX_NAME_BYTES).strip(" .") or "file"
 
 

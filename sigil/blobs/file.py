@@ -34,6 +34,7 @@ from sigil.errors import BlobGone, StoreError
 
 LARGEST = 50 * MB
 MOST = 2048 * MB
+MOST_FILES = 10_000
 LEAST_FREE = 512 * MB
 """What is left free on the disk, on which the private Valkey may write its log."""
 
@@ -51,11 +52,13 @@ class FileBlobs:
         *,
         largest: int = LARGEST,
         most: int = MOST,
+        most_files: int = MOST_FILES,
         least_free: int = LEAST_FREE,
     ) -> None:
         self.largest = largest
         self._folder = folder
         self._most = most
+        self._most_files = most_files
         self._least_free = least_free
 
     async def put(
@@ -135,14 +138,14 @@ class FileBlobs:
 
     def _make_room(self, size: int) -> bool:
         now, kept = time.time(), sorted(self._list(), key=lambda each: each[1].st_mtime)
-        total = size + sum(status.st_size for _, status in kept)
+        total, count = size + sum(status.st_size for _, status in kept), len(kept)
         for path, status in kept:
-            if total <= self._most:
+            if total <= self._most and count <= self._most_files:
                 return True
             if now - status.st_mtime < SPARED_S:
                 return False
             path.unlink(missing_ok=True)
-            total -= status.st_size
+            total, count = total - status.st_size, count - 1
         return total <= self._most
 
     def _remove_old(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -64,6 +66,46 @@ async def test_a_file_that_a_killed_process_left_unfinished_goes_with_the_others
     os.utime(other, (0, 0))
     await blobs.expire()
     assert list(tmp_path.iterdir()) == [other]
+
+
+async def test_many_small_files_are_bounded_too(tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path, most_files=2, least_free=0)
+    first, _ = await put(blobs), await put(blobs)
+    with pytest.raises(MediaRefused, match="no room"):
+        await put(blobs)
+    os.utime(tmp_path / first, (0, 0))
+    await put(blobs)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+WRITE_FOR_EVER = """
+import asyncio, sys
+from pathlib import Path
+from sigil.blobs.file import FileBlobs
+
+async def pieces():
+    while True:
+        yield b"x" * 2**20
+        print("written", flush=True)
+        await asyncio.sleep(0.01)
+
+blobs = FileBlobs(Path(sys.argv[1]), largest=2**40, least_free=0)
+asyncio.run(blobs.put(pieces(), name="a", mime_type="a/b", owner="o"))
+"""
+
+
+async def test_a_process_that_is_killed_while_it_writes_leaves_no_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WRITE_FOR_EVER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        for _ in range(3):
+            writer.stdout.readline()
+        writer.kill()
+    [left] = tmp_path.iterdir()
+    assert left.name.endswith(".new")
+    os.utime(left, (0, 0))
+    await FileBlobs(tmp_path).expire()
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_the_disk_is_not_filled(tmp_path: Path) -> None:

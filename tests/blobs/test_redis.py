@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from sigil.errors import MediaRefused
+from sigil.errors import BlobGone, MediaRefused
 from sigil.stores import Stores, connect
 from sigil.stores.redis.client import Client
 from tests.conftest import serve_valkey
@@ -68,3 +68,14 @@ async def test_a_full_server_refuses_kindly(small: Stores) -> None:
             await put(small, MB)
     finally:
         await client.redis.config_set("maxmemory", str(LIMIT))
+
+
+async def test_a_file_that_a_killed_process_left_unfinished_ends_by_itself(small: Stores) -> None:
+    client = small.backend
+    assert isinstance(client, Client)
+    key = client.keys.blob("A" * 32)
+    args = ("A" * 32, 0, b"half", 4, 2**29, 2000, 86_400, 600_000, "")
+    assert await client.run_script("keep_blob", (key, client.keys.blobs()), args) == b"1"
+    assert 0 < await client.redis.ttl(key) <= 86_400
+    with pytest.raises(BlobGone):
+        await small.blobs.get("A" * 32, owner="o")

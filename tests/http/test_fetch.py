@@ -80,7 +80,21 @@ async def test_a_configured_address_is_allowed_by_being_configured(server: Serve
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "127.1", "2130706433", "0x7f.1", "0177.0.0.1", "127.0.0.1.", "0"],
+    [
+        "127.0.0.1",
+        "localhost",
+        "127.1",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.0.0.1.",
+        "0",
+        "①②⑦.⓪.⓪.①",
+        "127。0。0。1",
+        "LOCALHOST",
+        "localhost%00.example",
+        "[::127.0.0.1]",
+    ],
 )
 async def test_no_spelling_of_loopback_gets_through(server: Server, host: str) -> None:
     with pytest.raises((AddressRefused, FetchFailed)):

@@ -142,6 +142,7 @@ async def test_a_stream_that_never_ends_is_given_up(
         ("\ud800.png", "png"),
         ("é" * 300, "é" * 128),
         ("my holiday.mov", "my holiday.mov"),
+        ("[click](https:evil.example) <b>`", "(click)(https:evil.example) (b)'"),
     ],
 )
 async def test_names_are_made_fit_to_be_shown(keeper: MediaKeeper, name: str, shown: str) -> None:

@@ -79,6 +79,7 @@ def _describe_entry(entry: Entry) -> dict[str, Any]:
         "model": model,
         "tools": info.tools,
         "vision": info.vision,
+        "documents": info.documents,
         "streaming": info.streaming,
         "thinking": info.thinking,
         "max_context_tokens": info.max_context_tokens,

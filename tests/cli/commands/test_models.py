@@ -151,6 +151,7 @@ def test_one_provider_as_json(call):
         "model": "gpt-5.6-sol",
         "tools": True,
         "vision": True,
+        "documents": True,
         "streaming": True,
         "thinking": True,
         "max_context_tokens": 1_050_000,

@@ -25,7 +25,11 @@ async def test_the_catalogue_answers_at_once_and_knows_releases() -> None:
 async def test_models_are_refreshed_from_the_vendor_page_by_page(
     server: AnthropicServer, provider: AnthropicProvider
 ) -> None:
-    able = {"image_input": {"supported": False}, "thinking": {"supported": True}}
+    able = {
+        "image_input": {"supported": False},
+        "pdf_input": {"supported": True},
+        "thinking": {"supported": True},
+    }
     new = {"id": "claude-new-6", "max_input_tokens": 5000, "max_tokens": 70, "capabilities": able}
     odd = [{"id": "a b"}, {"id": 5}, 5, {"id": "claude-old", "lifecycle": "retired"}]
     server.replies = [
@@ -35,7 +39,7 @@ async def test_models_are_refreshed_from_the_vendor_page_by_page(
     found = {info.id: info for info in await provider.refresh_models()}
     assert list(found) == ["claude-new-6", "claude-opus-5-5"]
     fresh = found["claude-new-6"]
-    assert (fresh.tools, fresh.vision, fresh.thinking) == (True, False, True)
+    assert (fresh.tools, fresh.vision, fresh.documents, fresh.thinking) == (True, False, True, True)
     assert (fresh.max_context_tokens, fresh.max_output_tokens) == (5000, 70)
     assert found["claude-opus-5-5"].max_context_tokens == 1_000_000
     assert provider.model_info("claude-new-6") == fresh
