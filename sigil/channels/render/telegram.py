@@ -38,9 +38,10 @@ def render(content: str, spec: ChannelSpec) -> list[Rendered]:
     """The text with entities, as JSON objects, in the extra `entities`."""
 
     def load(message: Rendered) -> float:
+        count = len(message.extras.get("entities", ()))
         # A text that has more styles than words is not worth a flood of messages.
-        is_short = measure(message.text, "utf16") * 8 < spec.text_limit
-        return 0.0 if is_short else len(message.extras.get("entities", ())) / MOST_ENTITIES
+        least = measure(message.text, "utf16") * 8 / spec.text_limit
+        return min(count / MOST_ENTITIES, least)
 
     messages = Filling(spec, _write, load).fill(spell_tables(read_lines(content)))
     return [_drop_surplus(message) for message in messages]
