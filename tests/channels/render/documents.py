@@ -10,8 +10,15 @@ from sigil.channels.base import ChannelSpec, Markup, TextUnit
 
 UNITS: dict[Markup, TextUnit] = {"telegram": "utf16", "matrix": "bytes"}
 TARGETS: list[Markup] = [
-    "commonmark", "plain", "telegram", "slack", "discord", "whatsapp", "matrix", "email",
-]  # fmt: skip
+    "commonmark",
+    "plain",
+    "telegram",
+    "slack",
+    "discord",
+    "whatsapp",
+    "matrix",
+    "email",
+]
 SPLIT: list[Markup] = [target for target in TARGETS if target != "email"]
 LIMITS = st.integers(64, 400)
 
@@ -82,11 +89,29 @@ _ENDINGS = st.sampled_from(
     ["", "", "é", "e\u0301", "你好", "\U0001f600", "\U0001f44d\U0001f3fd", "ß" * 90]
 )
 _STYLES = st.sampled_from(
-    [("", ""), ("", ""), ("**", "**"), ("*", "*"), ("~~", "~~"), ("`", "`"), ("***", "***"),
-     ("[", "](https://a.example/x?a=1&b=2)"), ("[", "](javascript:x)"), ("![", "](/relative)"),
-     ("\\*", "\\*"), ("<i>", "</i>"), ("$x_1 = ", "$"), ("\\(", "\\)"), ("**[", "](mailto:a@b.example)**"),
-     ("a_", "_b"), ("||", "||"), ("<@", ">"), ("snake_", "_case"), ("[", "](https://b.example/" + "x" * 250 + ")")]
-)  # fmt: skip
+    [
+        ("", ""),
+        ("", ""),
+        ("**", "**"),
+        ("*", "*"),
+        ("~~", "~~"),
+        ("`", "`"),
+        ("***", "***"),
+        ("[", "](https://a.example/x?a=1&b=2)"),
+        ("[", "](javascript:x)"),
+        ("![", "](/relative)"),
+        ("\\*", "\\*"),
+        ("<i>", "</i>"),
+        ("$x_1 = ", "$"),
+        ("\\(", "\\)"),
+        ("**[", "](mailto:a@b.example)**"),
+        ("a_", "_b"),
+        ("||", "||"),
+        ("<@", ">"),
+        ("snake_", "_case"),
+        ("[", "](https://b.example/" + "x" * 250 + ")"),
+    ]
+)
 _INDENTS = st.sampled_from(["", "    ", "\t", "> ", "- "])
 _LANGUAGES = st.sampled_from(["", "python", "c++ title=x", "x" * 80])
 
@@ -95,10 +120,44 @@ soup = st.one_of(
     st.text(alphabet=_SOUP, max_size=300),
     st.lists(
         st.sampled_from(
-            ["> ", "- ", "1. ", "```", "~~~", "\n", "\n\n", "    ", "**", "*", "_", "`", "|", "\n|-|-|\n",
-             "[a](http://b.c)", "![", "](", "$$", "\\(", "\\)", "\\[", "# ", "word", "😀", "---\n", "[a]: http://d.e\n",
-             "a" * 70, "\u0301", "\ud83d", "🇩🇪", "👩‍👩‍👧", "<b>", "&amp;", "&#0;", "[ ] "]
+            [
+                "> ",
+                "- ",
+                "1. ",
+                "```",
+                "~~~",
+                "\n",
+                "\n\n",
+                "    ",
+                "**",
+                "*",
+                "_",
+                "`",
+                "|",
+                "\n|-|-|\n",
+                "[a](http://b.c)",
+                "![",
+                "](",
+                "$$",
+                "\\(",
+                "\\)",
+                "\\[",
+                "# ",
+                "word",
+                "😀",
+                "---\n",
+                "[a]: http://d.e\n",
+                "a" * 70,
+                "\u0301",
+                "\ud83d",
+                "🇩🇪",
+                "👩‍👩‍👧",
+                "<b>",
+                "&amp;",
+                "&#0;",
+                "[ ] ",
+            ]
         ),
         max_size=60,
     ).map("".join),
-)  # fmt: skip
+)

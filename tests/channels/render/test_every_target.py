@@ -26,9 +26,9 @@ from tests.channels.render.documents import (
 
 # https://spec.matrix.org/v1.19/client-server-api/#mroommessage-msgtypes
 MATRIX_TAGS = (
-    "del h1 h2 h3 h4 h5 h6 blockquote p a ul ol sup sub li b i u strong em s code hr br div table "
-    "thead tbody tr th td caption pre span img details summary"
-).split()
+    "del|h[1-6]|blockquote|p|a|ul|ol|sup|sub|li|b|i|u|strong|em|s|code|hr|br|div|table|"
+    "thead|tbody|tr|th|td|caption|pre|span|img|details|summary"
+)
 TELEGRAM_TYPES = {"bold", "italic", "strikethrough", "code", "pre", "text_link", "blockquote"}
 targets = st.sampled_from(TARGETS)
 
@@ -96,17 +96,17 @@ def check_entities(message: Rendered) -> None:
         if entity["type"] in ("pre", "code"):
             assert set(around) <= {"blockquote"}
         if entity["type"] == "text_link":
-            assert re.match(r"(https?://|mailto:)", entity["url"])
+            assert re.match(r"https?://", entity["url"])
         stack.append({"type": entity["type"], "end": end})
 
 
 class _Html(HTMLParser):
-    def __init__(self, allowed: list[str]) -> None:
+    def __init__(self, allowed: str) -> None:
         super().__init__(convert_charrefs=True)
         self.allowed, self.stack, self.text = allowed, list[str](), ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert tag in self.allowed
+        assert re.fullmatch(self.allowed, tag)
         if tag not in ("a", "strong", "em", "del", "code"):
             self.text += "\n"
         assert {name for name, _ in attrs} <= {"href", "start", "class", "style"}
