@@ -30,7 +30,7 @@ _LAYOUT = Layout(bullet="- ")
 _NOTHING = "\u200b"
 _DEEPEST_HEADING = 3
 _ADDRESS = re.compile(r"https?://[^\s<>]+")
-_SIGN = re.compile(r"[\\*_~`|\[\]<]")
+_ESCAPES = str.maketrans({sign: f"\\{sign}" for sign in "\\*_~`|[]<"})
 _LINE_START = re.compile(r"(?m)^([ \t]*)([#>+-]|\d+(?=[.)]\s))")
 
 
@@ -114,9 +114,9 @@ def _write_span(span: Span, *, in_link: bool) -> str:
         return f"`` {text} ``" if "`" in text else f"`{text}`"
     written, at = "", 0
     for address in [] if in_link else _ADDRESS.finditer(span.text):
-        written += _SIGN.sub(r"\\\g<0>", span.text[at : address.start()]) + address[0]
+        written += span.text[at : address.start()].translate(_ESCAPES) + address[0]
         at = address.end()
-    written += _SIGN.sub(r"\\\g<0>", span.text[at:])
+    written += span.text[at:].translate(_ESCAPES)
     return _LINE_START.sub(_escape_start, written)
 
 

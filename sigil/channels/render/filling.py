@@ -17,6 +17,7 @@ from sigil.channels.render.units import find_cluster_start, find_word_end, measu
 
 MIN_LIMIT = 64
 _LONGEST_LANGUAGE = 24
+_FULL = 0.95  # looking for what would fill a message to the brim costs more than it is worth
 _NEARLY_FULL = 0.75  # then a line that is too long for a message begins the next one
 
 Write = Callable[[Sequence[Line]], Rendered]
@@ -121,14 +122,16 @@ class Filling:
 
 
 def _find_most(count: int, measure_first: Callable[[int], float]) -> int:
-    """How many of `count` things fit, where the first ones together are as full as said. It
+    """About how many of `count` things fit, where the first ones together are as full as said. It
     guesses by what is too full, and halves what is left when guesses do not help."""
     fitting, too_many = 0, count + 1
     guess, tries = count, 0
     while too_many - fitting > 1:
         full = measure_first(guess)
         tries += 1
-        if full <= 1:
+        if _FULL <= full <= 1:
+            return guess
+        elif full < _FULL:
             fitting = guess
         else:
             too_many = guess

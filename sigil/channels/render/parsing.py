@@ -203,6 +203,8 @@ class _Reader:
         return tidy_spans([Span(row[0].text[found.end() :]), *row[1:]])
 
     def _add_code(self, token: Token) -> None:
+        if not token.content.strip():
+            return
         language = "latex" if token.type == mathematics.BLOCK else token.info.split(" ")[0].strip()
         lines = token.content.expandtabs(4).removesuffix("\n").split("\n")
         block = next(self._keys)

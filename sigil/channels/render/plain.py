@@ -38,14 +38,14 @@ def write_plain(lines: Sequence[Line]) -> str:
     return "".join(written).strip("\n")
 
 
-def spell_links(spans: Sequence[Span]) -> list[Span]:
-    """The spans, with the address of each link behind it."""
+def spell_links(spans: Sequence[Span], scheme: str = "") -> list[Span]:
+    """The spans, with the address of each link behind it, if it begins with `scheme`."""
     spelt: list[Span] = []
     shown = ""
     for index, span in enumerate(spans):
         spelt.append(span)
         address = span.link
-        if address is None:
+        if address is None or not address.startswith(scheme):
             continue
         shown += span.text
         following = spans[index + 1].link if index + 1 < len(spans) else None

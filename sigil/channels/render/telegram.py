@@ -22,25 +22,28 @@ from sigil.channels.render.lines import (
     Line,
     Span,
     address_of,
+    link_to,
     nest_spans,
 )
 from sigil.channels.render.parsing import read_lines
-from sigil.channels.render.plain import write_plain
+from sigil.channels.render.plain import spell_links, write_plain
 from sigil.channels.render.tables import spell_tables
 from sigil.channels.render.units import measure
 
 MOST_ENTITIES = 100
 _TYPES = {BOLD: "bold", ITALIC: "italic", STRIKE: "strikethrough", CODE: "code"}
 _LAYOUT = Layout(shows_quotes=True)
+_MAIL = "mailto:"
 
 
 def render(content: str, spec: ChannelSpec) -> list[Rendered]:
     """The text with entities, as JSON objects, in the extra `entities`."""
 
     def load(message: Rendered) -> float:
+        count = len(message.extras.get("entities", ()))
         # A text that has more styles than words is not worth a flood of messages.
-        is_short = measure(message.text, "utf16") * 8 < spec.text_limit
-        return 0.0 if is_short else len(message.extras.get("entities", ())) / MOST_ENTITIES
+        least = measure(message.text, "utf16") * 8 / spec.text_limit
+        return min(count / MOST_ENTITIES, least)
 
     messages = Filling(spec, _write, load).fill(spell_tables(read_lines(content)))
     return [_drop_surplus(message) for message in messages]
@@ -94,7 +97,8 @@ def _add_spans(text: _Text, line: Line) -> None:
         return
     extra = frozenset({BOLD}) if line.kind == "heading" else frozenset()
     open_entities: dict[int, dict[str, Any]] = {}
-    for part in nest_spans([Span(span.text, _allow(span.marks | extra)) for span in line.spans]):
+    spans = spell_links(line.spans, _MAIL)
+    for part in nest_spans([Span(span.text, _allow(span.marks | extra)) for span in spans]):
         if isinstance(part, Span):
             text.add(part.text)
         elif not part.opens:
@@ -106,7 +110,9 @@ def _add_spans(text: _Text, line: Line) -> None:
 
 
 def _allow(marks: frozenset[str]) -> frozenset[str]:
-    """The marks that may stand together. A link is worth more than the look of code."""
+    """The marks that may stand together. A link is worth more than the look of code; one to a
+    mailbox is none for Telegram."""
+    marks = frozenset(mark for mark in marks if not mark.startswith(link_to(_MAIL)))
     links = frozenset(mark for mark in marks if address_of(mark) is not None)
     if CODE not in marks:
         return marks

@@ -21,7 +21,7 @@ _SIGNS = {BOLD: "*", ITALIC: "_", STRIKE: "~", CODE: "`"}
 _LAYOUT = Layout()
 _HAIR, _NOTHING = "\u200a", "\u200b"
 _ADDRESS = re.compile(r"https?://\S+")
-_SIGN = re.compile(r"(?P<before>[^\W_]?)(?P<sign>[*_~`])(?=(?P<after>[^\W_]?))")
+_SIGNS_RUN = re.compile(r"[*_~`]+")
 _LINE_START = re.compile(r"[*-]\s|>")
 
 
@@ -59,11 +59,16 @@ def _write_spans(line: Line) -> str:
     parts = list(nest_spans(spans))
     useless = _find_useless(parts)
     written = ""
-    for part in parts:
+    for index, part in enumerate(parts):
         if isinstance(part, Edge):
             written += "" if part.pair in useless else _SIGNS[part.mark]
         else:
-            written += part.text if CODE in part.marks else _escape(part.text)
+            is_last = index == len(parts) - 1
+            written += (
+                part.text
+                if CODE in part.marks
+                else _escape(part.text, is_first=not index, is_last=is_last)
+            )
     is_plain = bool(spans) and not spans[0].marks
     return _NOTHING + written if is_plain and _LINE_START.match(written) else written
 
@@ -93,24 +98,26 @@ def _find_useless(parts: Sequence[Span | Edge]) -> set[int]:
     return useless
 
 
-def _escape(text: str) -> str:
-    """The text with hair spaces between words and the signs at their edges."""
+def _escape(text: str, *, is_first: bool, is_last: bool) -> str:
+    """The text with hair spaces around the signs that WhatsApp could take for its own. `is_first`
+    and `is_last`: no other style goes before it or follows in its line."""
     written, at = "", 0
     for address in _ADDRESS.finditer(text):
-        written += _part_signs(text[at : address.start()]) + address[0]
+        written += _part_signs(text[at : address.start()], is_first and not at, False) + address[0]
         at = address.end()
-    return written + _part_signs(text[at:])
+    return written + _part_signs(text[at:], is_first and not at, is_last)
 
 
-def _part_signs(text: str) -> str:
+def _part_signs(text: str, is_first: bool, is_last: bool) -> str:
     def part(match: re.Match[str]) -> str:
-        before, sign, after = match["before"], match["sign"], match["after"]
-        if before and after:  # within a word
-            return match[0]
-        following = text[match.end() : match.end() + 1]
-        preceding = before or text[match.start() - 1 : match.start()]
-        opens = not before and not following.isspace()
-        closes = not after and bool(preceding) and not preceding.isspace()
-        return f"{before}{_HAIR if closes else ''}{sign}{_HAIR if opens else ''}"
+        before, after = (
+            text[max(match.start() - 1, 0) : match.start()],
+            text[match.end() : match.end() + 1],
+        )
+        if len(match[0]) == 1 and before.isalnum() and after.isalnum():
+            return match[0]  # within a word it is no sign
+        starts = before.isspace() or (not before and is_first)
+        ends = after.isspace() or (not after and is_last)
+        return f"{'' if starts else _HAIR}{_HAIR.join(match[0])}{'' if ends else _HAIR}"
 
-    return _SIGN.sub(part, text)
+    return _SIGNS_RUN.sub(part, text)

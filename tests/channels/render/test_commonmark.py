@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from sigil.channels.base import TextUnit
 from sigil.channels.render.commonmark import MIN_LIMIT, split
+from sigil.channels.render.units import measure
 
 limits = st.integers(MIN_LIMIT, 400)
 words = st.text(alphabet="abc déf*_`[]()!#-1.\u4f60\U0001f600\u0301", min_size=1, max_size=300)
@@ -35,10 +37,10 @@ def code_of(text: str) -> str:
     return re.sub(r"\s", "", "".join(t.content for t in tokens if t.type == "fence"))
 
 
-@given(documents, limits)
-def test_every_part_fits_and_nothing_is_lost(text: str, limit: int) -> None:
-    parts = split(text, limit)
-    assert all(len(part) <= limit for part in parts)
+@given(documents, limits, st.sampled_from(["characters", "utf16", "bytes"]))
+def test_every_part_fits_and_nothing_is_lost(text: str, limit: int, unit: TextUnit) -> None:
+    parts = split(text, limit, unit)
+    assert all(measure(part, unit) <= limit for part in parts)
     assert all(part.strip() for part in parts) or len(parts) == 1
     assert letters("\n".join(parts)) == letters(text)
 
