@@ -101,5 +101,7 @@ def describe_trouble(record: AccountRecord, *, with_cause: bool = True) -> str:
     text = f"the channel {record.id} does not listen"
     if not with_cause:
         return text
-    again = f"; it is tried again in {record.rests:.0f} s" if record.rests else ""
+    again = (
+        f"; it is tried again in {record.rests:.0f} s" if record.rests else "; it is tried again"
+    )
     return f"{text}: {record.error}{again}"

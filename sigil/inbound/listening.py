@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import secrets
@@ -146,12 +147,12 @@ class Listening:
         if self._error is not None and self._state == "listening":
             is_active = active_at is not None and active_at > self._failed_at
             if is_active or now - self._changed_at > PROVEN_AFTER_S:
-                log.info("the channel works again", channel=self._account)
-                self._error = None
+                self._note_success()
         return AccountRecord(
             self._account,
             self._place,
-            self._state,
+            # Until it has shown that it works, it is only tried again.
+            "resting" if self._state == "listening" and self._error else self._state,
             since=now - self._changed_at,
             silence=None if active_at is None else now - active_at,
             error=self._error,
@@ -174,6 +175,7 @@ class Listening:
                 await self._rest(error, pause)
                 pause = min(pause * 2, LONGEST_PAUSE_S)
             else:
+                self._note_success()
                 self._change("hooks")
                 await asyncio.Event().wait()
 
@@ -199,27 +201,40 @@ class Listening:
     async def _rest(self, error: Exception, pause: float) -> None:
         is_first = self._error is None
         state: State = "resting"
+        asked = 0.0
         if isinstance(error, AccountRefused):
             pause, state = REFUSED_PAUSE_S, "refused"
         elif isinstance(error, StoreError):
             pause = min(pause, STORE_PAUSE_S)
-        elif isinstance(error, SendFailed) and error.retry_after is not None:
-            pause = max(pause, min(error.retry_after, LONGEST_ASKED_S))
-        pause = _vary(pause)
+        elif isinstance(error, SendFailed):
+            asked = min(error.retry_after or 0.0, LONGEST_ASKED_S)
+        pause = max(_vary(pause), asked)
         self._failed_at = time.monotonic()
         self._rests_until = self._failed_at + pause
         self._error = _describe_error(error)
         self._change(state)
-        facts = {"channel": self._account, "reason": self._error, "again_in": round(pause, 1)}
-        if isinstance(error, SigilError):
-            write = log.error if state == "refused" and is_first else log.warning
-            write("the channel does not listen", **facts)
-        else:
-            log.warning(
-                "the channel does not listen", **facts, exc_info=error if is_first else None
-            )
+        self._log_failure(error, pause, is_first=is_first)
         await asyncio.sleep(pause)
         self._rests_until = 0.0
+
+    def _log_failure(self, error: Exception, pause: float, *, is_first: bool) -> None:
+        """Loud at the beginning of an episode, quiet from then on."""
+        level = logging.INFO
+        if is_first:
+            level = logging.ERROR if self._state == "refused" else logging.WARNING
+        log.log(
+            level,
+            "the channel does not listen",
+            channel=self._account,
+            reason=self._error,
+            again_in=round(pause, 1),
+            exc_info=error if is_first and not isinstance(error, SigilError) else None,
+        )
+
+    def _note_success(self) -> None:
+        if self._error is not None:
+            log.info("the channel works again", channel=self._account)
+            self._error = None
 
     def _change(self, state: State) -> None:
         self._state, self._changed_at = state, time.monotonic()

@@ -8,7 +8,6 @@ with it was accepted. Telegram keeps updates for 24 hours
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from sigil.channels.telegram.intake import Intake, is_open, read_updates
 from sigil.channels.telegram.message_parts import Me
 from sigil.channels.telegram.payloads import ALLOWED_UPDATES, User
 from sigil.errors import AccountRefused, SendFailed, SendRefused
+from sigil.http.signatures import is_same_secret
 
 if TYPE_CHECKING:
     from sigil.channels.base import AccountContext, Inbox
@@ -70,10 +70,9 @@ class TelegramListener:
     async def receive_hook(self, request: HookRequest, inbox: Inbox) -> HookResponse:
         """See `sigil.channels.base.ReceivesHooks`. Telegram signs nothing; it repeats the secret
         that the hook was registered with."""
-        given = request.headers.get(HOOK_HEADER, "").encode("utf-8", "replace")
-        secret = self._settings.find_secret(self.name).encode()
+        given, secret = request.headers.get(HOOK_HEADER), self._settings.find_secret(self.name)
         has_token = self._settings.token is not None or self._settings.secret is not None
-        if not hmac.compare_digest(given, secret) or not has_token:
+        if not is_same_secret(given, secret) or not has_token:
             return HookResponse(401)
         if self._settings.mode != "webhook":
             return HookResponse(404)

@@ -11,6 +11,8 @@ import hmac
 import re
 from collections.abc import Mapping
 
+from sigil.http.signatures import is_same_secret
+
 WINDOW_S = 300
 TIMESTAMP_HEADER, SIGNATURE_HEADER = "X-Sigil-Timestamp", "X-Sigil-Signature"
 
@@ -40,7 +42,7 @@ def check_signature(secret: str, headers: Mapping[str, str], body: bytes, now: f
     if not _TIMESTAMP.fullmatch(timestamp) or not signature:
         raise NotSigned(f"{TIMESTAMP_HEADER} or {SIGNATURE_HEADER} is missing or malformed.")
     expected = _compute(secret, timestamp, body)
-    if not hmac.compare_digest(expected.encode(), signature.encode("utf-8", "replace")):
+    if not is_same_secret(signature, expected):
         raise NotSigned("The signature does not match the body.")
     if abs(now - int(timestamp)) > WINDOW_S:
         raise NotSigned(f"{TIMESTAMP_HEADER} is more than {WINDOW_S} seconds off.")
