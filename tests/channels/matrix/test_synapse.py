@@ -3,92 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from sigil.bootstrap import build
 from sigil.channels.base import AccountContext, Chunk, Place, Rendered
 from sigil.channels.matrix.listener import MatrixListener
 from sigil.channels.matrix.sender import MatrixSender
-from sigil.channels.matrix.settings import MatrixSettings
-from sigil.config import Settings
 from sigil.errors import AccountRefused, SendRefused, StoreError
-from sigil.gateway import Gateway
-from sigil.inbound.accounts import open_accounts
-from sigil.messages.exchange import OutboundMessage
-from sigil.providers.echo import EchoProvider
-from sigil.stores import Stores
-from sigil.testing import fake_stores, settle
 from tests.channels.inbox import WaitingInbox
-from tests.channels.matrix.conftest import run_listener
-from tests.peers.synapse.server import Person, Synapse
+from tests.channels.matrix.scene import CONTEXT, Scene
 
 # Everything here is done by one process, so that one Synapse is started.
 pytestmark = pytest.mark.xdist_group("synapse")
 
-CONTEXT = AccountContext("matrix", "matrix", "default", SimpleNamespace())
-
-
-@dataclass
-class Scene:
-    """A bot that listens, and Alice, in a room of their own."""
-
-    synapse: Synapse
-    bot: Person
-    alice: Person
-    inbox: WaitingInbox = field(default_factory=WaitingInbox)
-    room: str = ""
-
-    def settings(self, **given: Any) -> MatrixSettings:
-        values = {"access_token": self.bot.token, **given}
-        return MatrixSettings(
-            homeserver=self.synapse.address,
-            user_id=self.bot.user_id,
-            **{name: value for name, value in values.items() if value is not None},
-        )
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[WaitingInbox]:
-        async with run_listener(MatrixListener(CONTEXT, self.settings()), self.inbox) as inbox:
-            await inbox.wait_for_cursor()
-            yield inbox
-
-    async def meet(self) -> None:
-        """Alice invites the bot, and it comes."""
-        self.room = self.alice.create_room(self.bot.user_id, is_direct=True)
-        await self.wait_until(lambda: self.bot.user_id in self.alice.members(self.room))
-
-    async def wait_until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not is_so():
-                await asyncio.sleep(0.05)
-
-    def reply(self, text: str, **more: Any) -> OutboundMessage:
-        return OutboundMessage(channel_type="matrix", channel_id=self.room, content=text, **more)
-
-    def texts(self) -> list[str]:
-        """What Alice sees, edits applied."""
-        shown: dict[str, str] = {}
-        for event in self.alice.read(self.room):
-            content = event["content"]
-            if event["type"] != "m.room.message" or event["sender"] != self.bot.user_id:
-                continue
-            relation = content.get("m.relates_to", {})
-            if relation.get("rel_type") == "m.replace":
-                shown[relation["event_id"]] = content["m.new_content"]["body"]
-            else:
-                shown[event["event_id"]] = content["body"]
-        return list(shown.values())
-
-
-@pytest.fixture
-def scene(synapse: Synapse) -> Scene:
-    return Scene(synapse, synapse.add_person("bot"), synapse.add_person("alice"))
+FILE = "f" * 32
 
 
 @pytest.fixture
@@ -212,55 +143,6 @@ async def test_files_come_in_and_go_out(scene: Scene) -> None:
     files = [content for content in sent if "url" in content]
     assert len(files) == 1
     assert scene.alice.download(files[0]["url"]) == picture
-
-
-async def test_a_gateway_that_is_started_again_answers_each_message_once(scene: Scene) -> None:
-    """The whole way, twice over the same stores: what was said between the two is answered too."""
-    stores = fake_stores()
-    async with run_gateway(scene, stores) as gateway:
-        await scene.meet()
-        scene.alice.say(scene.room, "one")
-        await settle_until(gateway, lambda: scene.texts() == ["one"])
-    for text in ("two", "three"):
-        scene.alice.say(scene.room, text)
-    async with run_gateway(scene, stores) as gateway:
-        scene.alice.say(scene.room, "four")
-        await settle_until(gateway, lambda: len(scene.texts()) >= 4)
-    assert scene.texts() == ["one", "two", "three", "four"]
-
-
-@asynccontextmanager
-async def run_gateway(scene: Scene, stores: Stores) -> AsyncIterator[Gateway]:
-    """A gateway that listens for the account until it is killed."""
-    matrix = {
-        "homeserver": scene.synapse.address,
-        "user_id": scene.bot.user_id,
-        "access_token": scene.bot.token,
-        "pairing": "open",
-        "coalesce": False,
-    }
-    models = {"default": "echo/echo"}
-    settings = Settings.model_validate({"channels": {"matrix": matrix}, "models": models})
-    gateway = build(settings, stores=stores, providers={"echo": EchoProvider(delay=0)})
-    (account,) = [each for each in open_accounts(gateway) if each.entry.name == "matrix"]
-    listening = asyncio.create_task(account.listen())
-    try:
-        yield gateway
-    finally:
-        listening.cancel()
-        await asyncio.wait({listening})
-        for entry in gateway.channels.entries:
-            await entry.close()
-
-
-async def settle_until(gateway: Gateway, is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not is_so():
-            await settle(gateway)
-            await asyncio.sleep(0.05)
-
-
-FILE = "f" * 32
 
 
 class Blobs:
