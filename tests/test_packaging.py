@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
+SYNAPSE_LOCK = "tests/peers/synapse/requirements.lock"
 BASE = [Requirement(line) for line in PROJECT["dependencies"]]
 EXTRAS = [
     Requirement(line)
@@ -39,7 +40,7 @@ def pin(requirement: Requirement) -> str:
     return specifier.version
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, SYNAPSE_LOCK])
 def test_a_lock_names_no_host_and_no_path(lock):
     text = (ROOT / lock).read_text()
     assert "://" not in text
@@ -47,7 +48,7 @@ def test_a_lock_names_no_host_and_no_path(lock):
     assert not re.search(r"(^|\s)/\w", text)
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", [*LOCKS, SYNAPSE_LOCK])
 def test_every_locked_package_has_a_hash(lock):
     text = (ROOT / lock).read_text().replace("\\\n", " ")
     entries = [line for line in text.splitlines() if line and not line.startswith("#")]

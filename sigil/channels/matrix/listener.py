@@ -31,7 +31,7 @@ from sigil.channels.matrix.payloads import (
 from sigil.channels.matrix.reading import Reader
 from sigil.channels.matrix.rooms import Room, Rooms
 from sigil.channels.matrix.timeline import TYPES, read_new_events
-from sigil.errors import ChannelError, SendFailed
+from sigil.errors import ChannelError, MarkupRefused, SendFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,10 +99,12 @@ class MatrixListener:
             try:
                 answer = await self._client.call("GET", f"{API}/sync", query=query)
                 return SyncAnswer.model_validate(answer)
-            except StreamTokenInvalid:
+            except (StreamTokenInvalid, MarkupRefused) as error:
+                # Servers say it in different words. A sync without a position loses nothing, since
+                # the last event of each room is known.
                 if since is None:
                     raise
-                log.warning("the position in the stream is unknown; starting anew")
+                log.warning("the position is unknown; starting anew", error=str(error))
                 return None
             except ValidationError:
                 raise SendFailed("the homeserver answered a sync that cannot be read.") from None
@@ -129,8 +131,10 @@ class MatrixListener:
             self._invitations.pop(room_id, None)
         for room_id, found in ((news and news.invite) or {}).items():
             await self._answer_invitation(room_id, found, inbox)
+            inbox.note_activity()
         for room_id in list(self._invitations):
             await self._join(room_id)
+            inbox.note_activity()
 
     async def _take_room(
         self,

@@ -12,8 +12,8 @@ from sigil.channels.matrix.sender import MatrixSender
 from sigil.channels.matrix.spec import MatrixType
 from sigil.stores import Stores
 from tests.channels.cases import RETRY_AFTER_S, FakeInbox, Fault
-from tests.channels.matrix.conftest import make_settings
-from tests.peers.matrix import homeserver
+from tests.channels.matrix.accounts import make_settings
+from tests.peers.matrix import script
 from tests.peers.matrix.homeserver import BOT, TOKEN, Homeserver, run_homeserver
 
 ROOM = "!room"
@@ -22,12 +22,12 @@ _GONE = {"errcode": "M_FORBIDDEN", "error": "User @bot:hs not in room !room"}
 _LIMITED = {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": 375}
 _MARKUP = {"errcode": "M_BAD_JSON", "error": "formatted_body must be a string"}
 _ANSWERS = {
-    Fault.BUSY: homeserver.Fault(429, _LIMITED, {"Retry-After": str(RETRY_AFTER_S)}),
-    Fault.BROKEN: homeserver.Fault(502, b"<html>Bad Gateway</html>", done=True),
-    Fault.CUT: homeserver.Fault(cut=True, done=True),
-    Fault.GONE: homeserver.Fault(403, _GONE),
-    Fault.LOCKED: homeserver.Fault(401, _ACCOUNT),
-    Fault.MARKUP: homeserver.Fault(400, _MARKUP),
+    Fault.BUSY: script.Fault(429, _LIMITED, {"Retry-After": str(RETRY_AFTER_S)}),
+    Fault.BROKEN: script.Fault(502, b"<html>Bad Gateway</html>", done=True),
+    Fault.CUT: script.Fault(cut=True, done=True),
+    Fault.GONE: script.Fault(403, _GONE),
+    Fault.LOCKED: script.Fault(401, _ACCOUNT),
+    Fault.MARKUP: script.Fault(400, _MARKUP),
 }
 
 
@@ -89,7 +89,7 @@ class MatrixListenerCase:
     async def open_again(self) -> Listener:
         return self._open()
 
-    def _post(self, sender: str, content: homeserver.Json) -> None:
+    def _post(self, sender: str, content: script.Json) -> None:
         self.written += 1
         event = {"type": "m.room.message", "event_id": f"$w{self.written}", "sender": sender}
         self.server.post(ROOM, event | {"content": content})

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,40 +8,11 @@ import pytest
 from sigil.channels.base import AccountContext
 from sigil.channels.matrix.listener import MatrixListener
 from sigil.channels.matrix.sender import MatrixSender
-from sigil.channels.matrix.settings import MatrixSettings
 from tests.channels.inbox import WaitingInbox
-from tests.peers.matrix.homeserver import BOT, TOKEN, Homeserver, run_homeserver
-
-CONTEXT = AccountContext("matrix", "matrix", "default", SimpleNamespace())
-
-
-def make_settings(server: Homeserver, **given: Any) -> MatrixSettings:
-    values = {"homeserver": server.address, "user_id": BOT, "access_token": TOKEN, **given}
-    return MatrixSettings(**{name: value for name, value in values.items() if value is not None})
-
-
-@asynccontextmanager
-async def run_listener(
-    listener: MatrixListener, inbox: WaitingInbox
-) -> AsyncIterator[WaitingInbox]:
-    """Listens until the end of the block; what the listener raised before is raised there."""
-
-    async def listen() -> None:
-        try:
-            await listener.listen(inbox)
-        finally:
-            await inbox.end()
-
-    inbox.ended = False
-    listening = asyncio.create_task(listen())
-    try:
-        yield inbox
-    finally:
-        listening.cancel()
-        await asyncio.wait({listening})
-        await listener.close()
-        if not listening.cancelled():
-            listening.result()
+from tests.channels.matrix.accounts import CONTEXT, make_settings
+from tests.channels.matrix.scene import Scene
+from tests.peers.matrix.homeserver import Homeserver, run_homeserver
+from tests.peers.synapse.server import Synapse
 
 
 @pytest.fixture(autouse=True)
@@ -85,3 +53,8 @@ async def make_sender(server: Homeserver) -> AsyncIterator[Callable[..., MatrixS
     yield make
     for sender in made:
         await sender.close()
+
+
+@pytest.fixture
+def scene(synapse: Synapse) -> Scene:
+    return Scene(synapse, synapse.add_person("bot"), synapse.add_person("alice"))

@@ -8,8 +8,9 @@ import pytest
 
 from sigil.channels.base import Check
 from sigil.channels.matrix.listener import MatrixListener
-from tests.channels.matrix.conftest import CONTEXT, make_settings
-from tests.peers.matrix.homeserver import BOT, PASSWORD, Fault, Homeserver
+from tests.channels.matrix.accounts import CONTEXT, make_settings
+from tests.peers.matrix.homeserver import BOT, PASSWORD, Homeserver
+from tests.peers.matrix.script import Fault
 
 
 async def check(server: Homeserver, **given: Any) -> list[Check]:

@@ -1,4 +1,4 @@
-"""What the listener does when syncs have gaps, servers fail, and people invite it."""
+"""What the listener does when servers fail, and when people invite it or leave."""
 
 from __future__ import annotations
 
@@ -6,168 +6,18 @@ from typing import Any
 
 import pytest
 
-from sigil.channels.matrix import listener as listener_module
-from sigil.channels.matrix import timeline
 from sigil.channels.matrix.listener import MatrixListener
-from sigil.errors import AccountRefused, LeaseLost, SendFailed, StoreError
+from sigil.errors import AccountRefused, SendFailed
 from tests.channels.inbox import WaitingInbox
-from tests.channels.matrix.conftest import CONTEXT, make_settings, run_listener
-from tests.peers.matrix.homeserver import BOT, PASSWORD, TOKEN, Fault, Homeserver
+from tests.channels.matrix.accounts import CONTEXT, make_settings, run_listener
+from tests.channels.matrix.syncs import come, hear, invite, news, say, send_file
+from tests.peers.matrix.homeserver import BOT, PASSWORD, TOKEN, Homeserver
+from tests.peers.matrix.script import Fault
 
 Json = dict[str, Any]
 LIMITED = {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": 20}
 LOCKED = {"errcode": "M_USER_LOCKED", "error": "locked", "soft_logout": True}
 SOFT = {"errcode": "M_UNKNOWN_TOKEN", "error": "expired", "soft_logout": True}
-STREAM = {"errcode": "M_UNKNOWN", "error": "Invalid stream token"}
-
-
-def say(id: str, text: str = "", sender: str = "@alice:hs") -> Json:
-    content = {"msgtype": "m.text", "body": text or id}
-    return {"type": "m.room.message", "event_id": id, "sender": sender, "content": content}
-
-
-def come(user: str, membership: str = "join", id: str = "$m") -> Json:
-    content = {"membership": membership}
-    return {
-        "type": "m.room.member",
-        "event_id": id,
-        "sender": user,
-        "state_key": user,
-        "content": content,
-    }
-
-
-def news(*events: Any, room: str = "!r", end: str = "end", **timeline: Any) -> Json:
-    found = {"timeline": {"events": list(events), **timeline}}
-    return {"next_batch": end, "rooms": {"join": {room: found}}}
-
-
-def invite(sender: str = "@alice:hs", room: str = "!i", end: str = "end") -> Json:
-    content = {"membership": "invite", "is_direct": True}
-    event = {"type": "m.room.member", "state_key": BOT, "sender": sender, "content": content}
-    found = {"invite_state": {"events": [event]}}
-    return {"next_batch": end, "rooms": {"invite": {room: found}}}
-
-
-async def hear(listener: MatrixListener, inbox: WaitingInbox, end: str = "end") -> list[str]:
-    async with run_listener(listener, inbox):
-        return [message.message_id for message in await inbox.wait_for_cursor(end)]
-
-
-async def test_the_first_sync_tells_only_the_position(
-    server: Homeserver, listener: MatrixListener
-) -> None:
-    inbox = WaitingInbox()
-    server.push(news(say("$old"), end="s1"), news(say("$new"), end="s2"))
-    assert await hear(listener, inbox, "s2") == ["$new"]
-    first, second = server.called("/sync")[:2]
-    assert "since" not in first.query
-    assert second.query["since"] == "s1"
-    assert inbox.cursors[:2] == ["s1", "s2"]
-
-
-async def test_the_position_is_stored_after_all_before_it_was_accepted(
-    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
-) -> None:
-    inbox.error = StoreError("Redis did not answer.")
-    batch = news(say("$a"), say("$b"))
-    server.push(batch)
-    with pytest.raises(StoreError):
-        await hear(listener, inbox)
-    assert inbox.cursors == []
-    server.push(batch)
-    assert await hear(listener, inbox) == ["$a", "$b"]
-    assert {call.query["since"] for call in server.called("/sync")[:2]} == {"s0"}
-    assert inbox.duplicates == 0
-
-
-async def test_who_has_lost_the_lease_stops(
-    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
-) -> None:
-    inbox.owned = False
-    server.push(news(say("$a")))
-    with pytest.raises(LeaseLost):
-        await hear(listener, inbox)
-
-
-async def test_a_gap_is_read_down_to_the_last_event_that_was_known(
-    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
-) -> None:
-    # This server takes no notice of `to`.
-    server.pages["!r"] = [
-        {"chunk": [say("$e"), say("$d"), say("$c")], "end": "t2"},
-        {"chunk": [say("$b"), say("$a"), say("$ancient")], "end": "t3"},
-    ]
-    server.push(news(say("$a"), end="s1"))
-    server.push(news(say("$f"), limited=True, prev_batch="t1", end="s2"))
-    assert await hear(listener, inbox, "s2") == ["$a", "$b", "$c", "$d", "$e", "$f"]
-    first, second = server.called("/messages")
-    assert (first.query["from"], first.query["to"], first.query["dir"]) == ("t1", "s1", "b")
-    assert second.query["from"] == "t2"
-    assert inbox.duplicates == 0
-
-
-async def test_a_gap_without_end_is_bounded(
-    server: Homeserver,
-    inbox: WaitingInbox,
-    listener: MatrixListener,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(timeline, "MAX_PAGES", 3)
-    server.pages["!r"] = [{"chunk": [say(f"$p{n}")], "end": f"t{n}"} for n in range(100)]
-    server.push(news(say("$z"), limited=True, prev_batch="t"))
-    assert await hear(listener, inbox) == ["$p2", "$p1", "$p0", "$z"]
-
-
-async def test_a_gap_that_cannot_be_read_does_not_hold_up_others_for_ever(
-    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
-) -> None:
-    server.fail("messages", Fault(500), times=listener_module.GAP_TRIES)
-    batch = news(say("$z"), limited=True, prev_batch="t")
-    for _ in range(listener_module.GAP_TRIES - 1):
-        server.push(batch)
-        with pytest.raises(SendFailed):
-            await hear(listener, inbox)
-    server.push(batch)
-    assert await hear(listener, inbox) == ["$z"]
-
-
-async def test_what_was_said_before_the_invitation_is_not_read(
-    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
-) -> None:
-    server.pages["!r"] = [{"chunk": [say("$older")], "end": "t2"}]
-    invited = come(BOT, "invite", "$i")
-    events = [say("$before"), invited, say("$with"), come(BOT, id="$j"), say("$after")]
-    server.push(news(*events, limited=True, prev_batch="t1"))
-    assert await hear(listener, inbox) == ["$with", "$after"]
-    assert server.called("/messages") == []
-
-
-async def test_after_joining_without_an_invitation_it_begins_with_the_join(
-    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
-) -> None:
-    renamed = come(BOT, id="$n") | {"unsigned": {"prev_content": {"membership": "join"}}}
-    server.push(news(say("$before"), come(BOT, id="$j"), say("$a"), renamed, say("$b")))
-    assert await hear(listener, inbox) == ["$a", "$b"]
-
-
-async def test_a_position_that_the_server_does_not_know_is_dropped_and_nothing_known_is_lost(
-    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
-) -> None:
-    server.pages["!r"] = [{"chunk": [say("$c"), say("$b"), say("$a")], "end": "t2"}]
-    anew = news(say("$d"), limited=True, prev_batch="t1", end="s9")
-    anew["rooms"]["join"]["!other"] = {"timeline": {"events": [say("$x")]}}
-    server.push(news(say("$a"), end="s1"), Fault(400, STREAM), anew)
-    assert await hear(listener, inbox, "s9") == ["$a", "$b", "$c", "$d"]
-
-
-async def test_an_unknown_position_at_the_start_is_dropped(
-    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
-) -> None:
-    server.fail("sync", Fault(400, STREAM))
-    server.push(news(say("$old"), end="s1"), news(say("$new"), end="s2"))
-    assert await hear(listener, inbox, "s2") == ["$new"]
-    assert [call.query.get("since") for call in server.called("/sync")[:3]] == ["s0", None, "s1"]
 
 
 async def test_a_limited_sync_is_asked_again_from_the_same_position(
@@ -366,11 +216,6 @@ async def test_a_file_that_is_larger_than_it_said_is_refused(
     await hear(listener, inbox)
     (attachment,) = inbox.received[0].attachments
     assert attachment.url == "refused:The file a.bin is too large."
-
-
-def send_file() -> Json:
-    content = {"msgtype": "m.file", "body": "a.bin", "url": "mxc://hs/abc"}
-    return say("$f") | {"content": content}
 
 
 async def test_no_secret_is_shown(

@@ -22,8 +22,9 @@ from sigil.errors import (
 )
 from sigil.messages.exchange import InboundMessage, OutboundMessage
 from tests.channels.inbox import WaitingInbox
-from tests.channels.matrix.conftest import run_listener
-from tests.peers.matrix.homeserver import BOT, Fault, Homeserver
+from tests.channels.matrix.accounts import run_listener
+from tests.peers.matrix.homeserver import BOT, Homeserver
+from tests.peers.matrix.script import Fault
 
 FOLDER = Path(__file__).parent / "payloads"
 PEOPLE = {BOT: "Sigil", "@alice:hs": "Alice", "@bob:hs": "Bob", "@_irc_bob:hs": "bob"}

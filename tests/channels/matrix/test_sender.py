@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from sigil.channels.base import Chunk, Place, Rendered
+from sigil.channels.base import Rendered
 from sigil.channels.matrix.sender import MatrixSender
 from sigil.channels.matrix.spec import MatrixType
-from sigil.errors import AccountRefused, BlobGone, MarkupRefused, SendFailed, StoreError
-from sigil.messages.exchange import Attachment, OutboundMessage
-from tests.peers.matrix.homeserver import BOT, PASSWORD, Fault, Homeserver
+from sigil.errors import AccountRefused, MarkupRefused, SendFailed
+from tests.channels.matrix.accounts import PLACE, make_chunk
+from tests.peers.matrix.homeserver import BOT, PASSWORD, Homeserver
+from tests.peers.matrix.script import Fault
 
 MakeSender = Callable[..., MatrixSender]
-PLACE = Place("!r:hs/?#%")
 LIMITED = {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": 375}
-FILE = "f" * 32
-
-
-def chunk(text: str = "Hello", *, id: str = "c1", html: str = "", **given: Any) -> Chunk:
-    fields = {name: given.pop(name) for name in ("thread_id", "reply_to", "media") if name in given}
-    message = OutboundMessage(
-        channel_type="matrix", channel_id=PLACE.channel_id, content=text, **fields
-    )
-    extras = {"formatted_body": html} if html else {}
-    return Chunk(id, message, rendered=Rendered(text, extras, text), **given)
 
 
 async def test_the_text_goes_out_plain_and_as_html_and_calls_nobody(
     server: Homeserver, make_sender: MakeSender
 ) -> None:
-    sent = await make_sender().send(chunk("so *it* is @room", html="so <em>it</em> is @room"))
+    sent = await make_sender().send(make_chunk("so *it* is @room", html="so <em>it</em> is @room"))
     (event,) = server.sent
     assert sent == "$sent0"
     assert event == {
@@ -55,10 +43,10 @@ async def test_a_reply_is_in_its_first_chunk_and_a_thread_in_each(
     server: Homeserver, make_sender: MakeSender
 ) -> None:
     sender = make_sender()
-    await sender.send(chunk(id="c1", reply_to="$q"))
-    await sender.send(chunk(id="c2", reply_to="$q", index=1))
-    await sender.send(chunk(id="c3", thread_id="$root", reply_to="$q"))
-    await sender.send(chunk(id="c4", thread_id="$root", reply_to="$q", index=1))
+    await sender.send(make_chunk(id="c1", reply_to="$q"))
+    await sender.send(make_chunk(id="c2", reply_to="$q", index=1))
+    await sender.send(make_chunk(id="c3", thread_id="$root", reply_to="$q"))
+    await sender.send(make_chunk(id="c4", thread_id="$root", reply_to="$q", index=1))
     thread = {"rel_type": "m.thread", "event_id": "$root", "is_falling_back": True}
     assert [event["content"].get("m.relates_to") for event in server.sent] == [
         {"m.in_reply_to": {"event_id": "$q"}},
@@ -84,9 +72,9 @@ async def test_what_was_done_without_a_word_is_sent_again_and_shown_once(
     sender = make_sender()
     server.fail("send", fault, times=2 if fault.cut else 1)  # HTTP asks again after a cut
     with pytest.raises(SendFailed) as caught:
-        await sender.send(chunk())
+        await sender.send(make_chunk())
     assert caught.value.outcome_unknown
-    assert await sender.send(chunk()) == "$sent0"
+    assert await sender.send(make_chunk()) == "$sent0"
     assert len(server.sent) == 1
     assert len({call.path for call in server.called("/send/")}) == 1
 
@@ -94,14 +82,14 @@ async def test_what_was_done_without_a_word_is_sent_again_and_shown_once(
 async def test_a_server_that_is_not_there_has_done_nothing(make_sender: MakeSender) -> None:
     sender = make_sender(homeserver="http://127.0.0.1:1")
     with pytest.raises(SendFailed) as caught:
-        await sender.send(chunk())
+        await sender.send(make_chunk())
     assert not caught.value.outcome_unknown
 
 
 async def test_a_limit_rests_the_account(server: Homeserver, make_sender: MakeSender) -> None:
     server.fail("send", Fault(429, LIMITED, {"Retry-After": "1"}))
     with pytest.raises(SendFailed) as caught:
-        await make_sender().send(chunk())
+        await make_sender().send(make_chunk())
     assert (caught.value.retry_after, caught.value.rests_account) == (1.0, True)
 
 
@@ -112,7 +100,7 @@ async def test_the_largest_text_fits_into_an_event(
     for index, letter in enumerate(("x", "é", "語", '"')):
         text = letter * (largest // len(letter.encode()))
         html = "" if letter == '"' else f"<p>{text}</p>" * 2  # in JSON it takes two bytes
-        sent = chunk(text, id=f"c{index}", html=html)
+        sent = make_chunk(text, id=f"c{index}", html=html)
         await make_sender().send(sent)
         await make_sender().edit(replace(sent, id=f"e{index}"), "$a")
     assert len(server.sent) == 8
@@ -122,12 +110,12 @@ async def test_an_event_that_is_too_large_is_sent_plainly(
     server: Homeserver, make_sender: MakeSender
 ) -> None:
     with pytest.raises(MarkupRefused):
-        await make_sender().send(chunk("x", html="<b>x</b>" * 20_000))
+        await make_sender().send(make_chunk("x", html="<b>x</b>" * 20_000))
 
 
 async def test_an_edit_replaces_the_text(server: Homeserver, make_sender: MakeSender) -> None:
     sender = make_sender()
-    await sender.edit(chunk("two" * 100, html="<b>two</b>"), "$a")
+    await sender.edit(make_chunk("two" * 100, html="<b>two</b>"), "$a")
     content = server.sent[0]["content"]
     assert content["m.relates_to"] == {"rel_type": "m.replace", "event_id": "$a"}
     assert content["m.new_content"]["body"] == "two" * 100
@@ -142,7 +130,7 @@ async def test_an_edit_that_was_done_is_not_doubled_and_another_one_is_no_repeat
 ) -> None:
     sender = make_sender()
     for text in ("one", "one", "two"):
-        await sender.edit(chunk(text), "$a")
+        await sender.edit(make_chunk(text), "$a")
     bodies = [event["content"]["m.new_content"]["body"] for event in server.sent]
     assert bodies == ["one", "two"]
 
@@ -154,7 +142,7 @@ async def test_the_answer_takes_the_place_of_its_draft(
     place = replace(PLACE, thread_id="$root")
     shown = await sender.show_draft(place, "d1", Rendered("It"), None)
     assert await sender.show_draft(place, "d1", Rendered("It is"), shown) == shown
-    assert await sender.send(chunk("It is 42.", replaces=shown)) == shown
+    assert await sender.send(make_chunk("It is 42.", replaces=shown)) == shown
     first, *edits = server.sent
     assert first["content"]["m.relates_to"]["event_id"] == "$root"
     assert [edit["content"]["m.new_content"]["body"] for edit in edits] == ["It is", "It is 42."]
@@ -171,7 +159,7 @@ async def test_drafts_stand_back_while_the_account_is_limited(
         assert await sender.show_draft(PLACE, "d1", Rendered(text), shown) == shown
     assert await sender.show_draft(PLACE, "d2", Rendered("Other"), None) is None
     assert len(server.called("/send/")) == 2
-    await sender.send(chunk("It is 42.", replaces=shown))
+    await sender.send(make_chunk("It is 42.", replaces=shown))
     assert len(server.called("/send/")) == 3
 
 
@@ -179,103 +167,19 @@ async def test_typing_ends_with_the_message(server: Homeserver, make_sender: Mak
     sender = make_sender()
     await sender.show_typing(PLACE)
     server.fail("typing", Fault(500))  # and if it does not, the message was sent all the same
-    await sender.send(chunk())
-    await sender.send(chunk(id="c2"))
+    await sender.send(make_chunk())
+    await sender.send(make_chunk(id="c2"))
     begun, ended = server.called("/typing/")
     assert begun.json == {"typing": True, "timeout": 30_000}
     assert ended.json == {"typing": False}
     assert begun.path.endswith(f"/{BOT}")
 
 
-class Blobs:
-    """A store of one file."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.failing: Exception | None = None
-
-    async def get(self, id: str, *, owner: str) -> Any:
-        assert (id, owner) == (FILE, "matrix/default")
-        if self.failing is not None:
-            raise self.failing
-        return SimpleNamespace(size=len(self.data))
-
-    async def read(self, blob: Any) -> AsyncIterator[bytes]:
-        yield self.data
-
-
-def with_file(**given: Any) -> Chunk:
-    media = (Attachment(f"blob:{FILE}", "a.png", "image/png", 3, "image"),)
-    return chunk("Look", media=media, **given)
-
-
-async def test_files_follow_the_last_chunk_and_are_not_doubled(
-    server: Homeserver, make_sender: MakeSender
-) -> None:
-    sender = make_sender(SimpleNamespace(blobs=Blobs(b"PNG")))
-    await sender.send(with_file(final=False))
-    assert server.uploads == []
-    server.fail("send", Fault(200, {"event_id": "$sent0"}))  # the text, as if it were there
-    server.fail("send", Fault(500, done=True))
-    with pytest.raises(SendFailed):
-        await sender.send(with_file())
-    await sender.send(with_file())
-    assert server.uploads[0] == ("image/png", b"PNG")
-    _, file = server.sent
-    assert file["content"] == {
-        "msgtype": "m.image",
-        "body": "a.png",
-        "filename": "a.png",
-        "url": "mxc://hs/up1",
-        "info": {"mimetype": "image/png", "size": 3},
-        "m.mentions": {},
-    }
-
-
-async def test_files_follow_an_answer_that_takes_the_place_of_a_draft(
-    server: Homeserver, make_sender: MakeSender
-) -> None:
-    sender = make_sender(SimpleNamespace(blobs=Blobs(b"PNG")))
-    await sender.edit(with_file(replaces="$draft"), "$draft")
-    await sender.edit(with_file(), "$draft")  # a later edit of it brings no new file
-    assert [event["content"]["msgtype"] for event in server.sent] == ["m.text", "m.image"]
-
-
-async def test_a_file_that_the_server_does_not_take_is_told(
-    server: Homeserver, make_sender: MakeSender
-) -> None:
-    server.fail("upload", Fault(413, {"errcode": "M_TOO_LARGE", "error": "too large"}))
-    await make_sender(SimpleNamespace(blobs=Blobs(b"PNG"))).send(with_file())
-    bodies = [event["content"]["body"] for event in server.sent]
-    assert bodies == ["Look", "The file a.png could not be sent."]
-
-
-async def test_a_file_that_is_gone_is_told_and_one_that_cannot_be_read_now_waits(
-    server: Homeserver, make_sender: MakeSender
-) -> None:
-    blobs = Blobs(b"PNG")
-    sender = make_sender(SimpleNamespace(blobs=blobs))
-    blobs.failing = StoreError("Redis did not answer.")
-    with pytest.raises(SendFailed):
-        await sender.send(with_file())
-    blobs.failing = BlobGone("a.png is gone.")
-    await sender.send(with_file())
-    bodies = [event["content"]["body"] for event in server.sent]
-    assert bodies == ["Look", "The file a.png could not be sent."]
-
-
-async def test_an_address_goes_out_as_a_link(server: Homeserver, make_sender: MakeSender) -> None:
-    media = (Attachment("https://example.org/a.png", "a.png"),)
-    await make_sender().send(chunk("", media=media))
-    (event,) = server.sent
-    assert event["content"]["body"] == "a.png: https://example.org/a.png"
-
-
 async def test_a_lost_token_is_replaced_by_a_login(
     server: Homeserver, make_sender: MakeSender
 ) -> None:
     server.tokens.clear()
-    assert await make_sender(password=PASSWORD).send(chunk()) == "$sent0"
+    assert await make_sender(password=PASSWORD).send(make_chunk()) == "$sent0"
     (login,) = server.called("/login")
     assert login.json["device_id"] == "SIGIL"
 
@@ -289,7 +193,7 @@ async def test_workers_that_sign_in_for_one_device_take_turns(
     async def send(number: int) -> None:
         while True:
             try:
-                await senders[number % 3].send(chunk(str(number), id=f"c{number}"))
+                await senders[number % 3].send(make_chunk(str(number), id=f"c{number}"))
                 return
             except AccountRefused:
                 raise
@@ -308,7 +212,7 @@ async def test_a_login_that_fails_leaves_nothing_unknown(
 ) -> None:
     server.fail("login", fault)
     with pytest.raises(SendFailed) as caught:
-        await make_sender(access_token=None, password=PASSWORD).send(chunk())
+        await make_sender(access_token=None, password=PASSWORD).send(make_chunk())
     assert not caught.value.outcome_unknown
     assert not isinstance(caught.value, AccountRefused)
 
@@ -325,7 +229,7 @@ async def test_a_wrong_login_is_for_somebody_to_mend(
     given: dict[str, str], hint: str, make_sender: MakeSender
 ) -> None:
     with pytest.raises(AccountRefused) as caught:
-        await make_sender(**{"access_token": None, **given}).send(chunk())
+        await make_sender(**{"access_token": None, **given}).send(make_chunk())
     assert f"channels.matrix.{hint}" in str(caught.value) or hint in str(caught.value)
     assert "wrong" not in str(caught.value)
 
@@ -333,6 +237,6 @@ async def test_a_wrong_login_is_for_somebody_to_mend(
 async def test_it_may_be_closed_twice(make_sender: MakeSender) -> None:
     sender = make_sender()
     await sender.close()
-    await sender.send(chunk())
+    await sender.send(make_chunk())
     await sender.close()
     await sender.close()

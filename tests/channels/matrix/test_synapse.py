@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,74 +12,14 @@ import pytest
 from sigil.channels.base import AccountContext, Chunk, Place, Rendered
 from sigil.channels.matrix.listener import MatrixListener
 from sigil.channels.matrix.sender import MatrixSender
-from sigil.channels.matrix.settings import MatrixSettings
 from sigil.errors import AccountRefused, SendRefused, StoreError
-from sigil.messages.exchange import OutboundMessage
 from tests.channels.inbox import WaitingInbox
-from tests.channels.matrix.conftest import run_listener
-from tests.peers.synapse.server import Person, Synapse
+from tests.channels.matrix.scene import CONTEXT, Scene
 
 # Everything here is done by one process, so that one Synapse is started.
 pytestmark = pytest.mark.xdist_group("synapse")
 
-CONTEXT = AccountContext("matrix", "matrix", "default", SimpleNamespace())
-
-
-@dataclass
-class Scene:
-    """A bot that listens, and Alice, in a room of their own."""
-
-    synapse: Synapse
-    bot: Person
-    alice: Person
-    inbox: WaitingInbox = field(default_factory=WaitingInbox)
-    room: str = ""
-
-    def settings(self, **given: Any) -> MatrixSettings:
-        values = {"access_token": self.bot.token, **given}
-        return MatrixSettings(
-            homeserver=self.synapse.address,
-            user_id=self.bot.user_id,
-            **{name: value for name, value in values.items() if value is not None},
-        )
-
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[WaitingInbox]:
-        async with run_listener(MatrixListener(CONTEXT, self.settings()), self.inbox) as inbox:
-            await inbox.wait_for_cursor()
-            yield inbox
-
-    async def meet(self) -> None:
-        """Alice invites the bot, and it comes."""
-        self.room = self.alice.create_room(self.bot.user_id, is_direct=True)
-        await self.wait_until(lambda: self.bot.user_id in self.alice.members(self.room))
-
-    async def wait_until(self, is_so: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not is_so():
-                await asyncio.sleep(0.05)
-
-    def reply(self, text: str, **more: Any) -> OutboundMessage:
-        return OutboundMessage(channel_type="matrix", channel_id=self.room, content=text, **more)
-
-    def texts(self) -> list[str]:
-        """What Alice sees, edits applied."""
-        shown: dict[str, str] = {}
-        for event in self.alice.read(self.room):
-            content = event["content"]
-            if event["type"] != "m.room.message" or event["sender"] != self.bot.user_id:
-                continue
-            relation = content.get("m.relates_to", {})
-            if relation.get("rel_type") == "m.replace":
-                shown[relation["event_id"]] = content["m.new_content"]["body"]
-            else:
-                shown[event["event_id"]] = content["body"]
-        return list(shown.values())
-
-
-@pytest.fixture
-def scene(synapse: Synapse) -> Scene:
-    return Scene(synapse, synapse.add_person("bot"), synapse.add_person("alice"))
+FILE = "f" * 32
 
 
 @pytest.fixture
@@ -205,9 +143,6 @@ async def test_files_come_in_and_go_out(scene: Scene) -> None:
     files = [content for content in sent if "url" in content]
     assert len(files) == 1
     assert scene.alice.download(files[0]["url"]) == picture
-
-
-FILE = "f" * 32
 
 
 class Blobs:

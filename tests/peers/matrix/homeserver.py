@@ -18,36 +18,10 @@ from typing import Any
 
 from aiohttp import web
 
-Json = dict[str, Any]
+from tests.peers.matrix.script import Call, Fault, Json
+
 BOT, PASSWORD, TOKEN = "@bot:hs", "correct horse", "syt_first"
 MAX_EVENT = 65_536
-
-
-@dataclass
-class Fault:
-    """What the next call of an endpoint meets. `done`: the server does what it was asked to first.
-    `cut`: the connection ends without an answer."""
-
-    status: int = 500
-    body: Json | bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    done: bool = False
-    cut: bool = False
-
-
-@dataclass
-class Call:
-    """A request as it came."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Json:
-        found: Json = json.loads(self.body)
-        return found
 
 
 @dataclass
