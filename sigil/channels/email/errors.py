@@ -101,4 +101,6 @@ def _is_cut(error: BaseException) -> bool:
 
 def _shorten(said: str) -> str:
     """One line of what a server said, bounded: it is shown to people."""
+    if said.startswith(("b'", 'b"')):  # IMAPClient shows the bytes as Python does
+        said = said[2:-1]
     return "".join(char if char.isprintable() else " " for char in said)[:_LONGEST_SAID].strip()

@@ -58,6 +58,7 @@ class EmailListener:
             raise
         finally:
             mailbox.abort()  # whatever the thread waits for ends, and so does the thread
+            thread.submit(mailbox.close)
             thread.shutdown(wait=False)
 
     async def close(self) -> None:
@@ -89,7 +90,6 @@ class EmailListener:
                 cursor = cursor.advance(uid, time.time())
                 await inbox.save_cursor(cursor.write())
                 inbox.note_activity()
-                mailbox.note_news()
             await self._call(thread, mailbox.wait)
 
     async def _call(

@@ -55,7 +55,6 @@ class Mailbox:
         self._client: IMAPClient | None = None
         self._has_idle = False
         self._is_closed = False
-        self._renewals = 0
 
     def connect(self) -> None:
         """Opens a connection, without a login."""
@@ -64,7 +63,8 @@ class Mailbox:
         server = self._server
         port = server.port or _PORTS[server.tls]
         is_implicit = server.tls == "implicit"
-        context = ssl.create_default_context()
+        # Reading the certificates takes a while.
+        context = None if server.tls == "none" else ssl.create_default_context()
         client = IMAPClient(
             server.host,
             port=port,
@@ -100,6 +100,7 @@ class Mailbox:
     def list_after(self, uid: int) -> list[int]:
         """The mails with higher numbers, in order. `UID n:*` gives the last mail even if its
         number is lower."""
+        self._pop_news()
         return sorted(each for each in self._open.search(["UID", f"{uid + 1}:*"]) if each > uid)
 
     def list_since(self, at: float) -> list[int]:
@@ -123,17 +124,19 @@ class Mailbox:
 
     def wait(self) -> None:
         """Returns when something has happened in the folder, or after a while."""
-        if not self._has_idle:
+        if self._pop_news():
+            return
+        if self._has_idle:
+            self._idle(RENEW_IDLE_S)
+        else:
             self._sleep(POLL_S)
             self._open.noop()
-            return
-        # News that came during the last search is not told again, so the first wait is short.
-        self._renewals += 1
-        self._idle(POLL_S if self._renewals == 1 else RENEW_IDLE_S)
 
-    def note_news(self) -> None:
-        """Says that mails came, so that the next wait is a short one."""
-        self._renewals = 0
+    def _pop_news(self) -> bool:
+        """Whether the server told of new mail beside its last answers. It tells only once: what
+        came during a search is neither in its result nor told again by IDLE."""
+        _, found = self._open._imap.response("EXISTS")
+        return any(each is not None for each in found)
 
     def has_mail(self, folder: str, message_id: str) -> bool:
         """Whether a folder has a mail with this Message-ID."""
@@ -142,7 +145,7 @@ class Mailbox:
 
     def find_sent_folder(self) -> str | None:
         """What the server calls its folder of sent mails, if it says so."""
-        from imapclient import SENT
+        from imapclient.imapclient import SENT
 
         found = self._open.find_special_folder(SENT)
         return None if found is None else str(found)
@@ -153,11 +156,15 @@ class Mailbox:
         return self._has_idle
 
     def close(self) -> None:
-        """Logs out, if that is possible."""
+        """Logs out, if that is possible, and closes the connection."""
         client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(Exception):
+        if client is None:
+            return
+        with contextlib.suppress(Exception):
+            if not self._is_closed:
                 client.logout()
+        with contextlib.suppress(Exception):
+            client.shutdown()
 
     def abort(self) -> None:
         """Ends whatever the connection waits for. May be called in another thread."""
@@ -180,7 +187,7 @@ class Mailbox:
     def _idle(self, seconds: float) -> None:
         self._open.idle()
         end = time.monotonic() + seconds
-        news: list[Any] = []
+        news: list[Any] = [None] if self._has_unread_bytes() else []
         while not self._is_closed and not news and (left := end - time.monotonic()) > 0:
             before = time.monotonic()
             found = self._open.idle_check(timeout=left)
@@ -192,6 +199,18 @@ class Mailbox:
         if self._is_closed:
             raise ConnectionError("closed")
         self._open.idle_done()
+
+    def _has_unread_bytes(self) -> bool:
+        """Whether the server said something together with its consent to IDLE. That is in the
+        reader's buffer by now, where `idle_check`, which asks the socket, does not see it."""
+        connection = self._open.socket()
+        connection.setblocking(False)
+        try:
+            return bool(self._open._imap.file.peek(1))
+        except OSError:  # nothing is there
+            return False
+        finally:
+            connection.settimeout(READ_TIMEOUT_S)
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import email
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from email.message import EmailMessage
-from email.policy import default
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import SMTP as Server
-from aiosmtpd.smtp import AuthResult, Envelope, Session
 
 from sigil.blobs.base import name_owner
 from sigil.channels.base import AccountContext, Chunk, Rendered
@@ -23,54 +19,13 @@ from sigil.channels.email.threads import Thread, Threads
 from sigil.errors import AccountRefused, SendFailed, SendRefused
 from sigil.messages.exchange import Attachment, OutboundMessage
 from sigil.stores import Stores
-from sigil.testing import fake_stores
 from tests.channels.email.conftest import ADDRESS, make_settings, read_payload
+from tests.channels.email.post import Post, serve_post
 
-PASSWORD = "a made-up password"
 REPLY = OutboundMessage(
     "email", "ana@a.org", "**Well**, thanks.", "CAF=x0@mail.a.org", answers=("CAF=x2@mail.a.org",)
 )
 CHUNK = Chunk("d41.1", REPLY, rendered=Rendered("Well, thanks.", {"html": "<p><b>Well</b>…</p>"}))
-
-
-class Post:
-    """A server's handler: keeps mails, or says what a test wants instead of 250."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self.envelopes: list[Envelope] = []
-        self.answers: dict[str, str] = {}
-        self.cuts: set[str] = set()
-
-    async def handle_MAIL(
-        self, server: Server, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if "MAIL" not in self.answers:
-            envelope.mail_from = address
-        return self._answer(server, "MAIL")
-
-    async def handle_RCPT(
-        self, server: Server, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if "RCPT" not in self.answers:
-            envelope.rcpt_tos.append(address)
-        return self._answer(server, "RCPT")
-
-    async def handle_DATA(self, server: Server, session: Session, envelope: Envelope) -> str:
-        if "DATA" not in self.answers:
-            self.envelopes.append(envelope)
-            assert isinstance(envelope.content, bytes)
-            self.mails.append(email.message_from_bytes(envelope.content, policy=default))
-        return self._answer(server, "DATA")
-
-    def _answer(self, server: Server, step: str) -> str:
-        if step in self.cuts:
-            server.transport.abort()
-        return self.answers.get(step, "250 OK")
-
-
-def authenticate(server: Server, session: Session, envelope: Envelope, how: str, data: Any) -> Any:
-    return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
 
 
 @pytest.fixture
@@ -84,28 +39,12 @@ Serve = Callable[..., Awaitable[int]]
 @pytest.fixture
 async def serve(post: Post) -> AsyncIterator[Serve]:
     """Starts a server with the handler `post`; returns its port."""
-    started: list[asyncio.Server] = []
+    async with contextlib.AsyncExitStack() as stack:
 
-    async def start(**more: Any) -> int:
-        def make_server() -> Server:
-            return Server(
-                post, authenticator=authenticate, auth_require_tls=False, hostname="mx", **more
-            )
+        async def start(**more: Any) -> int:
+            return await stack.enter_async_context(serve_post(post, **more))
 
-        made = await asyncio.get_running_loop().create_server(make_server, "127.0.0.1", 0)
-        started.append(made)
-        return int(made.sockets[0].getsockname()[1])
-
-    yield start
-    for each in started:
-        each.close()
-
-
-@pytest.fixture
-async def stores() -> AsyncIterator[Stores]:
-    made = fake_stores()
-    yield made
-    await made.backend.close()
+        yield start
 
 
 def make_sender(stores: Any, port: int, **more: Any) -> EmailSender:
