@@ -39,7 +39,9 @@ _WORDS = {
     "path_type": "must be a path",
 }
 # These come from `sigil.config.schema.values`, whose messages are fit to be shown.
-_OWN = frozenset({"not_a_flag", "secret_empty", "redis_url", "redis_url_parts", "network"})
+_OWN = frozenset(
+    {"not_a_flag", "secret_empty", "redis_url", "redis_url_parts", "network", "secret_form"}
+)
 
 
 @dataclass(frozen=True)

@@ -136,8 +136,10 @@ class Worker:
         }
         if self.proxy is not None:
             env["SIGIL_REDIS__URL"] = f"unix://{self.proxy.address}"
-        command = [sys.executable, "-P", "-m", "tests.chaos.worker", self.role]
-        self.process = spawn(command, log=self.log, env=env)
+        self.process = spawn(self.make_command(), log=self.log, env=env)
+
+    def make_command(self) -> list[str]:
+        return [sys.executable, "-P", "-m", "tests.chaos.worker", self.role]
 
     def kill(self) -> None:
         if self.process is not None:

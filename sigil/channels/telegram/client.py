@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 READ_TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 120.0
-_TOKEN = re.compile(r"/bot\d+:[A-Za-z0-9_-]+")
+_TOKEN = re.compile(r"/bot[A-Za-z0-9:_-]+")
 
 
 @dataclass(frozen=True, slots=True)

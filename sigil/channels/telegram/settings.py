@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -12,24 +13,21 @@ from pydantic_core import PydanticCustomError
 from sigil.config.schema.channels import ChannelSettings
 from sigil.config.schema.values import HttpUrl, Secret
 
-_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
-_LONGEST_SECRET = 256
+_TOKEN = re.compile(r"[A-Za-z0-9:_-]{1,256}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
 def _check_token(value: SecretStr) -> SecretStr:
-    """BotFather's tokens are a number, a colon and letters. Others would change the URL's path."""
-    number, colon, letters = value.get_secret_value().partition(":")
-    if not (
-        colon and letters and number.isascii() and number.isdigit() and set(letters) <= _LETTERS
-    ):
-        raise PydanticCustomError("token", "must be a token of BotFather's, such as 123456:ABC-def")
+    """The token becomes a part of each address, and must not lead elsewhere."""
+    if not _TOKEN.fullmatch(value.get_secret_value()):
+        raise PydanticCustomError("secret_form", "must be a token such as 123456:ABC-def")
     return value
 
 
 def _check_secret(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if len(text) > _LONGEST_SECRET or not set(text) <= _LETTERS:
-        raise PydanticCustomError("secret", "must be up to 256 of A-Z, a-z, 0-9, _ and -")
+    """See https://core.telegram.org/bots/api#setwebhook."""
+    if not _SECRET.fullmatch(value.get_secret_value()):
+        raise PydanticCustomError("secret_form", "must be up to 256 of A-Z, a-z, 0-9, _ and -")
     return value
 
 

@@ -68,7 +68,7 @@ async def test_a_webhook_while_polling(server: Server) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        {"token": "no colon"},
+        {"token": "with a blank"},
         {"token": "1:a/../b"},
         {"token": TOKEN, "secret": "not allowed!"},
         {"token": TOKEN, "secret": "x" * 257},
