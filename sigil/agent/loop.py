@@ -179,7 +179,14 @@ class Agent:
             try:
                 if wait is not None:
                     return await self._wait(held, turn, reply, wait, news)
-                ending = end_turn(turn, question, reply, news, live=self._is_live(turn))
+                ending = end_turn(
+                    turn,
+                    question,
+                    reply,
+                    news,
+                    live=self._is_live(turn),
+                    buttons=self._channels.spec_of(turn.last).buttons,
+                )
                 return await self._finish(held, turn, ending)
             except SessionStale:
                 # The answer is paid for, and it stands: only what is kept of it is made anew.

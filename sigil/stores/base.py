@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sigil.blobs.base import BlobStore
 from sigil.channels.account_leases import AccountLeases
+from sigil.channels.account_rests import AccountRests
 from sigil.channels.live import ChatStore
 from sigil.directory import DirectoryStore
 from sigil.identity.pairing import PairingStore
@@ -49,6 +50,7 @@ class Stores:
     counters: CounterStore
     fleet: FleetStore
     accounts: AccountLeases
+    account_rests: AccountRests
     backend: Backend
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sigil.stores.base import Stores
 from sigil.stores.redis.account_leases import RedisAccountLeases
+from sigil.stores.redis.account_rests import RedisAccountRests
 from sigil.stores.redis.audit import RedisAudit
 from sigil.stores.redis.blobs import RedisBlobs
 from sigil.stores.redis.budgets import RedisBudgets
@@ -43,5 +44,6 @@ def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = T
         counters=RedisCounters(client),
         fleet=RedisFleet(client),
         accounts=RedisAccountLeases(client),
+        account_rests=RedisAccountRests(client),
         backend=client,
     )
