@@ -75,12 +75,9 @@ class Delivery:
         return held.items[:1], _bury_item(held.items[0], "sending it failed too often")
 
     def _begin(self, held: Held, entry: Entry, directory: Directory) -> Sending:
-        rests, holds_unknown = (
-            self._stores.account_rests,
-            directory.account(entry.name).holds_unknown,
-        )
+        holds_unknown = directory.account(entry.name).holds_unknown
         return Sending(
-            held, entry.name, entry.spec, entry.sender, rests, holds_unknown=holds_unknown
+            held, entry.name, entry.spec, entry.sender, self._stores, holds_unknown=holds_unknown
         )
 
     async def _find_replaced(self, sender: Sender, message: OutboundMessage) -> str | None:

@@ -1,10 +1,10 @@
 """One message in hand: its chunks, one after the other, each with its receipt.
 
-    wait? ─▶ unknown? look it up ─▶ mark ─▶ send ─▶ receipt
-     │                                       │
-     └ the account rests: park               ├ markup refused: at once, in a simpler form
-                                             ├ later, or nobody knows: park
-                                             └ never: give the message up
+    its turn? ─▶ unknown? look it up ─▶ mark ─▶ send ─▶ receipt
+     │                                          │
+     └ not yet: park                            ├ markup refused: at once, in a simpler form
+                                                ├ later, or nobody knows: park
+                                                └ never: give the message up
 
 The first chunk of a message goes out without a mark, which saves a commit for nearly every message:
 that the message was in hand is in the lane already. Whoever takes it after a crash is told `again`,
@@ -33,14 +33,15 @@ from sigil.outbound.pauses import (
     choose_rest,
     choose_spread,
 )
+from sigil.outbound.rates import Rates
 from sigil.outbound.receipts import ChunkState, read_state
 from sigil.outbound.reports import make_report_keys
 
 if TYPE_CHECKING:
-    from sigil.channels.account_rests import AccountRests
     from sigil.channels.base import ChannelSpec, Chunk, Sender
     from sigil.lanes.effects import Effect
     from sigil.lanes.held import Held
+    from sigil.stores.base import Stores
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +83,7 @@ class Sending:
         entry: str,
         spec: ChannelSpec,
         sender: Sender,
-        rests: AccountRests,
+        stores: Stores,
         *,
         holds_unknown: bool,
     ) -> None:
@@ -92,8 +93,8 @@ class Sending:
         self._entry = entry
         self._spec = spec
         self._sender = sender
-        self._rests = rests
-        self._needs_rest_ended = False
+        self._rests = stores.account_rests
+        self._rates = Rates(entry, spec, stores.paces, stores.account_rests)
         # What can be looked up, or is taken once by its key, need not be held back.
         is_certain = spec.idempotent_send or isinstance(sender, LooksUp)
         self._holds_unknown = holds_unknown and not is_certain
@@ -104,22 +105,15 @@ class Sending:
         state = read_state(self._held, chunk.index, is_marked=self._holds_unknown)
         if state.state == "sent":
             return
-        await self._wait(chunk)
+        wait = await self._rates.find_wait(self._held, chunk.message)
+        if wait:
+            await self._park(wait)
         if state.is_unknown:
             state = await self._settle_unknown(chunk, state)
         if state.state != "sent":
             state = await self._send(_shape(chunk, state), state)
         keys = make_report_keys(self._entry, self._spec, self._item.id, chunk, state.platform_id)
         self.receipts += (state.write_receipt(self._item, chunk.index), *keys)
-
-    async def _wait(self, chunk: Chunk) -> None:
-        """Parks the lane while the account rests."""
-        if not self._held.rests:
-            return
-        rest = await self._rests.find(self._entry)
-        self._needs_rest_ended = rest is not None
-        if rest is not None and rest.seconds > 0:
-            await self._park(rest.seconds + choose_spread())
 
     async def _park(self, delay: float) -> None:
         if self.receipts:
@@ -151,9 +145,7 @@ class Sending:
             return await self._send(replace(chunk, replaces=None), replace(state, is_new=True))
         except SendFailed as error:
             raise await self._put_off(chunk, before, state, error, is_marked=is_marked) from error
-        if self._needs_rest_ended:
-            self._needs_rest_ended = False
-            await self._rests.end(self._entry)
+        await self._rates.note_sent()
         return replace(state, state="sent", platform_id=platform_id, waits=0, waits_since=0.0)
 
     async def _call(self, chunk: Chunk) -> str | None:

@@ -14,6 +14,7 @@ from sigil.blobs.base import BlobStore
 from sigil.channels.account_leases import AccountLeases
 from sigil.channels.account_rests import AccountRests
 from sigil.channels.live import ChatStore
+from sigil.channels.paces import Paces
 from sigil.directory import DirectoryStore
 from sigil.identity.pairing import PairingStore
 from sigil.identity.users import UserStore
@@ -51,6 +52,7 @@ class Stores:
     fleet: FleetStore
     accounts: AccountLeases
     account_rests: AccountRests
+    paces: Paces
     backend: Backend
 
 

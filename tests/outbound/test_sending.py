@@ -17,7 +17,7 @@ from sigil.errors import (
 )
 from sigil.lanes.lane import LaneKind, Refusal
 from sigil.messages.exchange import Action, Attachment, OutboundMessage
-from sigil.testing import expire_leases, make_due, settle
+from sigil.testing import end_rests, expire_leases, make_due, settle
 from tests.outbound.faces import FakeSender, SearchableSender, fake
 from tests.talking import Talk, another_worker, talk
 
@@ -209,8 +209,7 @@ async def test_a_limit_of_the_account_rests_all_its_chats_in_every_worker() -> N
 
 
 async def end_rest(t: Talk) -> None:
-    client: Any = t.stores.backend
-    await client.redis.hset(client.keys.account_rest("memory"), "until", "1")
+    await end_rests(t.stores)
     await make_due(t.stores)
 
 

@@ -17,6 +17,7 @@ from sigil.stores.redis.health import RedisHealth
 from sigil.stores.redis.lanes import RedisLanes
 from sigil.stores.redis.memory import RedisMemory
 from sigil.stores.redis.messages import RedisMessages
+from sigil.stores.redis.paces import RedisPaces
 from sigil.stores.redis.pairings import RedisPairings
 from sigil.stores.redis.sessions import RedisSessions
 from sigil.stores.redis.signals import RedisSignals
@@ -45,5 +46,6 @@ def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = T
         fleet=RedisFleet(client),
         accounts=RedisAccountLeases(client),
         account_rests=RedisAccountRests(client),
+        paces=RedisPaces(client),
         backend=client,
     )

@@ -202,6 +202,12 @@ class Keys:
     def account_rest(self, entry: str) -> str:
         return self._key("account-rest", entry)
 
+    def account_pace(self, entry: str) -> str:
+        return self._key("account-pace", entry)
+
+    def chat_pace(self, entry: str, chat: str) -> str:
+        return self._key("chat-pace", entry, chat)
+
     # ---------------------------------------------------------------- files
 
     def blob(self, id: str) -> str:
