@@ -1,7 +1,7 @@
 """Channels: how people and Sigil reach each other.
 
     base      what a channel looks like to the core    live      chats whose readers watch a log
-    router    finds a channel by its name              fit       cuts a text into a channel's parts
+    router    finds a channel by its name              render    from CommonMark to messages
     web terminal memory    the channels, each with its class in `channel.py`
 
 Names are loaded on first use, so importing this package costs nothing, and a channel's library

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sigil.channels.base import Chunk, Rendered
-from sigil.channels.fit import split
+from sigil.channels.render import render
 
 if TYPE_CHECKING:
     from sigil.channels.base import ChannelSpec, MediaRules
@@ -25,7 +25,7 @@ def make_chunks(
     """The chunks of a message. Their ids derive from the item's, so that they are the same for
     every try. The first one takes the place of the platform's message `replaces`."""
     fitted = write_words(message, spec)
-    pieces = _render(fitted.content, spec)
+    pieces = render(fitted.content, spec)
     last = len(pieces) - 1
     return [
         Chunk(
@@ -39,10 +39,6 @@ def make_chunks(
         )
         for index, piece in enumerate(pieces)
     ]
-
-
-def _render(content: str, spec: ChannelSpec) -> list[Rendered]:
-    return [Rendered(text, plain=text) for text in split(content, spec.text_limit) or [""]]
 
 
 def _take_part(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 
-from sigil.channels.fit import split
+from sigil.channels.render.commonmark import split
 from sigil.web.chat.markdown import MAX_CHARS, PART_CHARS, render_part, render_plain
 
 MOST_KEPT_CHARS = 8_000_000

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
 
-from sigil.channels.fit import split
+from sigil.channels.render.bounds import MOST_CELLS, References, count_cells
+from sigil.channels.render.commonmark import split
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, Sequence
@@ -24,16 +24,7 @@ MAX_CHARS = 100_000
 # that was talked into it. Long text is formatted in parts as large as a chunk of a reply. The worst
 # part takes half a second.
 PART_CHARS = 32_000
-# Two things can make the HTML of a part thousands of times longer than its text. A row of a table
-# gets as many cells as its head, although it may be one character long. And each `[a]` that refers
-# to `[a]: https://…` repeats that address. So cells are counted before anything is rendered, and
-# what references repeat is counted while they are looked up.
-MOST_CELLS = 8_000
-MOST_REFERENCE_CHARS = 100_000
 MOST_HTML_CHARS = 200_000
-_TABLE_RULER = re.compile(r"[\s>]*[|:-][\s|:-]*")
-_LINE_END = re.compile(r"\r\n?|\n")
-
 _SCHEMES = frozenset({"http", "https", "mailto"})
 _LINK = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
 
@@ -53,9 +44,9 @@ def render_part(text: str) -> str:
     """The HTML of one part, at most `MOST_HTML_CHARS` long or, if that is not enough, plain text.
     Tables that would be too large, and references once they are too long together, stand there as
     they were written."""
-    renderer = _create_renderer(tables=_count_cells(text) <= MOST_CELLS)
+    renderer = _create_renderer(tables=count_cells(text) <= MOST_CELLS)
     try:
-        rendered = str(renderer.render(text, {"references": _References()}))
+        rendered = str(renderer.render(text, {"references": References()}))
     except RecursionError:
         return render_plain(text)
     return rendered if len(rendered) <= MOST_HTML_CHARS else render_plain(text)
@@ -64,38 +55,6 @@ def render_part(text: str) -> str:
 def render_plain(text: str) -> str:
     """The HTML of text that is shown as it was written."""
     return f"<pre>{html.escape(text)}</pre>"
-
-
-def _count_cells(text: str) -> int:
-    """At least as many cells as the tables of the text can have. A table begins at the line above
-    its ruler (`|---|---|`) and ends at an empty line at the latest."""
-    cells, columns = 0, 0
-    for line in _LINE_END.split(text):
-        if not line.strip(" >"):
-            columns = 0
-        elif "-" in line and _TABLE_RULER.fullmatch(line):
-            columns = max(columns, line.count("|") + 1)
-            cells += columns  # of the head
-        cells += columns
-    return cells
-
-
-class _References(dict[str, dict[str, Any]]):
-    """The definitions of a text. markdown-it fills them in and looks them up; what it finds has at
-    most `MOST_REFERENCE_CHARS` characters together."""
-
-    _chars = 0
-
-    def get(self, label: str, default: Any = None) -> Any:
-        """The definition, or `default` if there is none or it is too long now."""
-        found = super().get(label)
-        if found is None:
-            return default
-        size = len(found["href"]) + len(found["title"])
-        if self._chars + size > MOST_REFERENCE_CHARS:
-            return default
-        self._chars += size
-        return found
 
 
 @cache

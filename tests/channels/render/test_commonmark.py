@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from sigil.channels.fit import MIN_LIMIT, split
+from sigil.channels.render.commonmark import MIN_LIMIT, split
 
 limits = st.integers(MIN_LIMIT, 400)
 words = st.text(alphabet="abc déf*_`[]()!#-1.\u4f60\U0001f600\u0301", min_size=1, max_size=300)

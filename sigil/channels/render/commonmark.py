@@ -10,12 +10,14 @@ the next one, so that each part renders on its own.
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
 from markdown_it import MarkdownIt
+
+from sigil.channels.base import ChannelSpec, Rendered, TextUnit
+from sigil.channels.render.units import count_fitting, find_cluster_start, find_word_end, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,11 +25,16 @@ if TYPE_CHECKING:
 MIN_LIMIT = 64
 _FENCE_START = re.compile(r"[ \t]{0,3}(?:```|~~~)")
 _CONTAINER = re.compile(r"[ \t>]*")
-_ZWJ = "\u200d"
 
 
-def split(text: str, limit: int) -> list[str]:
-    """Cuts `text` into parts of at most `limit` characters (code points). Only white space is lost.
+def render(content: str, spec: ChannelSpec) -> list[Rendered]:
+    """The text as it is, in parts that fit."""
+    parts = split(content, spec.text_limit, spec.text_unit)
+    return [Rendered(part, plain=part) for part in parts]
+
+
+def split(text: str, limit: int, unit: TextUnit = "characters") -> list[str]:
+    """Cuts `text` into parts of at most `limit` units. Only white space is lost.
 
     Text within the limit comes back unchanged, so there is always at least one part. The info
     string of a fence is left out if it would take up more than a quarter of a part. Raises
@@ -35,10 +42,12 @@ def split(text: str, limit: int) -> list[str]:
     """
     if limit < MIN_LIMIT:
         raise ValueError(f"limit is {limit}; at least {MIN_LIMIT} is needed")
-    if len(text) <= limit:
+    if measure(text, unit) <= limit:
         return [text]
-    parts = _Parts(limit)
-    for block in _read_blocks(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), limit):
+    parts = _Parts(limit, unit)
+    for block in _read_blocks(
+        text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), limit, unit
+    ):
         if isinstance(block, _Fence):
             _add_fence(parts, block)
         else:
@@ -51,11 +60,12 @@ def split(text: str, limit: int) -> list[str]:
 class _Parts:
     """The part that is being filled, and those that are full.
 
-    `lines` of `size` characters are in the current part. Its first `break_lines` lines, of
-    `break_size` characters, end with the last paragraph break, where it can be cut best.
+    `lines` of `size` units are in the current part. Its first `break_lines` lines, of
+    `break_size` units, end with the last paragraph break, where it can be cut best.
     """
 
     limit: int
+    unit: TextUnit
     full: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     size: int = 0
@@ -64,11 +74,14 @@ class _Parts:
 
     @property
     def room(self) -> int:
-        """How many characters another line of this part may have."""
+        """How many units another line of this part may have."""
         return self.limit - self.size - bool(self.lines)
 
+    def measure(self, text: str) -> int:
+        return measure(text, self.unit)
+
     def add(self, line: str) -> None:
-        self.size += len(line) + bool(self.lines)
+        self.size += self.measure(line) + bool(self.lines)
         self.lines.append(line)
 
     def mark_break(self) -> None:
@@ -111,7 +124,7 @@ class _Fence:
         return [self.head, *self.lines, *([] if self.tail is None else [self.tail])]
 
 
-def _read_blocks(lines: list[str], limit: int) -> Iterator[str | _Fence]:
+def _read_blocks(lines: list[str], limit: int, unit: TextUnit) -> Iterator[str | _Fence]:
     at = 0
     for token in _create_block_parser().parse("\n".join(lines)):
         if token.type != "fence" or not token.map:
@@ -129,7 +142,7 @@ def _read_blocks(lines: list[str], limit: int) -> Iterator[str | _Fence]:
         indent = block[0][: block[0].index(markup)]
         if _CONTAINER.fullmatch(indent) is None:  # the marker of a list item
             indent = " " * len(indent)
-        short = info if (len(info) + len(markup) + len(indent)) * 4 <= limit else ""
+        short = info if measure(info + markup + indent, unit) * 4 <= limit else ""
         head = block[0] if short == info else block[0][: block[0].index(markup)] + markup
         yield _Fence(head, body, tail, markup, short, indent if ">" in indent else "")
     yield from lines[at:]
@@ -145,17 +158,18 @@ def _create_block_parser() -> MarkdownIt:
 def _add_line(parts: _Parts, line: str) -> None:
     if not line.strip():
         parts.mark_break()
-        if parts.room < len(line):
+        if parts.room < parts.measure(line):
             line = ""
-        if parts.room >= len(line):
+        if parts.room >= parts.measure(line):
             parts.add(line)
         return
-    if len(line) <= parts.limit:
-        parts.make_room(len(line))
+    size = parts.measure(line)
+    if size <= parts.limit:
+        parts.make_room(size)
     elif parts.room * 4 < parts.limit:
         parts.flush()
-    while len(line) > parts.room:
-        at = _find_word_end(line, parts.room)
+    while (fitting := count_fitting(line, parts.room, parts.unit)) < len(line):
+        at = find_word_end(line, fitting)
         parts.add(line[:at].rstrip())
         parts.flush()
         line = line[at:].lstrip()
@@ -167,7 +181,7 @@ def _add_line(parts: _Parts, line: str) -> None:
 
 def _add_fence(parts: _Parts, fence: _Fence) -> None:
     lines = fence.all_lines
-    size = sum(map(len, lines)) + len(lines) - 1
+    size = parts.measure("\n".join(lines))
     if size <= parts.limit:
         parts.make_room(size)
         for line in lines:
@@ -183,15 +197,15 @@ def _cut_fence(parts: _Parts, fence: _Fence) -> None:
     close = f"{fence.indent}{fence.markup}"
     head_indent = fence.head[: fence.head.index(fence.markup)]
     columns = 0 if fence.indent else len(head_indent)
-    width = parts.limit - len(reopen) - len(close) - 2
-    parts.make_room(len(fence.head) + len(close) + 2)
+    width = parts.limit - parts.measure(reopen) - len(close) - 2
+    parts.make_room(parts.measure(fence.head) + len(close) + 2)
     # The later parts no longer belong to the list that the fence was in, so its indent goes.
     parts.add(fence.head.lstrip() if head_indent.isspace() else fence.head)
     opened_at = len(parts.lines)
     for line in fence.lines:
         blank = len(line) - len(line.lstrip(" \t"))
-        for piece in _cut_code_line(line[min(blank, columns) :], width):
-            if len(piece) + len(close) + 1 > parts.room:
+        for piece in _cut_code_line(line[min(blank, columns) :], width, parts.unit):
+            if parts.measure(piece) + len(close) + 1 > parts.room:
                 if len(parts.lines) == opened_at:
                     parts.lines.pop()  # the fence was only just opened, so it is not shown empty
                 else:
@@ -203,46 +217,9 @@ def _cut_fence(parts: _Parts, fence: _Fence) -> None:
     parts.add(close)
 
 
-def _cut_code_line(line: str, width: int) -> Iterator[str]:
-    while len(line) > width:
-        at = _find_cluster_start(line, width)
+def _cut_code_line(line: str, width: int, unit: TextUnit) -> Iterator[str]:
+    while (fitting := count_fitting(line, width, unit)) < len(line):
+        at = find_cluster_start(line, fitting)
         yield line[:at]
         line = line[at:]
     yield line
-
-
-def _find_word_end(line: str, room: int) -> int:
-    """Where to cut `line`: after at most `room` characters, if possible at a space in the second
-    half of the room."""
-    for at in range(room, room // 2, -1):
-        if line[at].isspace():
-            return at
-    return _find_cluster_start(line, room)
-
-
-def _find_cluster_start(text: str, at: int) -> int:
-    """The nearest position at or before `at` that does not tear a visible character apart."""
-    for place in range(at, max(at - 64, 0), -1):
-        if not _is_inside_cluster(text, place):
-            return place
-    return at
-
-
-def _is_inside_cluster(text: str, at: int) -> bool:
-    """Whether the code points on both sides of `at` show as one character (the common cases of
-    Unicode's grapheme clusters, UAX #29)."""
-    before, after = text[at - 1], text[at]
-    if after == _ZWJ or before == _ZWJ or unicodedata.category(after) in {"Mn", "Me", "Mc"}:
-        return True
-    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
-        return True
-    if _is_flag_half(before) and _is_flag_half(after):
-        halves = 0
-        while halves < at and _is_flag_half(text[at - 1 - halves]):
-            halves += 1
-        return halves % 2 == 1
-    return False
-
-
-def _is_flag_half(char: str) -> bool:
-    return "\U0001f1e6" <= char <= "\U0001f1ff"
