@@ -23,10 +23,10 @@ from sigil.messages.exchange import OutboundMessage
 from sigil.outbound.chunks import make_chunks
 from sigil.outbound.moves import find_lane, leads_back, note_move
 from sigil.outbound.receipts import list_platform_ids
-from sigil.outbound.sending import Sending, Undeliverable
+from sigil.outbound.sending import Retry, Sending, Undeliverable
+from sigil.outbound.showing import find_draft_kind, read_replaced
 
 if TYPE_CHECKING:
-    from sigil.channels.base import Sender
     from sigil.channels.router import ChannelRouter, Entry
     from sigil.directory import Directory
     from sigil.lanes.held import Held
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from sigil.stores.base import Stores
 
 log = structlog.get_logger(__name__)
+
+# A draft that is on its way has arrived, mostly, when its turn's answer is looked at again.
+LOOK_AGAIN_S = 0.3
 
 
 class Delivery:
@@ -58,7 +61,7 @@ class Delivery:
         try:
             entry = self._channels.find(message.channel_type, message.account)
             sending = self._begin(held, entry, directory)
-            replaces = await self._find_replaced(entry.sender, message)
+            replaces = await self._find_replaced(entry, item, message)
             for chunk in make_chunks(item, message, entry.spec, replaces):
                 await sending.send(chunk)
         except ChatMoved as error:
@@ -80,11 +83,22 @@ class Delivery:
             held, entry.name, entry.spec, entry.sender, self._stores, holds_unknown=holds_unknown
         )
 
-    async def _find_replaced(self, sender: Sender, message: OutboundMessage) -> str | None:
-        """The platform's message whose place this one takes. An answer's buttons are on its last
-        part, so it is that one."""
-        if message.edits is None or not isinstance(sender, EditsMessages):
+    async def _find_replaced(
+        self, entry: Entry, item: Item, message: OutboundMessage
+    ) -> str | None:
+        """The platform's message whose place this one takes: that of the turn's draft, or of the
+        message that it edits; the last part, since that has the buttons. Raises `Retry` while a
+        draft of the turn may be on its way."""
+        turn, shown = item.fields.get("turn"), None
+        if turn and find_draft_kind(entry.spec, is_direct=message.is_direct) != "none":
+            end = await self._stores.presences.end(turn)
+            if end.seconds > 0:
+                raise Retry(min(end.seconds, LOOK_AGAIN_S))
+            shown = read_replaced(end.shown)
+        if not isinstance(entry.sender, EditsMessages):
             return None
+        if shown is not None or message.edits is None:
+            return shown
         record = await self._stores.messages.get(message.edits)
         platform_ids = list_platform_ids(record or {})
         return platform_ids[-1] if platform_ids else None

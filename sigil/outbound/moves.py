@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sigil.directory import Directory, DirectoryStore, Overlay
     from sigil.lanes.lane import Lanes
-    from sigil.messages.exchange import OutboundMessage
+    from sigil.messages.exchange import InboundMessage, OutboundMessage
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +30,8 @@ MOST_KEPT = 1000
 MOST_TRIES = 5
 
 
-async def find_lane(lanes: Lanes, message: OutboundMessage) -> str:
-    """The delivery lane of the chat that the message goes to."""
+async def find_lane(lanes: Lanes, message: InboundMessage | OutboundMessage) -> str:
+    """The delivery lane of the chat that the message goes to, or came from."""
     return await lanes.key(
         LaneKind.DELIVERY,
         message.channel_type,

@@ -149,7 +149,7 @@ class Sending:
         return replace(state, state="sent", platform_id=platform_id, waits=0, waits_since=0.0)
 
     async def _call(self, chunk: Chunk) -> str | None:
-        if chunk.replaces is None:
+        if chunk.replaces is None or chunk.message.media:  # an edit carries no files
             return await self._sender.send(chunk)
         assert isinstance(self._sender, EditsMessages)  # only such a sender is given one
         await self._sender.edit(chunk, chunk.replaces)

@@ -15,6 +15,7 @@ from sigil.channels.account_leases import AccountLeases
 from sigil.channels.account_rests import AccountRests
 from sigil.channels.live import ChatStore
 from sigil.channels.paces import Paces
+from sigil.channels.presences import PresenceStore
 from sigil.directory import DirectoryStore
 from sigil.identity.pairing import PairingStore
 from sigil.identity.users import UserStore
@@ -53,6 +54,7 @@ class Stores:
     accounts: AccountLeases
     account_rests: AccountRests
     paces: Paces
+    presences: PresenceStore
     backend: Backend
 
 

@@ -19,6 +19,7 @@ from sigil.stores.redis.memory import RedisMemory
 from sigil.stores.redis.messages import RedisMessages
 from sigil.stores.redis.paces import RedisPaces
 from sigil.stores.redis.pairings import RedisPairings
+from sigil.stores.redis.presences import RedisPresences
 from sigil.stores.redis.sessions import RedisSessions
 from sigil.stores.redis.signals import RedisSignals
 from sigil.stores.redis.users import RedisUsers
@@ -47,5 +48,6 @@ def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = T
         accounts=RedisAccountLeases(client),
         account_rests=RedisAccountRests(client),
         paces=RedisPaces(client),
+        presences=RedisPresences(client),
         backend=client,
     )

@@ -208,6 +208,14 @@ class Keys:
     def chat_pace(self, entry: str, chat: str) -> str:
         return self._key("chat-pace", entry, chat)
 
+    def presences(self) -> str:
+        """The turns that show themselves, by the time when each is shown next."""
+        return self._key("presences")
+
+    def presence(self, turn: str) -> str:
+        """What a turn shows. Its id is our own; `lua/take_presences.lua` adds it."""
+        return f"{self.prefix}presence:{turn}"
+
     # ---------------------------------------------------------------- files
 
     def blob(self, id: str) -> str:
