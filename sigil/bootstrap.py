@@ -98,7 +98,7 @@ def build(
         channels=router,
         routing=Routing(stores, stored_users, workspaces, router),
         agent=make_agent,
-        delivery=Delivery(router),
+        delivery=Delivery(router, stores),
         wakeups=wakeups or NoWakeups(),
         close=close,
     )

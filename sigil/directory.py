@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from sigil.money.store import BudgetStore
 
 
+MOST_MOVES = 4
+"""A chat that has moved more often than this is not followed any further."""
+
+
 @dataclass(frozen=True, slots=True)
 class Overlay:
     """What was granted at run time, over the configuration; `version` rises with each change.
@@ -52,6 +57,8 @@ class Overlay:
     `bindings` name the workspace of a chat, which is a channel and its id there; `memberships` are
     the further members of a workspace (user ids), `roles` those of stored users, and `grants`
     what a user may do besides their role. Where the configuration says something else, it wins.
+    `moved` are chats that have another id by now: from the configured channel and the old id to the
+    new one, and the day on which that was noticed.
     """
 
     version: int = 0
@@ -59,6 +66,7 @@ class Overlay:
     memberships: Mapping[str, frozenset[str]] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    moved: Mapping[tuple[str, str], tuple[str, date]] = field(default_factory=dict)
 
 
 class DirectoryStore(Protocol):
@@ -67,8 +75,10 @@ class DirectoryStore(Protocol):
 
     async def load(self) -> Overlay: ...
 
-    async def save(self, overlay: Overlay) -> int:
-        """Replaces the overlay and returns its new version; `overlay.version` is ignored."""
+    async def save(self, overlay: Overlay, *, over: int | None = None) -> int:
+        """Replaces the overlay and returns its new version; `overlay.version` is ignored. With
+        `over`, only an overlay of that version is replaced; if there is another one, nothing is
+        written and the answer is 0."""
         ...
 
 
@@ -83,6 +93,8 @@ class Account:
     """What people who are refused are told; None: nothing."""
     holds_unknown: bool
     """A chunk that may have been sent before a crash is held back, not sent again."""
+    long_as_file: int | None
+    """A reply with more characters than this goes out as a file; None: none does."""
     coalesce: bool | None
     """Whether rapid messages are answered together; None: as the channel usually does."""
     prompt: str
@@ -99,6 +111,7 @@ class Account:
             frozenset(settings.allowlist),
             settings.refusal,
             settings.on_unknown == "hold",
+            settings.long_as_file,
             settings.coalesce,
             settings.prompt,
             settings.groups == "all",
@@ -130,6 +143,7 @@ class Directory:
     models: ModelOrder
     provider_names: tuple[str, ...]
     grants: Mapping[str, frozenset[str]]
+    moved: Mapping[tuple[str, str], tuple[str, date]]
     agent: AgentSettings
     model_settings: ModelSettings
     budgets: BudgetSettings
@@ -167,6 +181,7 @@ class Directory:
             ),
             provider_names=tuple(settings.providers) if provider_names is None else provider_names,
             grants=overlay.grants,
+            moved=overlay.moved,
             agent=settings.agent,
             model_settings=settings.models,
             budgets=settings.budgets,
@@ -182,6 +197,15 @@ class Directory:
     def account(self, name: str) -> Account:
         """The account of this name; one with all defaults if it is not configured."""
         return self.accounts.get(name, self._default_account)
+
+    def find_chat(self, entry: str, channel_id: str) -> str:
+        """The id that a chat of this account has by now."""
+        for _ in range(MOST_MOVES):
+            moved = self.moved.get((entry, channel_id))
+            if moved is None:
+                break
+            channel_id = moved[0]
+        return channel_id
 
     def door(self, name: str, spec: ChannelSpec) -> Door:
         """What an account says about letting people in."""

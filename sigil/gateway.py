@@ -34,7 +34,7 @@ from sigil.lanes.leases import LeaseKeeper
 from sigil.lanes.replies import Replies
 from sigil.messages.exchange import InboundMessage, OutboundMessage
 from sigil.metrics import StageTimes
-from sigil.outbound.delivery import Retry
+from sigil.outbound.sending import Retry
 
 if TYPE_CHECKING:
     from sigil.agent.loop import Agent

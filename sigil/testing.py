@@ -25,6 +25,7 @@ __all__ = [
     "ScriptedProvider",
     "age_processes",
     "end_cooldowns",
+    "end_rests",
     "expire_accounts",
     "expire_leases",
     "expire_probes",
@@ -70,6 +71,16 @@ for _, name in ipairs(redis.call('ZRANGE', ARGV[1] .. 'health', 0, -1)) do
   for at = 1, #known, 2 do
     redis.call('HSET', key, known[at], (string.gsub(known[at + 1], ARGV[2], ARGV[3])))
   end
+end
+"""
+
+# ARGV: prefix. All that outbound workers wait for is over: the rests of accounts, and the paces.
+_END_RESTS = """
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. 'account-rest:*')) do
+  redis.call('HSET', key, 'until', '0')
+end
+for _, kind in ipairs({ 'account-pace:*', 'chat-pace:*' }) do
+  for _, key in ipairs(redis.call('KEYS', ARGV[1] .. kind)) do redis.call('DEL', key) end
 end
 """
 
@@ -124,6 +135,11 @@ async def end_cooldowns(stores: Stores) -> None:
     await _run(stores, _AGE, "^%d+", "0")
 
 
+async def end_rests(stores: Stores) -> None:
+    """Lets every account's rest be over now, and every pause between two messages."""
+    await _run(stores, _END_RESTS)
+
+
 async def expire_probes(stores: Stores) -> None:
     """Lets every probe be overdue now, as if the process that made it had died."""
     await _run(stores, _AGE, "^(%d+) %d+", "%1 0")
@@ -143,8 +159,9 @@ async def expire_accounts(stores: Stores, *, ahead: float = 0.0) -> None:
 async def settle(gateway: Gateway) -> None:
     """Drives all lanes until nothing is waiting, without Celery and without sleeping.
 
-    Due times count as reached, and cooldowns as over. A turn that has waited three times for a
-    model counts as out of patience. A lane that somebody holds is left alone.
+    Due times count as reached; cooldowns, rests of accounts and pauses between messages as over. A
+    turn that has waited three times for a model counts as out of patience. A lane that somebody
+    holds is left alone.
     """
 
     async def turn(lane: str) -> None:
@@ -159,6 +176,7 @@ async def settle(gateway: Gateway) -> None:
     for _ in range(MOST_ROUNDS):
         await make_due(gateway.stores)
         await end_cooldowns(gateway.stores)
+        await end_rests(gateway.stores)
         lanes = (await gateway.stores.lanes.sweep(1_000)).wake
         if not lanes:
             return

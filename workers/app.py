@@ -122,6 +122,7 @@ def _create_runtime(settings: Settings, role: str | None, record: RecordKeeper) 
 
     return runtime.Runtime(
         create_process,
+        shows_turns=role in {None, "outbound"},
         grace=settings.timeouts.grace,
         heartbeat=Heartbeat(settings, role) if role else None,
         record=record,

@@ -26,7 +26,7 @@ import structlog
 import uvloop
 
 from sigil.host.heartbeat import Heartbeat
-from sigil.host.process import Process
+from sigil.host.process import Chore, Process
 from sigil.host.record import CountSlots, RecordKeeper
 from workers.steps import LaneWork, StepEnd, Steps
 
@@ -44,20 +44,22 @@ YOUNG_OBJECTS = 5_000
 
 
 class Runtime:
-    """`make` builds the process on its loop; `grace` is in seconds; `on_end` is called after the
-    loop has ended."""
+    """`make` builds the process on its loop; `grace` is in seconds; `shows_turns`: it
+    is an outbound worker. `on_end` is called after the loop has ended."""
 
     def __init__(
         self,
         make: Callable[[], Process],
         *,
         grace: float,
+        shows_turns: bool = False,
         heartbeat: Heartbeat | None = None,
         record: RecordKeeper | None = None,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._make = make
         self._grace = grace
+        self._shows_turns = shows_turns
         self._heartbeat = heartbeat
         self._record = record
         self._on_end = on_end
@@ -178,7 +180,13 @@ class Runtime:
                     gateway.left_lanes.count,
                 )
 
-        chores = (process.sweep_lanes, process.listen_for_stops, self._show_heartbeat)
+        chores: list[Chore] = [
+            process.sweep_lanes,
+            process.listen_for_stops,
+            self._show_heartbeat,
+        ]
+        if self._shows_turns:
+            chores.append(process.show_turns)
         async with process.run(*chores, prepare, keep_record, store_within=STORE_WITHIN_S):
             self._started.set_result(asyncio.get_running_loop())
             await self._end.wait()

@@ -64,12 +64,20 @@ class Ending:
 
 
 def end_turn(
-    turn: Turn, question: Message, reply: Reply, news: OwnerNews = NO_NEWS, *, live: bool = False
+    turn: Turn,
+    question: Message,
+    reply: Reply,
+    news: OwnerNews = NO_NEWS,
+    *,
+    live: bool = False,
+    buttons: bool = False,
 ) -> Ending:
     """The ending of a turn that has asked the models; `news` are for the owner. The readers of a
     `live` chat see from the answer's details that it was stopped or cut; others are told in its
-    last line."""
+    last line. What may be done next is a button where there are `buttons`."""
     ending = _end_asked(turn, question, reply, news, live=live)
+    if ending.actions and not (live or buttons):
+        ending = replace(ending, actions=())
     return replace(ending, effects=(*ending.effects, *news.effects))
 
 
@@ -102,7 +110,7 @@ def _end_asked(
         text="\n\n".join(filter(None, (text, *_list_notes(reply, text, details, live=live)))),
         effects=effects,
         details=details,
-        actions=(CONTINUE,) if live and is_cut else (),
+        actions=(CONTINUE,) if is_cut else (),
     )
 
 

@@ -41,6 +41,7 @@ from sigil.agent.reply import Reply, add_estimates, read_reply
 from sigil.agent.speakers import BOUNDARY_CHARS, write_overheard
 from sigil.agent.turn import make_turn, name_turn, read_group
 from sigil.channels.live import live_chat_key
+from sigil.channels.presences import PresencePlace
 from sigil.commands.base import CommandContext
 from sigil.commands.table import run_command
 from sigil.errors import MessageInvalid, NotAMember, SessionStale, SigilError
@@ -50,7 +51,9 @@ from sigil.lanes.held import Held, Stopped
 from sigil.lanes.lane import LaneStatus, lane_id
 from sigil.lanes.replies import Replies, make_reply
 from sigil.messages.exchange import InboundMessage
-from sigil.outbound.presence import Draft, DraftWriter
+from sigil.outbound.moves import find_lane
+from sigil.outbound.presence import Draft, DraftWriter, ShownDraft
+from sigil.outbound.showing import shows_anything
 from sigil.providers.model_request import ModelRequest
 from sigil.workspace.manager import request_route
 
@@ -93,7 +96,7 @@ class Agent:
         self._registry = registry
         self._files = files
         self._replies = Replies(stores.lanes)
-        self._drafts = DraftWriter(stores.chats)
+        self._drafts = DraftWriter(stores.chats, stores.presences)
 
     async def prepare(self) -> None:
         """Loads what the first turn would wait for, and forgets replaced keys."""
@@ -182,7 +185,14 @@ class Agent:
             try:
                 if wait is not None:
                     return await self._wait(held, turn, reply, wait, news)
-                ending = end_turn(turn, question, reply, news, live=self._is_live(turn))
+                ending = end_turn(
+                    turn,
+                    question,
+                    reply,
+                    news,
+                    live=self._is_live(turn),
+                    buttons=self._channels.spec_of(turn.last).buttons,
+                )
                 await self._finish(held, turn, ending)
                 if said:  # it is in the history now
                     await self._stores.groups.forget_overheard(group, len(said))
@@ -252,7 +262,7 @@ class Agent:
             reply.error = error
             return reply
         reply.attempts = chain.attempts
-        draft = self._open_draft(held, turn)
+        draft = await self._open_draft(held, turn)
         try:
             async with held.stoppable(), asyncio.timeout(turn.directory.timeouts.turn):
                 request = build_request(
@@ -298,10 +308,15 @@ class Agent:
             ),
         )
 
-    def _open_draft(self, held: Held, turn: Turn) -> Draft:
+    async def _open_draft(self, held: Held, turn: Turn) -> Draft:
         message = turn.last
+        spec = self._channels.spec_of(message)
+        if shows_anything(spec):
+            lane = await find_lane(self._stores.lanes, message)
+            place = PresencePlace.of(message, lane)
+            return ShownDraft(self._drafts, place, turn.id, held.token)
         chat = live_chat_key(message.channel_type, message.account, message.channel_id)
-        writer = self._drafts if self._is_live(turn) else None
+        writer = self._drafts if spec.live else None
         return Draft(writer, chat, turn.id, held.token, turn.answers)
 
     def _is_live(self, turn: Turn) -> bool:

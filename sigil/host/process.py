@@ -4,6 +4,7 @@
                        │ flush_times        every process
                        │ sweep_lanes        workers
                        │ listen_for_stops   workers
+                       │ show_turns         outbound workers
                        │ listeners          the gateway process
                        │ expire_files       the gateway process
 
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from sigil.errors import SigilError, StoreError
+from sigil.outbound.showing import Presences
 from sigil.waiting import end
 
 if TYPE_CHECKING:
@@ -130,6 +132,12 @@ class Process:
             except StoreError as error:
                 log.warning("files could not be removed", reason=str(error))
             await asyncio.sleep(EXPIRE_FILES_EVERY_S)
+
+    async def show_turns(self) -> None:
+        """Shows on their platforms what running turns have said so far."""
+        gateway = self.gateway
+        store, paces = gateway.stores.presences, gateway.stores.paces
+        await Presences(gateway.channels, store, paces).keep_showing()
 
     async def close(self) -> None:
         """Flushes the times once more and closes the gateway."""

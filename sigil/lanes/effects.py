@@ -158,6 +158,15 @@ class EndWait:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Moves all items of `lane`, in their order, to the end of `target`, a lane of the same kind;
+    for a commit that handles none of them and gives the lane back."""
+
+    lane: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Journal:
     """Appends one JSON entry to the journal of the turn that holds `lane`."""
 
@@ -242,6 +251,7 @@ Effect = (
     | Stop
     | Wait
     | EndWait
+    | Move
     | Journal
     | Receipt
     | ReportKey

@@ -48,7 +48,7 @@ class Held:
     `strikes` and `journal` belong to the head, and end when it moves. The first `stop` items
     are to be stopped, not answered. `suspect` and `again` are of the head too: see `Lease`. Every
     commit carries its number, so that a repeat is recognised. `clear` is called when the lane is
-    no suspect any more.
+    no suspect any more. `rests` as in `Lease`, and as the step learns meanwhile.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Held:
         self.stop = lease.stop
         self.again = lease.again
         self.suspect = lease.suspect
+        self.rests = lease.rests
         self.clear = clear
         self.memo: object | None = None  # what the step keeps for its next turn of this hold
         self.given_back = False

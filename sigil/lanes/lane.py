@@ -92,7 +92,8 @@ class Lease:
     lane's lease was lost twice at least; a process may hold one such lane at a time. The first
     `stop` items are to be stopped, not answered. `directory_version` is that of the stored overlay
     (see `sigil.directory`). `again`: the head was in somebody's hands before, who neither finished
-    it nor gave it back untouched; what that one did outside the store is unknown."""
+    it nor gave it back untouched; what that one did outside the store is unknown. `rests`: some
+    account rests perhaps (see `sigil.channels.account_rests`)."""
 
     lane: str
     token: int
@@ -103,6 +104,7 @@ class Lease:
     directory_version: int = 0
     again: bool = False
     suspect: bool = False
+    rests: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,15 +53,23 @@ def make_reply(
     actions: Sequence[Action] = (),
 ) -> OutboundMessage:
     """A message to the chat (and thread) that `inbound` came from. It answers `inbound`, unless
-    `answers` names other messages, or none: then `inbound` is still to be answered."""
+    `answers` names other messages, or none: then `inbound` is still to be answered. In a group,
+    where several people write, it refers to that message."""
     return OutboundMessage(
         channel_type=inbound.channel_type,
         channel_id=inbound.channel_id,
         content=text,
         thread_id=inbound.thread_id,
         account=inbound.account,
+        reply_to=None if inbound.is_direct else _find_message(inbound),
         is_direct=inbound.is_direct,
         details=details,
         actions=tuple(actions),
         answers=(inbound.message_id,) if answers is None else tuple(answers),
     )
+
+
+def _find_message(inbound: InboundMessage) -> str | None:
+    """The platform's id of the message that people see. A button that was pressed is none; what it
+    belongs to is."""
+    return inbound.reply_to if inbound.kind == "action" else inbound.message_id

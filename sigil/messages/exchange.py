@@ -201,10 +201,19 @@ class OutboundMessage(Record):
     """What Sigil sends to one chat; `content` is CommonMark, fitted by the channel.
 
     `answers` are the ids of the messages that it answers, as their platform gave them. A notice
-    answers none; `about` are the ids of those that still wait, of which it says so.
+    answers none; `about` are the ids of those that still wait, of which it says so. `edits` is the
+    id of an outbound message to the same chat that this one replaces, where the platform can do
+    that; elsewhere it is sent as a message of its own.
     """
 
-    _extras: ClassVar[tuple[str, ...]] = ("details", "actions", "answers", "about", "is_direct")
+    _extras: ClassVar[tuple[str, ...]] = (
+        "details",
+        "actions",
+        "answers",
+        "about",
+        "is_direct",
+        "edits",
+    )
 
     channel_type: str
     channel_id: str
@@ -218,12 +227,14 @@ class OutboundMessage(Record):
     answers: tuple[str, ...] = ()
     about: tuple[str, ...] = ()
     is_direct: bool = True
+    edits: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("channel_type", "channel_id", "account"):
             _check_text(name, getattr(self, name), MAX_ID_BYTES)
         _check_optional("thread_id", self.thread_id, MAX_ID_BYTES)
         _check_optional("reply_to", self.reply_to, MAX_ID_BYTES)
+        _check_optional("edits", self.edits, MAX_ID_BYTES)
         object.__setattr__(self, "media", _check_attachments(self.media))
         # A reply is ours and may be long; it is split by the channel, not refused.
         _check_text("content", self.content, MAX_REPLY_BYTES, empty=bool(self.media))

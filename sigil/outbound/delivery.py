@@ -1,231 +1,145 @@
 """One destination's lane: fit each message to its channel, send it chunk by chunk, and keep
 a receipt per chunk.
 
-    pending ─▶ sending ─▶ sent
-                 │  └───▶ retry ─▶ sending …      the platform refused for now; the lane rests
-                 └──────▶ (unknown)               the worker died, or the answer was lost
-
-A chunk that is found in `sending` has an unknown fate. Where the platform takes an idempotency
-key, the chunk is sent again under the same key. Elsewhere the account's `on_unknown` decides
-between a possible double and a possible loss.
-
-The first chunk of a message goes out without `sending` being written, which saves a commit for
-nearly every message: that the message was in hand is in the lane already. Whoever takes it after a
-crash is told `again`, which is "the first chunk was perhaps sent". Where `on_unknown` is `hold`,
-perhaps is not enough, since nothing may be held back that was never sent: there `sending` is
-always written. If the lane was given back untouched after that, the chunk was not sent yet.
+    message ─▶ has its chat moved? ─▶ chunks ─▶ sent, one by one ─▶ Delivered
+                     │                               │
+                     └ the lane goes there           ├ later: the lane rests
+                                                     ├ never: a dead letter, and the next message
+                                                     └ the chat is closed: all of the lane
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import structlog
 
-from sigil.channels.base import Chunk
-from sigil.channels.render import render
-from sigil.errors import ChannelNotFound, SendFailed, SendRefused
-from sigil.lanes.effects import DeadLetter, Delivered, Effect, Receipt, Stage
-from sigil.lanes.lane import Item
+from sigil.channels.base import EditsMessages
+from sigil.errors import ChannelNotFound, ChatMoved
+from sigil.lanes.effects import DeadLetter, Delivered, Effect, Move, Stage
 from sigil.messages.exchange import OutboundMessage
-from sigil.outbound.reports import make_report_keys
-from sigil.records import read_record
+from sigil.outbound.chunks import make_chunks
+from sigil.outbound.moves import find_lane, leads_back, note_move
+from sigil.outbound.receipts import list_platform_ids
+from sigil.outbound.sending import Retry, Sending, Undeliverable
+from sigil.outbound.showing import find_draft_kind, read_replaced
 
 if TYPE_CHECKING:
     from sigil.channels.router import ChannelRouter, Entry
     from sigil.directory import Directory
     from sigil.lanes.held import Held
+    from sigil.lanes.lane import Item
+    from sigil.stores.base import Stores
 
 log = structlog.get_logger(__name__)
 
-MOST_ATTEMPTS = 5
-FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 60.0
-# A platform that asks for more is tried after this all the same: one wrong number must not silence
-# a destination for a year.
-LONGEST_PAUSE_S = 3600.0
-# A send that hangs would hold up its destination for good.
-LONGEST_SEND_S = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkState:
-    """Where a chunk stands; `attempts` counts how often sending it was begun. `in_lane`: who wrote
-    this also notes in the lane whether the head was begun, which older versions do not."""
-
-    state: str = "pending"
-    attempts: int = 0
-    platform_id: str | None = None
-    in_lane: bool = False
-
-    @classmethod
-    def read(cls, item: Item, index: int) -> ChunkState:
-        """The state that the item's record holds of chunk `index`. Raises `RecordTooNew`."""
-        raw = item.fields.get(f"chunk:{index}")
-        if raw is None:
-            return cls()
-        fields = read_record(raw)
-        platform_id, in_lane = fields.get("platform_id"), fields.get("in_lane", False)
-        return cls(fields["state"], fields["tries"], platform_id, in_lane)
-
-    def write_receipt(self, item: Item, index: int) -> Receipt:
-        """The effect that keeps this state in the item's record."""
-        fields: dict[str, Any] = {"state": self.state, "tries": self.attempts}
-        if self.platform_id is not None:
-            fields["platform_id"] = self.platform_id
-        if self.in_lane:
-            fields["in_lane"] = True
-        return Receipt(item.id, index, json.dumps(fields, separators=(",", ":")))
-
-
-class Retry(Exception):  # tells the lane to rest, not an error
-    """The platform asks for a pause of `delay` seconds; the receipt is kept already."""
-
-    def __init__(self, delay: float) -> None:
-        super().__init__(delay)
-        self.delay = delay
-
-
-class _Undeliverable(Exception):  # within this module only
-    """Nothing more can be done for the message."""
+# A draft that is on its way has arrived, mostly, when its turn's answer is looked at again.
+LOOK_AGAIN_S = 0.3
 
 
 class Delivery:
     """Delivers the items of a lane that the gateway holds."""
 
-    def __init__(self, channels: ChannelRouter) -> None:
+    def __init__(self, channels: ChannelRouter, stores: Stores) -> None:
         self._channels = channels
+        self._stores = stores
 
     async def handle(self, held: Held, directory: Directory) -> None:
         """Sends the message at the head and removes it. Raises `Retry`, `LeaseLost`; and
         `MessageInvalid` or `RecordTooNew` for a message that cannot be read."""
         item = held.items[0]
         message = OutboundMessage.from_record(item.fields)
-        receipts: list[Effect] = []
+        chat = directory.find_chat(message.entry, message.channel_id)
+        if chat != message.channel_id:
+            # A message of the old chat means nothing to the new one.
+            message = replace(message, channel_id=chat, reply_to=None)
+            if await self._move_lane(held, message):
+                return
+        sending: Sending | None = None
         try:
-            entry, chunks = self._fit_message(item, message)
-            for chunk in chunks:
-                holds = _holds_unknown(entry, directory)
-                state = _read_state(held, item, chunk, holds)
-                if state.state != "sent":
-                    # Each receipt is committed with the next chunk's mark, or with the end.
-                    receipts = await self._send_chunk(
-                        held, item, entry, chunk, state, receipts, holds
-                    )
-        except (ChannelNotFound, _Undeliverable) as error:
-            log.warning("message not delivered", message_id=item.id, reason=str(error))
-            await held.finish([item], _bury_item(item, str(error)))
+            entry = self._channels.find(message.channel_type, message.account)
+            sending = self._begin(held, entry, directory)
+            replaces = await self._find_replaced(entry, item, message)
+            for chunk in make_chunks(item, message, entry.spec, replaces):
+                await sending.send(chunk)
+        except ChatMoved as error:
+            await self._follow(held, directory, message, error)
+        except (ChannelNotFound, Undeliverable) as error:
+            receipts = [] if sending is None else sending.receipts
+            await self._bury(held, str(error), receipts, closes_chat=_closes_chat(error))
         else:
-            await held.finish([item], [*receipts, Delivered(item.id)])
+            await held.finish([item], [*sending.receipts, Delivered(item.id)])
             log.info("message sent", message_id=item.id, turn_id=item.fields.get("turn"))
 
     async def give_up(self, held: Held) -> tuple[Sequence[Item], list[Effect]]:
         """The item to be dead-lettered, and the effects that do it."""
         return held.items[:1], _bury_item(held.items[0], "sending it failed too often")
 
-    async def _send_chunk(
-        self,
-        held: Held,
-        item: Item,
-        entry: Entry,
-        chunk: Chunk,
-        state: ChunkState,
-        before: Sequence[Effect],
-        holds_unknown: bool,
-    ) -> list[Effect]:
-        """Sends a chunk and returns its receipt, which is still to be committed, and by what the
-        platform's reports find it. `before` is
-        committed first, with the mark that sending was begun, where there is need for one."""
-        if state.state == "sending":
-            if holds_unknown:
-                raise _Undeliverable("it is unknown whether the platform took it; held back")
-            log.warning("delivery unknown, sent again", message_id=item.id, chunk=chunk.index)
-        sending = ChunkState("sending", state.attempts + 1)
-        if holds_unknown or chunk.index > 0 or state.state != "pending":
-            mark = replace(sending, in_lane=True).write_receipt(item, chunk.index)
-            await held.commit(effects=[*before, mark], keep=True)
-        await held.confirm_fresh()
-        try:
-            platform_id = await _send_in_time(entry, chunk)
-        except SendRefused as error:
-            raise _Undeliverable(str(error)) from error
-        except SendFailed as error:
-            if sending.attempts >= MOST_ATTEMPTS or (error.outcome_unknown and holds_unknown):
-                raise _Undeliverable(str(error)) from error
-            if not error.outcome_unknown:
-                held.note_known_end()
-            retry = replace(sending, state="retry").write_receipt(item, chunk.index)
-            await held.commit(effects=[retry], keep=True)
-            raise Retry(_choose_pause(item, error, sending.attempts)) from error
-        sent = ChunkState("sent", sending.attempts, platform_id)
-        keys = make_report_keys(entry.name, entry.spec, item.id, chunk, platform_id)
-        return [sent.write_receipt(item, chunk.index), *keys]
+    def _begin(self, held: Held, entry: Entry, directory: Directory) -> Sending:
+        holds_unknown = directory.account(entry.name).holds_unknown
+        return Sending(
+            held, entry.name, entry.spec, entry.sender, self._stores, holds_unknown=holds_unknown
+        )
 
-    def _fit_message(self, item: Item, message: OutboundMessage) -> tuple[Entry, list[Chunk]]:
-        entry = self._channels.find(message.channel_type, message.account)
-        messages = render(message.content, entry.spec)
-        last = len(messages) - 1
-        return entry, [
-            Chunk(
-                id=f"{item.id}.{index}",
-                message=_take_part(message, rendered.text, is_last=index == last),
-                rendered=rendered,
-                index=index,
-                final=index == last,
-                turn_id=item.fields.get("turn"),
-            )
-            for index, rendered in enumerate(messages)
-        ]
+    async def _find_replaced(
+        self, entry: Entry, item: Item, message: OutboundMessage
+    ) -> str | None:
+        """The platform's message whose place this one takes: that of the turn's draft, or of the
+        message that it edits; the last part, since that has the buttons. Raises `Retry` while a
+        draft of the turn may be on its way."""
+        turn, shown = item.fields.get("turn"), None
+        if turn and find_draft_kind(entry.spec, is_direct=message.is_direct) != "none":
+            end = await self._stores.presences.end(turn)
+            if end.seconds > 0:
+                raise Retry(min(end.seconds, LOOK_AGAIN_S))
+            shown = read_replaced(end.shown)
+        if not isinstance(entry.sender, EditsMessages):
+            return None
+        if shown is not None or message.edits is None:
+            return shown
+        record = await self._stores.messages.get(message.edits)
+        platform_ids = list_platform_ids(record or {})
+        return platform_ids[-1] if platform_ids else None
 
+    async def _bury(
+        self, held: Held, reason: str, receipts: Sequence[Effect], *, closes_chat: bool
+    ) -> None:
+        """Gives up the head; with `closes_chat` all that is in hand, since no message to that chat
+        would fare better. What lies behind that is tried, once for each time the lane is taken."""
+        items = held.items if closes_chat else held.items[:1]
+        for item in items:
+            log.warning("message not delivered", message_id=item.id, reason=reason)
+        buried = [effect for item in items for effect in _bury_item(item, reason)]
+        await held.finish(items, [*receipts, *buried])
 
-def _choose_pause(item: Item, error: SendFailed, attempts: int) -> float:
-    """Seconds until the next try: as the platform asks, within bounds, or else longer each time."""
-    asked = error.retry_after
-    if asked is None:
-        return min(LAST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (attempts - 1))
-    if 0 <= asked <= LONGEST_PAUSE_S:
-        return asked
-    pause = 0.0 if asked < 0 else LONGEST_PAUSE_S
-    log.warning(
-        "the platform asks for a strange pause", message_id=item.id, asked=asked, kept=pause
-    )
-    return pause
+    # ------------------------------------------------------------ chats that have moved
+
+    async def _move_lane(self, held: Held, message: OutboundMessage) -> bool:
+        """Moves all that waits in this lane to that of the message's chat, unless it is that."""
+        lane = await find_lane(self._stores.lanes, message)
+        if lane == held.lane:
+            return False
+        await held.commit(effects=[Move(held.lane, lane)])
+        log.info("lane moved to the chat's new id", target=lane)
+        return True
+
+    async def _follow(
+        self, held: Held, directory: Directory, message: OutboundMessage, moved: ChatMoved
+    ) -> None:
+        """The platform says that the chat has another id by now."""
+        if leads_back(directory, message, moved.channel_id):
+            await self._bury(held, str(moved), [], closes_chat=True)
+            return
+        await note_move(self._stores.directory, directory, message, moved.channel_id)
+        target = replace(message, channel_id=moved.channel_id)
+        if not await self._move_lane(held, target):
+            await held.park()
 
 
-def _take_part(message: OutboundMessage, text: str, *, is_last: bool) -> OutboundMessage:
-    """What one chunk carries of a message. What is there once goes out with the last words."""
-    if text == message.content:  # nearly always; a copy would be checked once more
-        return message
-    if is_last:
-        return replace(message, content=text)
-    return replace(message, content=text, media=(), details=None, actions=())
-
-
-def _read_state(held: Held, item: Item, chunk: Chunk, holds_unknown: bool) -> ChunkState:
-    state = ChunkState.read(item, chunk.index)
-    is_unmarked = chunk.index == 0 and not holds_unknown and state.state == "pending"
-    if is_unmarked and held.again:
-        return ChunkState("sending", attempts=1)  # perhaps: see above
-    if state.state == "sending" and state.in_lane and not held.again:
-        return ChunkState("pending", state.attempts - 1)
-    return state
-
-
-def _holds_unknown(entry: Entry, directory: Directory) -> bool:
-    account = directory.account(entry.name)
-    return account.holds_unknown and not entry.spec.idempotent_send
-
-
-async def _send_in_time(entry: Entry, chunk: Chunk) -> str | None:
-    try:
-        async with asyncio.timeout(LONGEST_SEND_S):
-            return await entry.sender.send(chunk)
-    except TimeoutError as error:
-        text = f"the platform did not answer within {LONGEST_SEND_S:g} s."
-        raise SendFailed(text, outcome_unknown=True) from error
+def _closes_chat(error: Exception) -> bool:
+    return isinstance(error, Undeliverable) and error.closes_chat
 
 
 def _bury_item(item: Item, reason: str) -> list[Effect]:

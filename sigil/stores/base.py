@@ -12,8 +12,11 @@ from typing import Protocol
 
 from sigil.blobs.base import BlobStore
 from sigil.channels.account_leases import AccountLeases
+from sigil.channels.account_rests import AccountRests
 from sigil.channels.live import ChatStore
 from sigil.channels.notes import NoteStore
+from sigil.channels.paces import Paces
+from sigil.channels.presences import PresenceStore
 from sigil.directory import DirectoryStore
 from sigil.gate import GroupStore
 from sigil.identity.pairing import PairingStore
@@ -53,6 +56,9 @@ class Stores:
     fleet: FleetStore
     accounts: AccountLeases
     groups: GroupStore
+    account_rests: AccountRests
+    paces: Paces
+    presences: PresenceStore
     backend: Backend
 
 

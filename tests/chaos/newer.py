@@ -9,7 +9,7 @@ from typing import Any
 
 from sigil import records
 from sigil.agent import ending
-from sigil.outbound.delivery import ChunkState
+from sigil.outbound.receipts import ChunkState
 from sigil.records import Record
 
 VERSION = records.VERSION + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.lanes.replies import Replies, make_reply
 from sigil.messages.exchange import InboundMessage, OutboundMessage
@@ -14,9 +16,22 @@ INBOUND = InboundMessage(
 
 def test_a_reply_goes_to_where_the_message_came_from() -> None:
     assert make_reply(INBOUND, "hi") == OutboundMessage(
-        "telegram", "-100", "hi", thread_id="7", account="family", answers=("m1",)
+        "telegram",
+        "-100",
+        "hi",
+        thread_id="7",
+        account="family",
+        reply_to="m1",
+        answers=("m1",),
+        is_direct=False,
     )
     assert make_reply(INBOUND, "hi", answers=()).answers == ()
+
+
+def test_an_answer_refers_to_a_message_in_groups_only() -> None:
+    assert make_reply(replace(INBOUND, is_direct=True), "hi").reply_to is None
+    pressed = replace(INBOUND, kind="action", message_id="press-1", reply_to="m0")
+    assert make_reply(pressed, "hi").reply_to == "m0"
 
 
 async def test_the_same_cause_makes_the_same_push(stores: Stores) -> None:

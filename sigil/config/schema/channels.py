@@ -44,6 +44,11 @@ class ChannelSettings(Section):
         description="When a worker died and nobody knows whether a chunk was sent: send it "
         "again, or hold it back.",
     )
+    long_as_file: int | None = Field(
+        None,
+        ge=1,
+        description="Send replies with more characters than this as a file. Default: never.",
+    )
     coalesce: bool | None = Field(
         None,
         description="Answer messages sent in quick succession together. Default: the channel's.",

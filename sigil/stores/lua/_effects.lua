@@ -171,6 +171,35 @@ effects.end_wait = {
   end,
 }
 
+-- lane, lane of the same kind
+-- Each record names the lane that its item lies in. What the first lane says of its head goes with it.
+effects.move = {
+  check = function(args)
+    if kind_of(args[1]) ~= kind_of(args[2]) or args[1] == args[2] then
+      return 'rejected a move to another kind of lane'
+    end
+    for i = 1, 2 do
+      local reason = check_type(ids_key(args[i]), 'list') or check_type(lane_key(args[i]), 'hash')
+      if reason then return reason end
+    end
+    for _, id in ipairs(redis.call('LRANGE', ids_key(args[1]), 0, -1)) do
+      local reason = check_type(item_key(id), 'hash')
+      if reason then return reason end
+    end
+  end,
+  apply = function(args, wakes)
+    local lane, target = args[1], args[2]
+    local ids = redis.call('LRANGE', ids_key(lane), 0, -1)
+    for _, id in ipairs(ids) do
+      append_item(target, id, 0, 0, wakes)
+      redis.call('HSET', item_key(id), 'lane:' .. kind_of(target), target)
+    end
+    redis.call('DEL', ids_key(lane))
+    redis.call('HSET', lane_key(lane), 'begun', '', 'strikes', '0')
+    redis.call('HDEL', lane_key(lane), 'lost', 'alone')
+  end,
+}
+
 -- lane, entry
 effects.journal = {
   check = function(args) return check_type(journal_key(args[1]), 'list') end,

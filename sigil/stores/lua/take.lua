@@ -2,7 +2,7 @@
 -- ARGV: prefix, lane, nonce, ttl ms, most items, the taker has no other suspect lane ('1' or '0').
 -- Answers {'granted', token, strikes, is suspect ('1' or '0'), stop, again ('1' or '0'),
 -- {id, {field, value, …}, …}, {journal…}, version of the stored overlay of the directory,
--- {keys that were set aside…}};
+-- {keys that were set aside…}, accounts rest perhaps (1 or 0; see begin_account_rest.lua)};
 -- or {'busy'}, {'parked'}, {'quiet'}, {'suspect'} or {'empty'}.
 -- Repeating it is safe: the nonce names this attempt to take, and a live lease is granted again to
 -- the nonce that got it, with the same answer. Otherwise a lost answer would leave the lane held by
@@ -71,7 +71,8 @@ if kind_of(lane) == 'session' then
   if reason then misplaced[#misplaced + 1] = journal_key(lane) end
   journal = entries or {}
 end
-local directory = tonumber(redis.call('HGET', P .. 'directory', 'version') or '0')
+local shared = redis.call('HMGET', P .. 'directory', 'version', 'rests')
+local rests = read_int(shared[2]) > NOW and 1 or 0
 
 -- The index comes first: if it is of another type, nothing is written.
 write_first('ZADD', DUE, format_int(NOW + ttl), lane)
@@ -93,4 +94,4 @@ for _, id in ipairs(lost_records) do
   redis.call('HSET', item_key(id), 'lane:' .. kind_of(lane), lane, 'day', today())
 end
 return { 'granted', token, strikes, is_suspect and '1' or '0', read_int(state.stop), again,
-  items, journal, directory, misplaced }
+  items, journal, read_int(shared[1]), misplaced, rests }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sigil.stores.base import Stores
 from sigil.stores.redis.account_leases import RedisAccountLeases
+from sigil.stores.redis.account_rests import RedisAccountRests
 from sigil.stores.redis.audit import RedisAudit
 from sigil.stores.redis.blobs import RedisBlobs
 from sigil.stores.redis.budgets import RedisBudgets
@@ -18,7 +19,9 @@ from sigil.stores.redis.lanes import RedisLanes
 from sigil.stores.redis.memory import RedisMemory
 from sigil.stores.redis.messages import RedisMessages
 from sigil.stores.redis.notes import RedisNotes
+from sigil.stores.redis.paces import RedisPaces
 from sigil.stores.redis.pairings import RedisPairings
+from sigil.stores.redis.presences import RedisPresences
 from sigil.stores.redis.sessions import RedisSessions
 from sigil.stores.redis.signals import RedisSignals
 from sigil.stores.redis.users import RedisUsers
@@ -47,5 +50,8 @@ def build_stores(client: Client, *, retention_days: int = 7, can_block: bool = T
         fleet=RedisFleet(client),
         accounts=RedisAccountLeases(client),
         groups=RedisGroups(client),
+        account_rests=RedisAccountRests(client),
+        paces=RedisPaces(client),
+        presences=RedisPresences(client),
         backend=client,
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any, cast
 
 from sigil.directory import Overlay
@@ -36,9 +37,10 @@ class RedisDirectory:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreError("the stored grants cannot be read.") from error
 
-    async def save(self, overlay: Overlay) -> int:
-        """Replaces the overlay; returns its new version."""
-        return int(await self._client.run_script("save_directory", args=(_encode(overlay),)))
+    async def save(self, overlay: Overlay, *, over: int | None = None) -> int:
+        """Replaces the overlay; returns its new version, or 0 if it is not over version `over`."""
+        args = (_encode(overlay), "" if over is None else over)
+        return int(await self._client.run_script("save_directory", args=args))
 
 
 def _encode(overlay: Overlay) -> str:
@@ -48,6 +50,9 @@ def _encode(overlay: Overlay) -> str:
             "memberships": {id: sorted(users) for id, users in overlay.memberships.items()},
             "roles": dict(overlay.roles),
             "grants": {id: sorted(names) for id, names in overlay.grants.items()},
+            "moved": [
+                [*chat, new_id, day.isoformat()] for chat, (new_id, day) in overlay.moved.items()
+            ],
         }
     )
 
@@ -59,4 +64,8 @@ def _decode(version: int, raw: dict[str, Any]) -> Overlay:
         {id: frozenset(users) for id, users in raw["memberships"].items()},
         cast(dict[str, Role], raw["roles"]),
         {id: frozenset(names) for id, names in raw["grants"].items()},
+        {
+            (entry, old_id): (new_id, date.fromisoformat(day))
+            for entry, old_id, new_id, day in raw.get("moved", ())
+        },
     )

@@ -98,7 +98,7 @@ class Keys:
         return self._key("paired", user_id)
 
     def directory(self) -> str:
-        """Twin in `lua/take.lua`."""
+        """Twins in `lua/take.lua` and `lua/begin_account_rest.lua`."""
         return f"{self.prefix}directory"
 
     # ---------------------------------------------------------------- conversations
@@ -198,6 +198,23 @@ class Keys:
     def last_chats(self, account: str) -> str:
         """The chats in `last_messages`, by the time of the last message."""
         return self._key("last-chats", account)
+
+    def account_rest(self, entry: str) -> str:
+        return self._key("account-rest", entry)
+
+    def account_pace(self, entry: str) -> str:
+        return self._key("account-pace", entry)
+
+    def chat_pace(self, entry: str, chat: str) -> str:
+        return self._key("chat-pace", entry, chat)
+
+    def presences(self) -> str:
+        """The turns that show themselves, by the time when each is shown next."""
+        return self._key("presences")
+
+    def presence(self, turn: str) -> str:
+        """What a turn shows. Its id is our own; `lua/take_presences.lua` adds it."""
+        return f"{self.prefix}presence:{turn}"
 
     # ---------------------------------------------------------------- files
 

@@ -65,7 +65,9 @@ class RedisLanes:
         status = _decode(answer[0])
         if status != "granted":
             return Refusal(status)
-        _, token, strikes, is_suspect, stop, again, flat, journal, directory, misplaced = answer
+        _, token, strikes, is_suspect, stop, again, flat, journal, directory, misplaced, rests = (
+            answer
+        )
         _log_misplaced(lane, misplaced)
         items = tuple(
             Item(_decode(item_id), _read_fields(fields))
@@ -81,6 +83,7 @@ class RedisLanes:
             directory,
             again=again == b"1",
             suspect=is_suspect == b"1",
+            rests=rests == 1,
         )
 
     async def renew(self, lane: str, token: int, *, ttl: float) -> Renewal:
