@@ -10,6 +10,7 @@ a receipt per chunk.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,12 +22,14 @@ from sigil.errors import ChannelNotFound, ChatMoved
 from sigil.lanes.effects import DeadLetter, Delivered, Effect, Move, Stage
 from sigil.messages.exchange import OutboundMessage
 from sigil.outbound.chunks import make_chunks
+from sigil.outbound.long_answers import shorten
 from sigil.outbound.moves import find_lane, leads_back, note_move
 from sigil.outbound.receipts import list_platform_ids
 from sigil.outbound.sending import Retry, Sending, Undeliverable
 from sigil.outbound.showing import find_draft_kind, read_replaced
 
 if TYPE_CHECKING:
+    from sigil.channels.base import Chunk
     from sigil.channels.router import ChannelRouter, Entry
     from sigil.directory import Directory
     from sigil.lanes.held import Held
@@ -37,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 # A draft that is on its way has arrived, mostly, when its turn's answer is looked at again.
 LOOK_AGAIN_S = 0.3
+# A text with more characters is rendered in a thread, since it takes so long.
+LONG_TEXT = 10_000
 
 
 class Delivery:
@@ -62,7 +67,7 @@ class Delivery:
             entry = self._channels.find(message.channel_type, message.account)
             sending = self._begin(held, entry, directory)
             replaces = await self._find_replaced(entry, item, message)
-            for chunk in make_chunks(item, message, entry.spec, replaces):
+            for chunk in await self._make_chunks(entry, directory, item, message, replaces):
                 await sending.send(chunk)
         except ChatMoved as error:
             await self._follow(held, directory, message, error)
@@ -82,6 +87,21 @@ class Delivery:
         return Sending(
             held, entry.name, entry.spec, entry.sender, self._stores, holds_unknown=holds_unknown
         )
+
+    async def _make_chunks(
+        self,
+        entry: Entry,
+        directory: Directory,
+        item: Item,
+        message: OutboundMessage,
+        replaces: str | None,
+    ) -> list[Chunk]:
+        longest = directory.account(entry.name).long_as_file
+        if longest is not None:
+            message = await shorten(message, entry.spec, longest, self._stores.blobs)
+        if len(message.content) > LONG_TEXT:
+            return await asyncio.to_thread(make_chunks, item, message, entry.spec, replaces)
+        return make_chunks(item, message, entry.spec, replaces)
 
     async def _find_replaced(
         self, entry: Entry, item: Item, message: OutboundMessage
