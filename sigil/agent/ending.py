@@ -76,8 +76,12 @@ def end_turn(
     `live` chat see from the answer's details that it was stopped or cut; others are told in its
     last line. What may be done next is a button where there are `buttons`."""
     ending = _end_asked(turn, question, reply, news, live=live)
-    if ending.actions and not (live or buttons):
-        ending = replace(ending, actions=())
+    if ending.actions and not live and ending.details is not None:
+        note = wording.CUT.format(limit=ending.details.cut_at)
+        if not buttons:
+            note = f"{note} {wording.GO_ON.format(text=CONTINUE.id)}"
+        actions = ending.actions if buttons else ()
+        ending = replace(ending, text=f"{ending.text}\n\n{note}".strip(), actions=actions)
     return replace(ending, effects=(*ending.effects, *news.effects))
 
 
@@ -107,7 +111,7 @@ def _end_asked(
         effects += _show_dropped(turn)
     return Ending(
         outcome=Outcome.STOPPED if reply.is_stopped else Outcome.ANSWERED,
-        text="\n\n".join(filter(None, (text, *_list_notes(reply, text, details, live=live)))),
+        text="\n\n".join(filter(None, (text, *_list_notes(reply, text, live=live)))),
         effects=effects,
         details=details,
         actions=(CONTINUE,) if is_cut else (),
@@ -120,28 +124,22 @@ def _is_rejected(error: SigilError) -> bool:
     return told is not Told.TRY_LATER
 
 
-def _list_notes(
-    reply: Reply, text: str, details: AnswerDetails | None, *, live: bool
-) -> Sequence[str]:
+def _list_notes(reply: Reply, text: str, *, live: bool) -> Sequence[str]:
     """What is said below the answer's words, about files first."""
     if reply.is_stopped:
-        return [_choose_note(reply, text, details, live=live)]
+        return [_choose_note(reply, text, live=live)]
     if reply.notes and not text and not reply.attempts:  # no model was asked
         return reply.notes
-    return [*reply.notes, _choose_note(reply, text, details, live=live)]
+    return [*reply.notes, _choose_note(reply, text, live=live)]
 
 
-def _choose_note(reply: Reply, text: str, details: AnswerDetails | None, *, live: bool) -> str:
-    """What is said of how it ended."""
+def _choose_note(reply: Reply, text: str, *, live: bool) -> str:
+    """What is said of how it ended, apart from its having been cut."""
     if reply.is_stopped:
         return wording.STOPPED if text and not live else ""
     if reply.is_late:
         return wording.TOO_LONG
-    if not text:
-        return wording.EMPTY
-    if live or details is None or details.cut_at is None:
-        return ""
-    return wording.CUT.format(limit=details.cut_at, text=CONTINUE.id)
+    return "" if text else wording.EMPTY
 
 
 def _show_dropped(turn: Turn) -> tuple[Show, ...]:

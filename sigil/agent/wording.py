@@ -19,7 +19,8 @@ DEAD = (
     "I failed several times to answer this message and have given up on it. "
     "Please tell the owner, or try again in other words."
 )
-CUT = "_The answer was cut at {limit:,} tokens. To go on, write: {text}_"
+CUT = "_The answer was cut at {limit:,} tokens._"
+GO_ON = "_To go on, write: {text}_"
 EMPTY = "The model gave an empty answer."
 STOPPED = "_Stopped._"
 TOO_LONG = "This took too long, so I stopped here."

@@ -115,7 +115,10 @@ async def test_a_model_that_broke_off_is_named_and_paid_for_and_no_price_is_no_z
 async def test_an_answer_that_its_limit_cut_says_how_to_go_on() -> None:
     t = talk(provider=ScriptedProvider([cut("half"), said("rest")]), models={"max_tokens": 300})
     (text,) = await t.say("hello")
-    assert text == "half\n\n" + wording.CUT.format(limit=300, text=CONTINUE.id)
+    assert (
+        text
+        == "half\n\n" + f"{wording.CUT.format(limit=300)} {wording.GO_ON.format(text=CONTINUE.id)}"
+    )
     await t.say(CONTINUE.id)
     assert [sent.details and sent.details.cut_at for sent in t.channel.sent] == [300, None]
     assert t.provider.requests[1].messages[1].content == "half"
