@@ -44,7 +44,7 @@ async def find_lane(lanes: Lanes, message: InboundMessage | OutboundMessage) -> 
 def leads_back(directory: Directory, entry: str, old_id: str, new_id: str) -> bool:
     """Whether `new_id` cannot be the new id of a chat of the account `entry`: it is its own, or
     that chat has moved to this one."""
-    return not new_id or old_id == directory.find_chat(entry, new_id)
+    return not new_id or old_id in (new_id, directory.find_chat(entry, new_id))
 
 
 async def note_move(
