@@ -85,6 +85,10 @@ bench-streams: .venv/.dev ## read 1,000 streams of tokens, next to the vendors' 
 chaos: .venv/.dev ## kill, cut, freeze and fill everything for a minute and count (SEED=n)
 	@$(BIN)/python -m tests.chaos --seed $(SEED) $(ARGS)
 
+.PHONY: chaos-channels
+chaos-channels: .venv/.dev ## kill gateway and outbound workers between Telegram's people and the bot (SEED=n)
+	@$(BIN)/python -m tests.chaos.channels --seed $(SEED) $(ARGS)
+
 .PHONY: mutants
 mutants: .venv/.dev ## show that tests fail once a safeguard is switched off (ARGS=--quick: no chaos run)
 	@$(BIN)/python -m tests.chaos.mutants $(ARGS)

@@ -264,6 +264,10 @@ class Inbox(Protocol):
         `sigil.blobs.base.make_refused` makes of it, and its answer tells the person why."""
         ...
 
+    async def move_chat(self, channel_id: str, new_id: str) -> None:
+        """Keeps that a chat has the id `new_id` from now on; its binding goes along."""
+        ...
+
     async def is_admitted(self, sender_id: str) -> bool:
         """Whether this person would be heard: for invitations to chats."""
         ...

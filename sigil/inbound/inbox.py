@@ -13,6 +13,7 @@ from sigil.errors import LeaseLost, MessageInvalid
 from sigil.identity.pairing import admit
 from sigil.inbound.media import MediaKeeper
 from sigil.messages.exchange import MAX_ID_BYTES, InboundMessage
+from sigil.outbound.moves import leads_back, note_move
 
 if TYPE_CHECKING:
     from sigil.channels.base import Acceptance, Report
@@ -46,6 +47,12 @@ class AccountInbox:
 
     async def report(self, key: str, report: Report) -> None:
         await self._gateway.report(self.name, key, report)
+
+    async def move_chat(self, channel_id: str, new_id: str) -> None:
+        store = self._gateway.stores.directory
+        directory = await self._gateway.directory.read((await store.load()).version)
+        if not leads_back(directory, self.name, channel_id, new_id):
+            await note_move(store, directory, self.name, channel_id, new_id)
 
     async def is_admitted(self, sender_id: str) -> bool:
         entry, stores = self._entry, self._gateway.stores

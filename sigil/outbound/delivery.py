@@ -149,10 +149,12 @@ class Delivery:
         self, held: Held, directory: Directory, message: OutboundMessage, moved: ChatMoved
     ) -> None:
         """The platform says that the chat has another id by now."""
-        if leads_back(directory, message, moved.channel_id):
+        if leads_back(directory, message.entry, message.channel_id, moved.channel_id):
             await self._bury(held, str(moved), [], closes_chat=True)
             return
-        await note_move(self._stores.directory, directory, message, moved.channel_id)
+        await note_move(
+            self._stores.directory, directory, message.entry, message.channel_id, moved.channel_id
+        )
         target = replace(message, channel_id=moved.channel_id)
         if not await self._move_lane(held, target):
             await held.park()

@@ -41,38 +41,37 @@ async def find_lane(lanes: Lanes, message: InboundMessage | OutboundMessage) -> 
     )
 
 
-def leads_back(directory: Directory, message: OutboundMessage, new_id: str) -> bool:
-    """Whether `new_id` cannot be the new id of a message's chat: it is its own, or that chat has
-    moved to this one."""
-    return not new_id or message.channel_id == directory.find_chat(message.entry, new_id)
+def leads_back(directory: Directory, entry: str, old_id: str, new_id: str) -> bool:
+    """Whether `new_id` cannot be the new id of a chat of the account `entry`: it is its own, or
+    that chat has moved to this one."""
+    return not new_id or old_id in (new_id, directory.find_chat(entry, new_id))
 
 
 async def note_move(
-    store: DirectoryStore, directory: Directory, message: OutboundMessage, new_id: str
+    store: DirectoryStore, directory: Directory, entry: str, old_id: str, new_id: str
 ) -> None:
-    """Keeps that the chat of a message has the id `new_id` by now. Raises `StoreError`."""
+    """Keeps that a chat of the account `entry` has the id `new_id` by now. Raises `StoreError`."""
     for _ in range(MOST_TRIES):
         overlay = await store.load()
-        changed = _add_move(overlay, directory, message, new_id)
+        changed = _add_move(overlay, directory, entry, old_id, new_id)
         if changed == overlay or await store.save(changed, over=overlay.version):
-            log.info("chat moved", channel=message.channel_type)
+            log.info("chat moved", channel=entry)
             return
     raise StoreError("the grants were written by others all the time.")
 
 
 def _add_move(
-    overlay: Overlay, directory: Directory, message: OutboundMessage, new_id: str
+    overlay: Overlay, directory: Directory, entry: str, old_id: str, new_id: str
 ) -> Overlay:
-    channel, old_id = message.entry, message.channel_id
-    known = overlay.moved.get((channel, old_id))
+    known = overlay.moved.get((entry, old_id))
     if known is not None and known[0] == new_id:
         return overlay
     today = datetime.now(UTC).date()
-    moved = {**_drop_old(overlay, today), (channel, old_id): (new_id, today)}
+    moved = {**_drop_old(overlay, today), (entry, old_id): (new_id, today)}
     bindings = dict(overlay.bindings)
-    workspace = directory.workspaces.find_bound(channel, old_id)
-    if workspace is not None and directory.workspaces.find_bound(channel, new_id) is None:
-        bindings[channel, new_id] = workspace
+    workspace = directory.workspaces.find_bound(entry, old_id)
+    if workspace is not None and directory.workspaces.find_bound(entry, new_id) is None:
+        bindings[entry, new_id] = workspace
     return replace(overlay, moved=moved, bindings=bindings)
 
 

@@ -101,6 +101,7 @@ class FakeInbox:
     admitted: bool = True
     commands: Sequence[CommandName] = (CommandName("stop", "Stop."), CommandName("help", "Help."))
     activity: int = 0
+    moves: list[tuple[str, str]] = field(default_factory=list)
     seen: set[tuple[str, ...]] = field(default_factory=set)
     last: dict[str, str] = field(default_factory=dict)
     duplicates: int = 0
@@ -134,6 +135,9 @@ class FakeInbox:
         kept = Attachment(f"blob:{len(self.files)}", name, mime_type, len(content), kind)
         self.files.append((kept, content))
         return kept
+
+    async def move_chat(self, channel_id: str, new_id: str) -> None:
+        self.moves.append((channel_id, new_id))
 
     async def is_admitted(self, sender_id: str) -> bool:
         return self.admitted

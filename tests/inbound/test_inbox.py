@@ -52,6 +52,15 @@ async def test_who_would_be_heard(stores: Stores, channel: Any, heard: set[str])
     assert {user.id for user in await stores.users.all()} <= {"usr-dan"}, "nothing was written"
 
 
+async def test_a_chat_that_moves_is_noted(stores: Stores) -> None:
+    inbox = open_inbox(stores)
+    await inbox.move_chat("-55", "-100")
+    await inbox.move_chat("-55", "-55")
+    await inbox.move_chat("-100", "-55")  # it would lead back
+    overlay = await stores.directory.load()
+    assert {old: new for old, (new, _) in overlay.moved.items()} == {("memory", "-55"): "-100"}
+
+
 async def admit_dan(stores: Stores) -> str:
     from sigil.identity.users import Identity, User
 

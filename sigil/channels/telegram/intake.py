@@ -126,7 +126,7 @@ class Intake:
         for update in updates:
             found = read_update(update, me)
             if isinstance(found, Moved):
-                log.info("telegram group moved", chat=found.chat, to=found.to)
+                await self._inbox.move_chat(found.chat, found.to)
             elif found is not None:
                 incoming.append(found)
         by_chat = groupby(sorted(join(incoming), key=_get_chat), key=_get_chat)

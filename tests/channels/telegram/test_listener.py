@@ -277,6 +277,15 @@ async def test_an_update_that_cannot_be_read_is_left_out(
     assert len(inbox.received) == 1
 
 
+async def test_a_group_that_moves_is_noted(
+    server: Server, inbox: FakeInbox, listener: TelegramListener
+) -> None:
+    server.bot.updates.put(load("moved_to"))
+    async with listening(listener, inbox):
+        await until(lambda: bool(inbox.cursors))
+    assert inbox.moves == [("-55", "-1001234567890")]
+
+
 async def test_every_kind_of_update_is_asked_for(
     server: Server, inbox: FakeInbox, listener: TelegramListener
 ) -> None:

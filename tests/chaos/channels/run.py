@@ -107,7 +107,7 @@ async def _run(plan: Plan, folder: Path, server: Server) -> Report:
         with contextlib.suppress(TimeoutError):
             await until("all is answered", lambda: _is_drained(server, stores), plan.drain, 0.2)
         recovery_s = time.monotonic() - ended
-        doubtful = await find_doubtful(stores)
+        doubtful = await find_doubtful(stores, server.bot.chats)
         await stores.backend.close()
     shown = {chat: server.bot.shown(chat) for chat in written}
     verdict = judge(written, shown, doubtful, server.bot.pace.early)

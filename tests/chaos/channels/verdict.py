@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sigil.lanes.lane import LaneKind
 from sigil.stores import Stores
 from sigil.stores.redis.client import Client
 from tests.chaos.channels.peers import MARK
+from tests.peers.telegram.bot import Chat
 
 
 @dataclass
@@ -65,14 +67,22 @@ def _judge_chat(
         verdict.marked += count - 1 if mark in doubtful else 0
 
 
-async def find_doubtful(stores: Stores) -> set[str]:
-    """The marks of the replies whose receipts say that they were perhaps sent twice."""
+async def find_doubtful(stores: Stores, chats: Mapping[int, Chat]) -> set[str]:
+    """The marks of the replies whose receipts say that they were perhaps sent twice. A record has
+    no words any more once it was delivered, so they are looked up at the platform."""
     client = stores.backend
     assert isinstance(client, Client)
+    lanes = {
+        await stores.lanes.key(LaneKind.DELIVERY, "telegram", "default", str(chat), ""): chat
+        for chat in chats
+    }
     found: set[str] = set()
     async for key in client.redis.scan_iter(match=client.keys.item("*"), count=500):
         record = await client.redis.hgetall(key)
-        receipts = [value for name, value in record.items() if name.startswith(b"chunk:")]
-        if any(json.loads(receipt).get("doubtful") for receipt in receipts):
-            found.update(MARK.findall(record.get(b"content", b"").decode()))
+        chat = lanes.get(record.get(b"lane:delivery", b"").decode())
+        for name, raw in record.items():
+            receipt = json.loads(raw) if name.startswith(b"chunk:") else {}
+            if chat is not None and receipt.get("doubtful") and "platform_id" in receipt:
+                message = chats[chat].messages[int(receipt["platform_id"])]
+                found.update(MARK.findall(message["text"]))
     return found
