@@ -125,8 +125,10 @@ async def test_an_encrypted_room_is_told_once_also_after_a_restart(
     hidden = say("$x") | {"type": "m.room.encrypted", "content": {"ciphertext": "Aw"}}
     for end in ("s1", "s2"):
         listener = MatrixListener(CONTEXT, make_settings(server))
-        server.push(news(hidden, hidden | {"event_id": "$y"}, end=end))
+        first, second = (hidden | {"event_id": f"${end}{n}"} for n in range(2))
+        server.push(news(first, second, end=end))
         assert await hear(listener, inbox, end) == []
+    assert len(server.called("/send/")) == 2  # by each process once, and the first one counts
     (told,) = server.sent
     assert "encrypted" in told["content"]["body"]
 

@@ -21,8 +21,10 @@ async def test_the_first_sync_tells_only_the_position(
     server: Homeserver, listener: MatrixListener
 ) -> None:
     inbox = WaitingInbox()
-    server.push(news(say("$old"), end="s1"), news(say("$new"), end="s2"))
+    old = news(say("$old"), limited=True, prev_batch="t1", end="s1")
+    server.push(old, news(say("$new"), end="s2"))
     assert await hear(listener, inbox, "s2") == ["$new"]
+    assert server.called("/messages") == []
     first, second = server.called("/sync")[:2]
     assert "since" not in first.query
     assert second.query["since"] == "s1"
