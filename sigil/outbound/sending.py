@@ -259,6 +259,7 @@ class Sending:
 
 def _shape(chunk: Chunk, state: ChunkState) -> Chunk:
     """The chunk in the form in which it was sent last."""
+    chunk = replace(chunk, attempt=1 + state.attempts + state.waits)
     if state.is_new:
         chunk = replace(chunk, replaces=None)
     for step in range(min(state.simpler, 2)):

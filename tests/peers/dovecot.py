@@ -57,7 +57,8 @@ service imap-login {{
     port = {imap}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {imaps}
+    ssl = yes
   }}
 }}
 service lmtp {{
@@ -86,6 +87,7 @@ class Dovecot:
 
     folder: Path
     imap_port: int
+    imaps_port: int
     lmtp_port: int
 
     def deliver(self, raw: bytes, to: str, sender: str = "ana@a.org") -> None:
@@ -105,8 +107,11 @@ def find_dovecot() -> str | None:
 
 
 @contextlib.contextmanager
-def serve_dovecot(binary: str, *, idle: bool = True) -> Iterator[Dovecot]:
-    """Runs inside the block. Without `idle` it does not tell of new mail."""
+def serve_dovecot(
+    binary: str, *, idle: bool = True, certificate: tuple[Path, Path] | None = None
+) -> Iterator[Dovecot]:
+    """Runs inside the block. Without `idle` it does not tell of new mail. With a certificate (its
+    file, and that of its key) it has STARTTLS, and TLS at `imaps_port`."""
     folder = Path(tempfile.mkdtemp(prefix="sigil-mail-"))
     user = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
     group = "nogroup" if os.geteuid() == 0 else str(os.getegid())
@@ -114,7 +119,7 @@ def serve_dovecot(binary: str, *, idle: bool = True) -> Iterator[Dovecot]:
     if os.geteuid() == 0:
         os.chown(folder / "mail", user.pw_uid, user.pw_gid)
     folder.chmod(0o755)
-    imap, lmtp = _find_ports(2)
+    imap, imaps, lmtp = _find_ports(3)
     config = folder / "dovecot.conf"
     config.write_text(
         _CONFIG.format(
@@ -123,8 +128,9 @@ def serve_dovecot(binary: str, *, idle: bool = True) -> Iterator[Dovecot]:
             group=group,
             password=PASSWORD,
             imap=imap,
+            imaps=imaps if certificate else 0,
             lmtp=lmtp,
-            ssl="no",
+            ssl=_describe_certificate(certificate),
             capability="+ID" if idle else "IMAP4rev1 UIDPLUS",
         )
     )
@@ -134,11 +140,18 @@ def serve_dovecot(binary: str, *, idle: bool = True) -> Iterator[Dovecot]:
     try:
         _wait_for(imap, server, folder / "log")
         _wait_for(lmtp, server, folder / "log")
-        yield Dovecot(folder, imap, lmtp)
+        yield Dovecot(folder, imap, imaps, lmtp)
     finally:
         server.terminate()
         server.wait(10)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _describe_certificate(certificate: tuple[Path, Path] | None) -> str:
+    if certificate is None:
+        return "no"
+    file, key = certificate
+    return f"yes\nssl_cert = <{file}\nssl_key = <{key}"
 
 
 def _find_ports(count: int) -> list[int]:

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from sigil.channels.base import AccountContext, Report
+from sigil.channels.base import AccountContext, Chunk, LooksUp, Report
 from sigil.channels.email import listener as listening
 from sigil.channels.email import mailbox as imap
 from sigil.channels.email.listener import EmailListener
 from sigil.channels.email.mailbox import Mailbox
+from sigil.channels.email.sender import FilingSender, make_sender
 from sigil.channels.email.settings import EmailSettings
-from sigil.errors import AccountRefused, ChannelError, StoreError
+from sigil.errors import AccountRefused, ChannelError, SendFailed, StoreError
+from sigil.messages.exchange import OutboundMessage
 from sigil.stores import Stores
 from sigil.waiting import end
 from tests.channels.cases import FakeInbox
@@ -322,3 +324,35 @@ async def test_checking_an_account_says_what_to_do(
     assert (imap_check.ok, trust.ok) == (False, False)
     assert "app password" in imap_check.hint
     assert "authserv_id" in trust.hint
+
+
+async def test_a_sent_mail_is_found_where_it_is_filed(dovecot: Dovecot, stores: Stores) -> None:
+    settings = make_mailbox_settings(dovecot, sent_folder="Sent")
+    sender = make_sender(AccountContext("post", "email", "post", stores), settings)
+    assert isinstance(sender, LooksUp)
+    chunk = Chunk("d41.0", OutboundMessage("email", "ana@a.org", "Hello"))
+    assert await sender.look_up(chunk) is None
+    file_sent(settings, "sigil.d41.0@bot.example")
+    assert await sender.look_up(chunk) == "<sigil.d41.0@bot.example>"
+    wrong = make_mailbox_settings(dovecot, sent_folder="No such folder")
+    with pytest.raises(SendFailed, match="the sent mails cannot be read"):
+        await make_filing_sender(wrong, stores).look_up(chunk)
+
+
+def make_filing_sender(settings: EmailSettings, stores: Stores) -> FilingSender:
+    return FilingSender(AccountContext("post", "email", "post", stores), settings)
+
+
+def file_sent(settings: EmailSettings, message_id: str) -> None:
+    mailbox = Mailbox(settings)
+    mailbox.connect()
+    mailbox.log_in()
+    mailbox._open.append("Sent", f"Message-ID: <{message_id}>\r\n\r\nHello".encode())
+    mailbox.close()
+
+
+def test_without_such_a_folder_nothing_can_be_looked_up(
+    settings: EmailSettings, stores: Stores
+) -> None:
+    sender = make_sender(AccountContext("post", "email", "post", stores), settings)
+    assert not isinstance(sender, LooksUp)
