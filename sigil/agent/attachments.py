@@ -98,12 +98,14 @@ class FileGiver:
         files = await asyncio.gather(*map(self._keep_link, question.files))
         return replace(question, files=tuple(files))
 
-    async def attach(self, request: ChatRequest, asked: Sequence[InboundMessage]) -> Attached:
+    async def attach(
+        self, request: ChatRequest, asked: Sequence[InboundMessage], boundary: str
+    ) -> Attached:
         """Reads the files of all messages, those of the newest first, which answers what is
-        `asked`. Raises `StoreError`."""
+        `asked`. Lines about them begin with `boundary`. Raises `StoreError`."""
         if not any(message.files for message in request.messages):
             return Attached(request)
-        basket, messages = _Basket(), list(request.messages)
+        basket, messages = _Basket(boundary), list(request.messages)
         last = len(messages) - 1
         for at in range(last, -1, -1):
             if messages[at].files:
@@ -136,7 +138,11 @@ class FileGiver:
             try:
                 found, data = await self._read(file, basket)
             except MediaRefused as error:
-                lines.append(file_notes.tell_model(file.name, error.message, is_new=is_asked))
+                lines.append(
+                    file_notes.tell_model(
+                        basket.boundary, file.name, error.message, is_new=is_asked
+                    )
+                )
                 if is_asked:
                     basket.notes.append(error.message)
                 continue
@@ -194,6 +200,7 @@ def _says_something(message: InboundMessage) -> bool:
 class _Basket:
     """What one request carries so far."""
 
+    boundary: str
     files: int = 0
     size: int = 0
     text: int = 0
@@ -216,7 +223,7 @@ class _Basket:
             raise MediaRefused(file_notes.describe_too_many(name))
         cut = text[: min(LARGEST_TEXT, MOST_TEXT - self.text)]
         self.text += len(cut)
-        return file_notes.quote_text(name, cut, is_cut=len(cut) < len(text))
+        return file_notes.quote_text(self.boundary, name, cut, is_cut=len(cut) < len(text))
 
 
 async def _encode(mime_type: str, data: bytes) -> str:

@@ -273,7 +273,7 @@ class Agent:
                     lane=held.lane,
                     user=await self._stores.lanes.item_id("user", turn.route.user_id),
                 )
-                attached = await self._files.attach(request, turn.messages)
+                attached = await self._files.attach(request, turn.messages, boundary)
                 request, reply.notes = attached.request, attached.notes
                 if not attached.answers_nothing:
                     await read_reply(chain, request, draft, reply)

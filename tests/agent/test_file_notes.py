@@ -10,16 +10,16 @@ from sigil.blobs.base import MAX_NAME_BYTES, clean_name
 from sigil.blobs.types import find_type
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
-BREAKS = st.text(alphabet="\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029|(Sigil:[]a ")
+BREAKS = st.text(alphabet="\r\n\v\f\x1c\x1d\x1e\x85\u2028\u2029|[]b ")
 
 
 @given(TEXTS | BREAKS, st.booleans())
 def test_each_line_of_a_file_is_marked(text: str, is_cut: bool) -> None:
-    first, *marked, last = quote_text("a.txt", text, is_cut=is_cut).splitlines()
+    first, *marked, last = quote_text("b", "a.txt", text, is_cut=is_cut).splitlines()
     assert all(line.startswith("| ") for line in marked)
     assert [line[2:] for line in marked] == text.splitlines()
-    assert first.startswith('(Sigil: the text of the file "a.txt" follows')
-    assert last in {"(Sigil: here the file ends.)", "(Sigil: the rest is left out.)"}
+    assert first.startswith('[b the text of the file "a.txt" follows')
+    assert last in {"[b here the file ends]", "[b the rest of the file is left out]"}
 
 
 @given(st.text())
@@ -29,7 +29,7 @@ def test_a_name_stays_within_its_line_and_its_bound(name: str) -> None:
     assert len(cleaned.encode()) <= MAX_NAME_BYTES
     assert "/" not in cleaned
     assert clean_name(cleaned) == cleaned
-    assert len(tell_model(cleaned, "why", is_new=True).splitlines()) == 1
+    assert len(tell_model("b", cleaned, "why", is_new=True).splitlines()) == 1
 
 
 @given(st.binary(max_size=2000), st.text(max_size=50))

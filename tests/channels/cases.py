@@ -9,6 +9,7 @@ the suites in `tests/contracts` run on each folder that has one. Both are async 
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -154,10 +155,13 @@ class FakeInbox:
 
 
 def find_cases(name: str) -> dict[str, ModuleType]:
-    """The folders whose case has a function of this name, by the channel's type."""
+    """The cases that have a function of this name: those of the folders, by the channel's type, and
+    the modules that CHANNEL_CASES names."""
     here = Path(__file__).parent
     modules = {
         file.parent.name: import_module(f"tests.channels.{file.parent.name}.case")
         for file in sorted(here.glob("*/case.py"))
     }
+    for plug_in in os.environ.get("CHANNEL_CASES", "").split():
+        modules[plug_in] = import_module(plug_in)
     return {kind: module for kind, module in modules.items() if hasattr(module, name)}

@@ -20,7 +20,7 @@ CASES = find_cases("open_sender")
 
 
 def test_every_built_in_channel_has_a_case() -> None:
-    assert set(CASES) == set(CHANNEL_TYPES)
+    assert set(CASES) >= set(CHANNEL_TYPES)
 
 
 @pytest.fixture(params=sorted(CASES))

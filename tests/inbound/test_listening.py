@@ -263,7 +263,10 @@ async def test_of_two_processes_one_listens_and_the_other_takes_over(hosts: Any)
         await first.inboxes[0].save_cursor("8")
 
 
-async def test_a_lease_that_was_lost_stops_the_listener(hosts: Any, shared: Stores) -> None:
+async def test_a_lease_that_was_lost_stops_the_listener(
+    hosts: Any, shared: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "LEASE_S", 600.0)  # it is told, and need not guess
     line = Line()
     inbox = hosts().start(line)
     await until(lambda: line.listening)

@@ -66,8 +66,13 @@ service lmtp {{
     port = {lmtp}
   }}
 }}
+# Without pauses after a wrong password, which tests give.
+auth_failure_delay = 0
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =

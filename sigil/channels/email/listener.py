@@ -95,6 +95,9 @@ class EmailListener:
     async def _call(
         self, thread: ThreadPoolExecutor, work: Callable[..., T], *args: Any, is_login: bool = False
     ) -> T:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # a store's client may swallow it, see `waiting`
+            raise asyncio.CancelledError
         try:
             return await asyncio.get_running_loop().run_in_executor(thread, work, *args)
         except SigilError:

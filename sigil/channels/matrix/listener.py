@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 WAIT_MS = 30_000
-LONGEST_REST_S = 30.0
+LONGEST_REST_S, QUICK_S = 30.0, 0.5
 MAX_INVITATIONS, JOIN_TRIES, GAP_TRIES = 100, 5, 3
 
 
@@ -59,6 +59,7 @@ class MatrixListener:
         self._client = MatrixClient(context.name, settings)
         self._rooms = Rooms(self._client)
         self._invitations: dict[str, int] = {}
+        self._gap_tries: dict[str, int] = {}
 
     async def listen(self, inbox: Inbox) -> None:
         """Reads until cancelled. The first sync of an account only tells the position: what was
@@ -66,12 +67,15 @@ class MatrixListener:
         login = await self._client.fetch_login()
         log.info("listening", channel=self.name, user=login.user_id, device=login.device_id)
         names = await self._find_names()
+        # Another process may have listened meanwhile, so what was known of rooms may be old.
+        self._rooms = Rooms(self._client)
         reader = Reader(self._context, self._settings, self._client, self._rooms, inbox, names)
         since = await inbox.load_cursor()
         for room_id, event_id in (await inbox.load_last_messages()).items():
-            room = self._rooms.get(room_id)
-            room.last_event = room.last_event or event_id
+            self._rooms.get(room_id).last_event = event_id
+        loop = asyncio.get_running_loop()
         while True:
+            asked_at = loop.time()
             answer = await self._sync(since, inbox)
             inbox.note_activity()
             if answer is None:
@@ -81,6 +85,8 @@ class MatrixListener:
             if answer.next_batch != since:
                 since = answer.next_batch
                 await inbox.save_cursor(since)
+            if answer.rooms is None and loop.time() - asked_at < QUICK_S:
+                await asyncio.sleep(QUICK_S)  # a server that does not wait for news
 
     async def check(self) -> Sequence[Check]:
         """Asks whether the account works, and in which rooms it may write."""
@@ -168,12 +174,12 @@ class MatrixListener:
         try:
             events = await read_new_events(self._client, room, timeline, since)
         except SendFailed as error:
-            room.gap_tries += 1
-            if room.gap_tries < GAP_TRIES:
+            tries = self._gap_tries[room.id] = self._gap_tries.get(room.id, 0) + 1
+            if tries < GAP_TRIES:
                 raise
             log.error("a gap cannot be read; its messages are left out", error=str(error))
             events = read_events(timeline.events)
-        room.gap_tries = 0
+        self._gap_tries.pop(room.id, None)
         return events
 
     async def _answer_invitation(self, room_id: str, found: object, inbox: Inbox) -> None:

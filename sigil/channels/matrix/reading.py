@@ -187,8 +187,8 @@ class Reader:
     async def _is_wanted(self, event: Event, *, addressed: bool) -> bool:
         """Whether a file is fetched: if the message is meant for the account, and from somebody
         who is heard."""
-        everything = getattr(self._settings, "groups", None) == "all"
-        return (addressed or everything) and await self._inbox.is_admitted(event.sender)
+        wanted = addressed or self._settings.groups == "all"
+        return wanted and await self._inbox.is_admitted(event.sender)
 
     def _is_mentioned(self, content: Content, text: str) -> bool:
         return is_mentioned(content, text, self._client.user_id, self._names)

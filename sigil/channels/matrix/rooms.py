@@ -31,7 +31,6 @@ class Room:
     asked: bool = False
     flagged_direct: bool = False
     refused: bool = False
-    gap_tries: int = 0
     last_event: str | None = None
 
     @property

@@ -18,6 +18,7 @@ from sigil.channels.email.mailbox import Mailbox
 from sigil.channels.email.settings import EmailSettings
 from sigil.errors import AccountRefused, ChannelError, StoreError
 from sigil.stores import Stores
+from sigil.waiting import end
 from tests.channels.cases import FakeInbox
 from tests.channels.email.conftest import make_mailbox_settings, read_payload
 from tests.conftest import missing_peer
@@ -51,8 +52,7 @@ async def listen(
         await until(lambda: inbox.activity > before or task.done())
         yield task
     finally:
-        task.cancel()
-        await asyncio.wait({task}, timeout=SOON)
+        await end([task])
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -147,6 +147,17 @@ async def test_a_room_is_direct_while_two_are_in_it(
     assert [message.addressed for message in messages] == [True, False, True]
 
 
+async def test_who_came_while_another_process_listened_is_noticed(
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
+) -> None:
+    server.push(news(say("$a"), end="s1"))
+    await hear(listener, inbox, "s1")
+    server.members["!r"] = {BOT: "Sigil", "@alice:hs": "Alice", "@bob:hs": "Bob"}
+    server.push(news(say("$b"), end="s2"))
+    await hear(listener, inbox, "s2")
+    assert [message.is_direct for message in inbox.received] == [True, False]
+
+
 async def test_without_a_list_of_members_the_flag_of_the_invitation_counts(
     server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
 ) -> None:
@@ -230,3 +241,12 @@ async def test_no_secret_is_shown(
     shown = f"{capsys.readouterr()} {caught.value!r} {caught.value} {settings!r} {settings}"
     assert TOKEN not in shown
     assert PASSWORD not in shown
+
+
+async def test_a_server_that_does_not_wait_is_not_asked_without_pause(
+    server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
+) -> None:
+    server.push(*({"next_batch": f"s{n}"} for n in range(100)))
+    async with run_listener(listener, inbox):
+        await inbox.wait_for_cursor("s1")
+    assert len(server.called("/sync")) < 10

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 from hypothesis import strategies as st
 
 from sigil.channels.base import ChannelSpec, Markup, TextUnit
 
 UNITS: dict[Markup, TextUnit] = {"telegram": "utf16", "matrix": "bytes"}
-TARGETS: list[Markup] = [
-    "commonmark",
-    "plain",
-    "telegram",
-    "slack",
-    "discord",
-    "whatsapp",
-    "matrix",
-    "email",
-]
+TARGETS: list[Markup] = list(get_args(Markup))
 SPLIT: list[Markup] = [target for target in TARGETS if target != "email"]
 LIMITS = st.integers(64, 400)
 

@@ -7,7 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sigil.channels.base import Markup, MediaRules, Rendered
@@ -33,6 +33,7 @@ TELEGRAM_TYPES = {"bold", "italic", "strikethrough", "code", "pre", "text_link",
 targets = st.sampled_from(TARGETS)
 
 
+@settings(deadline=None)  # the first text of a target also loads it
 @given(documents(), targets, LIMITS)
 def test_every_word_arrives_once_and_in_order(
     document: Document, target: Markup, limit: int
@@ -46,6 +47,7 @@ def test_every_word_arrives_once_and_in_order(
             assert all(text.count(word[:4]) <= 1 for word in document.words)
 
 
+@settings(deadline=None)  # the first text of a target also loads it
 @given(st.one_of(soup, documents().map(lambda document: document.source)), targets, LIMITS)
 def test_what_is_sent_can_be_sent(text: str, target: Markup, limit: int) -> None:
     spec = make_spec(target, limit)

@@ -1,23 +1,18 @@
-"""`docs/your-first-change.md`, followed to the letter."""
+"""Somebody who follows a page of the documentation to the letter."""
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from sigil.config.addresses import find_free_port
-from tests.docs.page import Command, File, read_steps
-from tests.workers.stack import ROOT, short_folder
+from tests.docs.page import Command, File
+from tests.workers.stack import ROOT
 
-PAGE = ROOT / "docs/your-first-change.md"
 PORT_OF_THE_PAGE = "8787"
 END = "--- end of the command: "
 
@@ -117,59 +112,3 @@ class Reader:
 
 def _is_ours(name: str) -> bool:
     return name.startswith(("SIGIL", "PYTEST", "PYTHONPATH", "COV_"))
-
-
-@pytest.fixture
-def reader() -> Iterator[Reader]:
-    with short_folder() as folder:
-        reader = Reader(folder)
-        yield reader
-        reader.leave()
-
-
-@pytest.mark.valkey
-@pytest.mark.slow
-@pytest.mark.timeout(180)
-@pytest.mark.xdist_group("processes")
-@pytest.mark.usefixtures("valkey_url")  # skips where there is no Valkey
-def test_what_the_page_says_is_what_happens(reader: Reader) -> None:
-    for step in read_steps(PAGE):
-        if isinstance(step, File):
-            reader.save(step)
-        else:
-            reader.type(step)
-    reader.press_ctrl_c()
-
-
-def test_the_page_is_understood() -> None:
-    steps = list(read_steps(PAGE))
-    files = [step.name for step in steps if isinstance(step, File)]
-    assert {"toys/parrot.py", "test_parrot.py", "sigil.yaml", "talk.py"} <= set(files)
-    blocks = re.findall(r"^```\w.*$", PAGE.read_text(), re.MULTILINE)
-    consoles = [block for block in blocks if block == "```console"]
-    assert len(blocks) == len(files) + len(consoles)
-    lines = [step.line for step in steps if isinstance(step, Command)]
-    assert len(lines) == len(re.findall(r"^\$ ", PAGE.read_text(), re.MULTILINE))
-
-
-def test_the_prose_names_each_file_right_above_it() -> None:
-    for step in read_steps(PAGE):
-        if isinstance(step, File):
-            assert f"`{step.name}`" in step.before
-
-
-@pytest.mark.parametrize(
-    ("output", "printed", "agrees"),
-    [
-        ("a  b\n", "a b\n", True),
-        ("a b\n", "a\tb\n\n", True),
-        ("a … b\n", "a 1 2 b\n", True),
-        ("…\nb\n", "1\n2\nb\n", True),
-        ("a b\n", "a c\n", False),
-        ("a\n", "a\nb\n", False),
-        ("a … b\n", "a\nb\n", False),
-        ("", "a\n", False),
-    ],
-)
-def test_a_page_that_has_drifted_is_noticed(output: str, printed: str, agrees: bool) -> None:
-    assert Command("x", output).prints(printed) is agrees
