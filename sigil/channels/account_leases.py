@@ -30,7 +30,8 @@ class AccountRecord:
     ago (None: not yet), and the next try is in `rests`. `error` says in plain words what failed
     last, until the account works again. `cursor_age` is how long ago the cursor was saved, and
     `age` how long ago all this was said. Without `is_held` nobody listens now, and the rest is what
-    the last process said, if there ever was one.
+    the last process said, if there ever was one. `unsent` is why nothing is sent for now
+    (see `sigil.channels.account_rests`).
     """
 
     id: str
@@ -43,10 +44,11 @@ class AccountRecord:
     is_held: bool = True
     cursor_age: float | None = None
     age: float | None = None
+    unsent: str | None = None
 
     @property
     def works(self) -> bool:
-        return self.is_held and self.error is None
+        return self.is_held and self.error is None and self.unsent is None
 
     def after(self, seconds: float) -> AccountRecord:
         """The same, so much later than it was said."""
@@ -98,6 +100,9 @@ def describe_trouble(record: AccountRecord, *, with_cause: bool = True) -> str:
         return ""
     if not record.is_held:
         return f"nobody listens for the channel {record.id}"
+    if record.error is None:
+        text = f"nothing is sent to the channel {record.id} for now"
+        return f"{text}: {record.unsent}" if with_cause else text
     text = f"the channel {record.id} does not listen"
     if not with_cause:
         return text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from sigil.channels.account_leases import describe_trouble
@@ -14,7 +14,9 @@ from sigil.errors import ConfigError
 
 if TYPE_CHECKING:
     from sigil.channels.account_leases import AccountRecord
+    from sigil.channels.account_rests import AccountRest
     from sigil.config import Settings
+    from sigil.stores.base import Stores
 
 COLUMNS = ("channel", "state", "process", "since", "last activity", "cursor saved", "trouble")
 
@@ -22,6 +24,21 @@ COLUMNS = ("channel", "state", "process", "since", "last activity", "cursor save
 def list_heard_accounts(settings: Settings) -> list[str]:
     """The entries that a gateway process listens for. One whose type cannot be loaded counts."""
     return [name for name in settings.channels if _is_heard(name, settings)]
+
+
+async def read_records(stores: Stores, names: Sequence[str]) -> Sequence[AccountRecord]:
+    """What gateway processes and outbound workers say of these entries. Raises `StoreError`."""
+    records = await stores.accounts.list(names)
+    rests = {rest.entry: rest for rest in await stores.account_rests.list(names)}
+    return [
+        replace(each, unsent=_describe_rest(rests[each.id])) if each.id in rests else each
+        for each in records
+    ]
+
+
+def _describe_rest(rest: AccountRest) -> str:
+    again = f"in {rest.seconds:.0f} s" if rest.seconds else "with the next message"
+    return f"{rest.why} It is tried again {again}"
 
 
 def _is_heard(name: str, settings: Settings) -> bool:

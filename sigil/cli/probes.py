@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sigil.cli.backend import open_stores
-from sigil.cli.channel_accounts import list_heard_accounts
+from sigil.cli.channel_accounts import list_heard_accounts, read_records
 from sigil.config import Settings
 from sigil.config.addresses import find_free_port, local_host
 from sigil.host.pages import fetch_page
@@ -54,7 +54,7 @@ async def read_accounts(settings: Settings) -> Sequence[AccountRecord]:
     """What is known of each account that a gateway process listens for. Raises `ConfigError` or
     `StoreError`."""
     async with open_stores(settings) as stores:
-        return await stores.accounts.list(list_heard_accounts(settings))
+        return await read_records(stores, list_heard_accounts(settings))
 
 
 def find_port_problem(host: str, port: int) -> str | None:

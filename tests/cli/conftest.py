@@ -119,6 +119,11 @@ class FakeBackend:
         self.closed = True
 
 
+class FakeAccountRests:
+    async def list(self, entries):
+        return []
+
+
 @pytest.fixture
 def fake_redis(monkeypatch):
     """Stands in for the stores; returns what counts and whether a recount balances."""
@@ -128,6 +133,7 @@ def fake_redis(monkeypatch):
         health = FakeHealth()
         fleet = FakeFleet()
         accounts = FakeAccounts()
+        account_rests = FakeAccountRests()
         wakeups = FakeWakeups()
         backend = FakeBackend()
 

@@ -68,8 +68,10 @@ def show(settings: Settings, *, as_json: bool) -> int:
 
 
 async def _read_records(settings: Settings, names: Sequence[str]) -> Sequence[AccountRecord]:
+    from sigil.cli.channel_accounts import read_records
+
     async with open_stores(settings) as stores:
-        return await stores.accounts.list(names)
+        return await read_records(stores, names)
 
 
 def test(settings: Settings, name: str, *, as_json: bool) -> int:

@@ -17,6 +17,7 @@ from sigil.cli.channel_accounts import (
     describe_record,
     list_heard_accounts,
     make_row,
+    read_records,
 )
 from sigil.cli.cooldowns import print_cooldowns
 from sigil.cli.frame import Json, make_app
@@ -112,7 +113,7 @@ async def _read_counts(
         resting = await stores.health.list_cooldowns()
         waits = await stores.lanes.list_waits()
         processes = await stores.fleet.list()
-        accounts = await stores.accounts.list(list_heard_accounts(settings))
+        accounts = await read_records(stores, list_heard_accounts(settings))
         verified = await stores.lanes.verify(deep=deep) if verify else None
         store = await _examine_store(stores.backend)
     days = {day: add_open(counts[day]) for day in sorted(counts, reverse=True)}
