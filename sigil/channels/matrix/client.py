@@ -239,6 +239,7 @@ class MatrixClient:
             raise SendFailed(
                 f"the homeserver could not be reached ({type(error).__name__}).",
                 outcome_unknown=not is_connect_failure(error),
+                rests_account=is_connect_failure(error),
             ) from error
 
 

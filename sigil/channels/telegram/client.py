@@ -130,6 +130,7 @@ def _make_fault(error: Exception) -> SendFailed:
     return SendFailed(
         f"Telegram could not be reached ({type(error).__name__}).",
         outcome_unknown=not is_connect_failure(error),
+        rests_account=is_connect_failure(error),
     )
 
 
