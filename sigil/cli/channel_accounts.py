@@ -1,14 +1,13 @@
-"""What the commands say of the accounts of channels, and whether each works."""
+"""What the commands say of the accounts of channels, and of who listens for each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from sigil.channels.account_leases import describe_trouble
 from sigil.channels.table import find_channel_type
-from sigil.cli.finding import Finding, State
 from sigil.cli.process_table import describe_time
 from sigil.errors import ConfigError
 
@@ -64,19 +63,6 @@ def make_row(record: AccountRecord) -> tuple[str, ...]:
 def describe_record(record: AccountRecord) -> dict[str, Any]:
     """The same as JSON."""
     return asdict(record) | {"works": record.works, "trouble": describe_trouble(record) or None}
-
-
-def check_accounts(records: Sequence[AccountRecord]) -> Iterator[Finding]:
-    """What `sigil doctor` finds."""
-    for record in records:
-        if record.works:
-            continue
-        advice = "Start a gateway: `sigil gateway`, or `sigil up`."
-        if record.is_held:
-            advice = f"`sigil channel test {record.id}` says what to do."
-        is_refused = record.is_held and record.state == "refused"
-        state: State = "fail" if is_refused else "warn"
-        yield Finding("channels", state, describe_trouble(record), advice)
 
 
 def _describe_ago(seconds: float | None) -> str:

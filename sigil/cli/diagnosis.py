@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from sigil import bootstrap
 from sigil.cli import probes
-from sigil.cli.channel_accounts import check_accounts
+from sigil.cli.account_checks import ask_platforms, check_records, find_failed, judge_answers
+from sigil.cli.channel_accounts import list_heard_accounts
 from sigil.cli.finding import Finding
 from sigil.cli.fleet_checks import check_fleet
 from sigil.cli.provider_checks import check_providers
@@ -20,6 +21,8 @@ from sigil.config.masking import find_secrets
 from sigil.errors import ConfigError, SigilError
 
 MIN_TOKEN_CHARS = 16
+# For each platform; all are asked at once.
+PLATFORMS_WITHIN_S = 15.0
 # A shorter secret, such as a PIN, also stands in a file by chance.
 _MIN_SECRET_CHARS = 4
 _READABLE_BY_OTHERS = 0o044
@@ -39,8 +42,11 @@ def examine_installation(
         return
     yield from _check_configuration(settings, find_source(path))
     yield from _check_channels(settings)
+    heard = list_heard_accounts(settings) if role in {None, "gateway"} else []
+    answers = asyncio.run(ask_platforms(settings, heard, within=PLATFORMS_WITHIN_S))
+    yield from judge_answers(answers)
     yield _check_data_folder(settings.data_dir)
-    yield from _check_redis(settings)
+    yield from _check_redis(settings, find_failed(answers))
     if role in {None, "gateway"}:
         yield _check_port(settings)
     if role in {None, "agent"}:
@@ -112,7 +118,7 @@ def _check_data_folder(folder: Path) -> Finding:
     return Finding("data folder", "ok", str(folder))
 
 
-def _check_redis(settings: Settings) -> Iterator[Finding]:
+def _check_redis(settings: Settings, told: Collection[str]) -> Iterator[Finding]:
     own = settings.redis.url is None
     try:
         warnings = asyncio.run(probes.read_redis_warnings(settings))
@@ -129,7 +135,7 @@ def _check_redis(settings: Settings) -> Iterator[Finding]:
         yield Finding("redis", "warn", warning, "Change it in the server's configuration.")
     try:
         yield from check_fleet(*asyncio.run(probes.read_fleet(settings)), settings.blobs.store)
-        yield from check_accounts(asyncio.run(probes.read_accounts(settings)))
+        yield from check_records(asyncio.run(probes.read_accounts(settings)), told)
     except SigilError as error:
         yield Finding("processes", "fail", str(error), "Is Redis still running?")
         return

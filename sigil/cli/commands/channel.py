@@ -14,12 +14,9 @@ from sigil.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
     from sigil.channels.account_leases import AccountRecord
-    from sigil.channels.base import Check
     from sigil.config import Settings
 
 app = make_app(help="Show the channels, and find out whether one works.", no_args_is_help=True)
-
-CHECKED_WITHIN_S = 60.0
 
 
 @app.command("list")
@@ -76,7 +73,9 @@ async def _read_records(settings: Settings, names: Sequence[str]) -> Sequence[Ac
 
 def test(settings: Settings, name: str, *, as_json: bool) -> int:
     """Prints one line for each check. Returns 1 if one failed. Raises `ConfigError`."""
-    checks = asyncio.run(_check(settings, name))
+    from sigil.cli.account_checks import ask_platform
+
+    checks = asyncio.run(ask_platform(settings, name))
     is_fine = all(check.ok for check in checks)
     if as_json:
         found: list[dict[str, Any]] = [
@@ -87,45 +86,3 @@ def test(settings: Settings, name: str, *, as_json: bool) -> int:
         rows = [("ok" if check.ok else "fail", check.what, check.hint) for check in checks]
         print_table(("state", "found", "what to do"), rows)
     return 0 if is_fine else 1
-
-
-async def _check(settings: Settings, name: str) -> Sequence[Check]:
-    from sigil.channels.base import Check, ChecksAccount
-    from sigil.channels.router import load_channel
-    from sigil.errors import SigilError
-    from sigil.stores import connect
-
-    stores = connect(_find_store_url(settings), prefix=settings.redis.prefix)
-    public_url = settings.gateway.public_url
-    channel = load_channel(name, settings.channels[name], stores, public_url)
-    try:
-        listener = channel.listener
-        if listener is None:
-            return [Check("it is built in: there is no account to ask for", ok=True)]
-        if not isinstance(listener, ChecksAccount):
-            return [Check("its configuration can be used; it has no test of its own", ok=True)]
-        async with asyncio.timeout(CHECKED_WITHIN_S):
-            return await listener.check()
-    except TimeoutError:
-        text = f"the platform did not answer within {CHECKED_WITHIN_S:g} s"
-        return [Check(text, ok=False, hint="Try again later.")]
-    except SigilError as error:
-        return [Check(error.message, ok=False, hint=error.hint or "")]
-    except Exception as error:  # noqa: BLE001  # whatever a plug-in raises
-        # The text of a library's error may hold a token.
-        return [Check(f"the test itself failed ({type(error).__name__})", ok=False)]
-    finally:
-        await channel.close()
-        await stores.backend.close()
-
-
-def _find_store_url(settings: Settings) -> str:
-    from sigil.errors import ConfigError
-    from sigil.host.valkey_address import find_store_url
-
-    try:
-        return find_store_url(settings)
-    except ConfigError:
-        # No Sigil runs on this machine. Whether an account works has nothing to do with that, and
-        # no connection is opened.
-        return "redis://127.0.0.1"

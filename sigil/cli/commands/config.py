@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,10 +43,18 @@ def config_schema() -> None:
 @app.command("init")
 def config_init(
     path: Annotated[Path, typer.Argument(help="Path to write.")] = Path("sigil.yaml"),
+    channels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--channel",
+            metavar="TYPE",
+            help="Add a channel: telegram, matrix, email, webhook or a plug-in. Repeatable.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> None:
     """Write a commented configuration to start from."""
-    raise typer.Exit(init(path, force=force))
+    raise typer.Exit(init(path, channels or (), force=force))
 
 
 def check(path: Path | None, role: str | None, *, as_json: bool) -> int:
@@ -113,12 +121,16 @@ def show(settings: Settings, *, as_json: bool) -> int:
     return 0
 
 
-def init(path: Path, *, force: bool) -> int:
-    """Writes the commented starting point, readable by its owner only.
+def init(path: Path, channels: Sequence[str], *, force: bool) -> int:
+    """Writes the commented starting point, readable by its owner only, and says what comes next.
 
-    Raises `ConfigError` if the file exists and `force` is not given, or if it cannot be written.
+    Raises `ConfigError` if there is no starter for a channel, if the file exists and `force` is
+    not given, or if it cannot be written.
     """
-    text = (resources.files("sigil.cli") / "starter.yaml").read_text(encoding="utf-8")
+    from sigil.cli.starters import describe_next_steps, load_channel_starter, write_starter
+
+    added = [load_channel_starter(kind) for kind in dict.fromkeys(channels)]
+    text = write_starter(added)
     flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,4 +142,6 @@ def init(path: Path, *, force: bool) -> int:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     print_line(f"Wrote {path}. `sigil config check` checks it, `sigil up` starts with it.")
+    for step in describe_next_steps(added):
+        print_line(step)
     return 0

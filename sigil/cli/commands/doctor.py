@@ -29,7 +29,7 @@ def doctor(
     """Find what is wrong with this installation and say what to do.
 
     Each model vendor is asked for its list of models, which shows whether its key is accepted
-    and costs nothing.
+    and costs nothing. Each channel's platform is asked whether the account works; nothing is sent.
     """
     raise typer.Exit(run(ctx.obj.config, role, live=live, as_json=as_json))
 
