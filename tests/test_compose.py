@@ -107,6 +107,10 @@ def test_what_the_settings_file_suggests_can_be_used(role, tmp_path):
     assert settings.providers.keys() == {"echo", "anthropic", "google", "openai", "ollama"}
     for vendor in ("anthropic", "google", "openai"):
         assert (settings.providers[vendor].api_key is not None) == (role == "agent")
+    for name in ("telegram.token", "matrix.access_token", "email.password", "hook.secret"):
+        entry, _, key = name.partition(".")
+        is_given = getattr(settings.channels[entry], key) is not None
+        assert is_given == (role in {"gateway", "outbound"})
     assert settings.models.failover
     assert settings.budgets.max_session_tokens == 200_000
     assert settings.budgets.max_day_usd == 20
