@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from benchmarks.wires import OPTIONS, WIRES
-from sigil.channels.base import ChannelSpec, Chunk, Receive
+from sigil.channels.base import AccountContext, ChannelSpec, ChannelType, Chunk
 from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
@@ -62,30 +62,37 @@ class SlowModel(TimedModel):
         yield ChatEvent(EventType.DONE, stop_reason="stop")
 
 
-class TimedChannel:
+class TimedChannel(ChannelType):
     """Takes every chunk."""
 
     spec = ChannelSpec()
+    sender = "benchmarks.peers:TimedSender"
 
-    def __init__(self, name: str, settings: Any, stores: Any) -> None:
-        self.name = name
+
+class TimedSender:
+    """Takes every chunk."""
+
+    def __init__(self, context: AccountContext, settings: Any) -> None:
+        self.name = context.name
 
     async def send(self, chunk: Chunk) -> str | None:
         """Notes the time."""
         _note("sent", chunk.message.content)
         return None
 
-    async def listen(self, receive: Receive) -> None:
-        """Nothing arrives by itself."""
-
     async def close(self) -> None:
         """Holds nothing."""
 
 
-class CountingChannel(TimedChannel):
+class CountingChannel(ChannelType):
     """Takes every chunk and notes how many words it had."""
 
     spec = ChannelSpec(text_limit=1_000_000)
+    sender = "benchmarks.peers:CountingSender"
+
+
+class CountingSender(TimedSender):
+    """Takes every chunk and notes how many words it had."""
 
     async def send(self, chunk: Chunk) -> str | None:
         """Notes the chat and the number of words."""

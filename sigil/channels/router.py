@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import uuid
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from sigil.channels.base import AccountContext, Channel, ChannelSpec, Chunk, Listener, Sender
 from sigil.channels.table import CHANNEL_TYPES, find_channel_type, make, read_options
@@ -133,20 +133,25 @@ class ChannelRouter:
 
     def find(self, channel_type: str, account: str = DEFAULT_ACCOUNT) -> Entry:
         """The channel of this type and account. Raises `ChannelNotFound`."""
-        try:
-            return self._entries[channel_type, account]
-        except KeyError:
-            known = ", ".join(sorted(self.names)) or "none"
-            entry = find_entry(channel_type, account)
-            raise ChannelNotFound(
-                f"no channel named {entry!r} is configured (known: {known}).",
-                hint="Add it under `channels:` in the configuration.",
-            ) from None
+        found = self._entries.get((channel_type, account))
+        if found is None and account == DEFAULT_ACCOUNT:
+            # Messages of older versions carry the entry's name as their type.
+            return self.find_entry(channel_type)
+        return found or self._refuse(find_entry(channel_type, account))
 
     def find_entry(self, name: str) -> Entry:
         """The channel that is configured under this name. Raises `ChannelNotFound`."""
-        entry = next((each for each in self._entries.values() if each.name == name), None)
-        return entry or self.find(name)
+        for entry in self._entries.values():
+            if entry.name == name:
+                return entry
+        return self._refuse(name)
+
+    def _refuse(self, name: str) -> NoReturn:
+        known = ", ".join(sorted(self.names)) or "none"
+        raise ChannelNotFound(
+            f"no channel named {name!r} is configured (known: {known}).",
+            hint="Add it under `channels:` in the configuration.",
+        )
 
     async def send(self, message: OutboundMessage) -> str | None:
         """Sends as one chunk, at once, without lanes and receipts. Returns the platform's id.

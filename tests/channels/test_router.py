@@ -65,6 +65,9 @@ async def test_two_accounts_of_a_type_are_two_channels() -> None:
     assert (len(first.sent), len(second.sent)) == (0, 1)
     with pytest.raises(ChannelNotFound, match="'work'"):
         router.get("telegram", "work")
+    with pytest.raises(ChannelNotFound, match="'family'"):
+        router.get("slack", "family")
+    assert router.get("family") is second  # as older versions call it
 
 
 @pytest.mark.parametrize(

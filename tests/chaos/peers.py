@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sigil.channels.base import ChannelSpec, Chunk, Receive
+from sigil.channels.base import AccountContext, ChannelSpec, ChannelType, Chunk
 from sigil.messages.conversation import Usage
 from sigil.providers.base import ChatEvent, ChatRequest, EventType, ModelInfo
 
@@ -33,14 +33,19 @@ def append_line(path: str, entry: dict[str, Any]) -> None:
         os.close(file)
 
 
-class FileChannel:
+class FileChannel(ChannelType):
+    """A platform that is a file."""
+
+    spec = ChannelSpec()
+    sender = "tests.chaos.peers:FileSender"
+
+
+class FileSender:
     """Writes one line for each call of the platform, which takes up to `latency` seconds, half
     of the calls before the line and half after it: a worker can die on either side."""
 
-    spec = ChannelSpec()
-
-    def __init__(self, name: str, settings: Any, stores: Any) -> None:
-        self.name = name
+    def __init__(self, context: AccountContext, settings: Any) -> None:
+        self.name = context.name
         self._file = str(settings.options["file"])
         self._latency = float(settings.options.get("latency", 0.0))
 
@@ -61,9 +66,6 @@ class FileChannel:
         if not before:
             await asyncio.sleep(random.uniform(0, self._latency))
         return chunk.id
-
-    async def listen(self, receive: Receive) -> None:
-        """Nothing arrives by itself: the harness calls `receive`."""
 
     async def close(self) -> None:
         """Holds no connection."""
