@@ -9,6 +9,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import smtplib
 import socket
 import subprocess
@@ -135,14 +136,18 @@ def serve_dovecot(
         )
     )
     server = subprocess.Popen(
-        [binary, "-F", "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [binary, "-F", "-c", str(config)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         _wait_for(imap, server, folder / "log")
         _wait_for(lmtp, server, folder / "log")
         yield Dovecot(folder, imap, imaps, lmtp)
     finally:
-        server.terminate()
+        # Nothing of it is needed any more, and asked kindly it waits for its clients.
+        os.killpg(server.pid, signal.SIGKILL)
         server.wait(10)
         shutil.rmtree(folder, ignore_errors=True)
 
