@@ -29,8 +29,9 @@ LONGEST_OVERHEARD = 1_000
 class GroupStore(Protocol):
     """What is kept of groups for a short time. `group` is an opaque id."""
 
-    async def count_message(self, group: str, *, seconds: int) -> int:
-        """Counts a message; returns how many there were in this window of `seconds`."""
+    async def count_message(self, group: str, message: str, *, seconds: int) -> int:
+        """Counts a message; returns which one of this window of `seconds` it is. One that comes
+        again, since it was not accepted, stays which one it was."""
         ...
 
     async def keep_overheard(self, group: str, name: str, words: str, *, most: int) -> None:
@@ -59,7 +60,7 @@ class Gate:
         self._groups = groups
         self._lanes = lanes
 
-    async def admits(self, message: InboundMessage, directory: Directory) -> bool:
+    async def admits(self, message: InboundMessage, item_id: str, directory: Directory) -> bool:
         """Whether the message goes any further. Costs nothing in direct chats. Raises
         `StoreError`."""
         if message.from_bot:
@@ -70,7 +71,7 @@ class Gate:
         if not message.addressed and not directory.account(message.entry).hears_all:
             await self._overhear(message, directory)
             return False
-        return await self._count(message)
+        return await self._count(message, item_id)
 
     async def _overhear(self, message: InboundMessage, directory: Directory) -> None:
         table = directory.workspaces
@@ -82,10 +83,10 @@ class Gate:
             group = await name_group(self._lanes, message)
             await self._groups.keep_overheard(group, name, words, most=most)
 
-    async def _count(self, message: InboundMessage) -> bool:
+    async def _count(self, message: InboundMessage, item_id: str) -> bool:
         place = message.channel_type, message.account, message.channel_id
         group = await self._lanes.item_id("group", *place)
-        count = await self._groups.count_message(group, seconds=WINDOW_S)
+        count = await self._groups.count_message(group, item_id, seconds=WINDOW_S)
         if count == MOST_PER_WINDOW + 1:  # once a window
             log.warning("group is too loud", entry=message.entry, most=MOST_PER_WINDOW)
         return count <= MOST_PER_WINDOW

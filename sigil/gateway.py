@@ -113,7 +113,7 @@ class Gateway:
         lane = await self.stores.lanes.key(LaneKind.INBOUND, message.channel_type, *chat)
         what = () if message.kind == "message" else (message.kind, message.revision or "")
         item_id = await self.stores.lanes.item_id(*chat, message.message_id, *what)
-        if not await self._gate.admits(message, self.directory.current):
+        if not await self._gate.admits(message, item_id, self.directory.current):
             return Acceptance(item_id, duplicate=False)
         effects: list[Effect] = [Accept(item_id)]
         if spec.live:

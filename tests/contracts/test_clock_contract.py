@@ -113,3 +113,18 @@ async def test_usage_is_dated_by_the_server(stores: Stores, clock: Clock) -> Non
     await stores.lanes.commit(SESSION, lease.token, 1, ["1"], [usage])
     for scope, subject in (("user", "u"), ("workspace", "w")):
         assert await stores.budgets.read_usage(scope, subject, "2026-11-22") == {"turns": 1}
+
+
+async def test_a_loud_group_is_heard_again_after_its_window_though_the_clock_stepped_back(
+    stores: Stores, clock: Clock
+) -> None:
+    async def count(message: str) -> int:
+        return await stores.groups.count_message("g", message, seconds=60)
+
+    assert [await count("1"), await count("2"), await count("2")] == [1, 2, 2]
+    await clock.advance(59)
+    assert await count("3") == 3
+    await clock.advance(1)
+    assert await count("4") == 1
+    await clock.advance(-HOUR)
+    assert await count("5") == 1

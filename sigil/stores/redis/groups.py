@@ -19,15 +19,10 @@ class RedisGroups:
         self._client = client
         self._keys = client.keys
 
-    async def count_message(self, group: str, *, seconds: int) -> int:
+    async def count_message(self, group: str, message: str, *, seconds: int) -> int:
         """See `GroupStore`."""
-        key = self._keys.group_count(group)
-        with self._client.guard():
-            async with self._client.redis.pipeline(transaction=False) as pipe:
-                pipe.set(key, 0, ex=seconds, nx=True)
-                pipe.incr(key)
-                answer: Any = await pipe.execute()
-        return int(answer[-1])
+        keys = (self._keys.group_count(group),)
+        return int(await self._client.run_script("count_message", keys, (message, 1000 * seconds)))
 
     async def keep_overheard(self, group: str, name: str, words: str, *, most: int) -> None:
         """See `GroupStore`."""
