@@ -43,6 +43,7 @@ def settings_file(
         },
         "models": {"default": model},
         "lanes": {"cap": 100_000},
+        "limits": {"messages_per_minute": None},
         "logging": {"level": "WARNING"},
     }
     if slots is not None:

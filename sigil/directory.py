@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         BudgetSettings,
         ChannelSettings,
         LaneSettings,
+        LimitSettings,
         ModelSettings,
         ProviderSettings,
         TimeoutSettings,
@@ -148,6 +149,7 @@ class Directory:
     model_settings: ModelSettings
     budgets: BudgetSettings
     lanes: LaneSettings
+    limits: LimitSettings
     timeouts: TimeoutSettings
     owner: User
     gateway: GatewaySettings
@@ -186,6 +188,7 @@ class Directory:
             model_settings=settings.models,
             budgets=settings.budgets,
             lanes=settings.lanes,
+            limits=settings.limits,
             timeouts=settings.timeouts,
             owner=owner,
             gateway=settings.gateway,

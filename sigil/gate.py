@@ -4,7 +4,8 @@ message ─▶ of a bot?            not heard
         ─▶ in a group, to others than Sigil?    not heard, unless the account hears all there;
         │                                       kept as context if its workspace wants that
         ─▶ too many in this group?              not heard: two machines may be talking
-        └▶ accepted
+        └▶ the sender writes too much?          waits in its chat's lane, or is refused
+                                                (`find_limit`; the push decides)
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
+
+from sigil.lanes.effects import Limit
 
 if TYPE_CHECKING:
     from sigil.directory import Directory
@@ -72,6 +75,20 @@ class Gate:
             await self._overhear(message, directory)
             return False
         return await self._count(message, item_id)
+
+    async def find_limit(self, message: InboundMessage, directory: Directory) -> Limit | None:
+        """How much the sender of a message may write; None: there is no limit.
+
+        In a group nothing waits: what is over the rate is refused. The lane belongs to all who
+        write there, so what waits would hold up the others, and whoever took it out of the lane
+        would change the order of the chat."""
+        limits = directory.limits
+        if limits.messages_per_minute is None or limits.burst is None:
+            return None
+        who = message.channel_type, message.account, message.sender_id
+        sender = await self._lanes.item_id("sender", *who)
+        most_waiting = directory.lanes.cap if message.is_direct else 0
+        return Limit(sender, limits.messages_per_minute, limits.burst, most_waiting)
 
     async def _overhear(self, message: InboundMessage, directory: Directory) -> None:
         table = directory.workspaces

@@ -29,7 +29,7 @@ from sigil.gate import Gate
 from sigil.lanes.effects import Accept, Effect, Finish, Outcome, Push, Stage
 from sigil.lanes.fleet import MOST_WAKEUPS_WAITING, LeftLanes
 from sigil.lanes.held import Held
-from sigil.lanes.lane import Item, LaneKind, Refusal, Wakeups
+from sigil.lanes.lane import Item, LaneKind, Pushed, Refusal, Wakeups
 from sigil.lanes.leases import LeaseKeeper
 from sigil.lanes.replies import Replies
 from sigil.messages.exchange import InboundMessage, OutboundMessage
@@ -102,7 +102,8 @@ class Gateway:
 
     async def receive(self, message: InboundMessage) -> Acceptance:
         """Stores a message once and puts it on its chat's lane, in one step. One that the gate does
-        not let pass (`sigil.gate`) is stored nowhere.
+        not let pass (`sigil.gate`) is stored nowhere; one of a sender who writes too much is
+        accepted and ends as refused.
 
         Only when this returned may the platform be told that the update was taken.
         Raises `ChannelNotFound` or `StoreError`; then nothing was stored.
@@ -113,17 +114,35 @@ class Gateway:
         lane = await self.stores.lanes.key(LaneKind.INBOUND, message.channel_type, *chat)
         what = () if message.kind == "message" else (message.kind, message.revision or "")
         item_id = await self.stores.lanes.item_id(*chat, message.message_id, *what)
-        if not await self._gate.admits(message, item_id, self.directory.current):
+        directory = self.directory.current
+        if not await self._gate.admits(message, item_id, directory):
             return Acceptance(item_id, duplicate=False)
         effects: list[Effect] = [Accept(item_id)]
         if spec.live:
             effects.append(show_event(message, item_id, user_event(message)))
-        pushed = await self.stores.lanes.push(Push(lane, item_id, message.to_record()), effects)
-        for woken in pushed.wake:
+        limit = await self._gate.find_limit(message, directory)
+        push = Push(lane, item_id, message.to_record(), limit=limit)
+        pushed = await self.stores.lanes.push(push, effects)
+        wake = pushed.wake
+        if pushed.refused:
+            wake = await self._say_over_limit(item_id, message, pushed)
+        for woken in wake:
             self.wakeups.wake(woken)
         self.times.observe(Stage.RECEIVE, time.monotonic() - started)
         log.info("message accepted", message_id=item_id, lane=lane, duplicate=pushed.duplicate)
         return Acceptance(item_id, pushed.duplicate)
+
+    async def _say_over_limit(
+        self, item_id: str, message: InboundMessage, pushed: Pushed
+    ) -> tuple[str, ...]:
+        """The message has ended already, so a failure here is no reason to send it again."""
+        first, directory = pushed.first_refused, self.directory.current
+        log.info("message refused at the gate", message_id=item_id, first=first)
+        try:
+            return await self._routing.say_over_limit(item_id, message, directory, first=first)
+        except StoreError as error:
+            log.warning("nobody was told of it", message_id=item_id, reason=str(error))
+            return ()
 
     async def route(self, lane: str) -> None:
         """Moves the messages at the head of a chat's lane to their sessions."""

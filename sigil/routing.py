@@ -18,14 +18,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from sigil.channels.live import refused_event, show_event
 from sigil.commands.base import CommandContext
 from sigil.commands.table import parse_command, run_command
+from sigil.edits import Edits
 from sigil.errors import (
     ChannelNotFound,
     IdentityTaken,
@@ -40,22 +39,15 @@ from sigil.identity.pairing import Admission, admit
 from sigil.identity.users import ConfiguredUsers, DirectChat, Identity
 from sigil.lanes.effects import (
     Admit,
-    Amend,
-    Audit,
-    DeadLetter,
     Effect,
     Finish,
-    Notice,
     Outcome,
     Push,
-    Stage,
-    WriteSession,
-    encode_audit_entry,
 )
 from sigil.lanes.lane import LaneKind, lane_id
 from sigil.lanes.replies import Replies
-from sigil.messages.conversation import Message, encode_message, mark_lines
 from sigil.messages.exchange import InboundMessage
+from sigil.refusals import Refusals
 from sigil.sessions import Route, session_key
 from sigil.workspace.manager import WorkspaceManager, request_route
 
@@ -68,14 +60,6 @@ if TYPE_CHECKING:
     from sigil.stores.base import Stores
 
 log = structlog.get_logger(__name__)
-
-LANE_FULL_TEXT = (
-    "This conversation is full ({cap} waiting), so I did not take your message, and I take no "
-    "more until I have caught up. Please send it again then, or send /stop to drop what waits."
-)
-
-CORRECTION = "(Sigil: {user} has changed an earlier message. It reads now:)"
-GIVEN_UP_TEXT = "I failed several times to read this message and have given up on it."
 
 
 # What was decided of each sender whose messages are routed in one commit.
@@ -98,6 +82,8 @@ class Routing:
         self._workspaces = workspaces
         self._channels = channels
         self._replies = Replies(stores.lanes)
+        self._refusals = Refusals(stores, channels)
+        self._edits = Edits(stores, self._refusals)
         self._direct_chats: dict[str, DirectChat] = {}  # as this process has noted them
 
     async def handle(self, held: Held, directory: Directory) -> None:
@@ -144,15 +130,29 @@ class Routing:
             _log_routing(item, own)
 
     async def give_up(self, held: Held) -> tuple[Sequence[Item], list[Effect]]:
-        """The item to be dead-lettered, and the effects that do it. The person is told where the
-        channel knows who they are: elsewhere they may be somebody who is not to be heard."""
-        item = held.items[0]
-        effects = _bury_item(item)
-        with contextlib.suppress(MessageInvalid, ChannelNotFound):
-            message = InboundMessage.from_record(item.fields)
-            if self._channels.spec_of(message).authenticated:
-                effects.append(await self._replies.push_notice(message, GIVEN_UP_TEXT, item.id))
-        return [item], effects
+        """The item to be dead-lettered, and the effects that do it."""
+        return held.items[:1], await self._refusals.give_up(held.items[0])
+
+    async def say_over_limit(
+        self, item_id: str, message: InboundMessage, directory: Directory, *, first: bool
+    ) -> tuple[str, ...]:
+        """Says that a message has ended at the gate: with its mark where people watch the chat, and
+        if it was the `first` of its episode to the sender, as far as they are heard at all. Returns
+        the lanes to wake. Raises `StoreError`."""
+        await self._refusals.mark_over_limit(item_id, message)
+        if not first or not await self._hears(message, directory):
+            return ()
+        return await self._refusals.tell_over_limit(item_id, message, directory)
+
+    async def _hears(self, message: InboundMessage, directory: Directory) -> bool:
+        admission = await self._admit(message, directory)
+        if not admission.admitted or admission.user is None:
+            return False
+        try:
+            await self._find_route(message, admission.user, directory)
+        except NotAMember:
+            return False
+        return True
 
     async def decide(
         self,
@@ -165,22 +165,26 @@ class Routing:
         `senders`. Raises `StoreError`."""
         account = directory.account(message.entry)
         try:
-            spec = self._channels.spec_of(message)
+            self._channels.spec_of(message)
         except ChannelNotFound as error:
-            return await self._refuse(item_id, message, error.code, None)
+            return await self._refusals.refuse(item_id, message, error.code, None)
         identity = Identity(message.channel_type, message.sender_id)
         admission = senders.get(identity)  # all in hand are of one chat, and so of one account
         if admission is None:
-            door = directory.door(message.entry, spec)
-            users = ConfiguredUsers(self._stored_users, lambda: directory.people)
-            admission = await admit(message, door, users, self._stores.pairings)
-            senders[identity] = admission
+            admission = senders[identity] = await self._admit(message, directory)
         if not admission.admitted or admission.user is None:
-            return await self._refuse(item_id, message, "pairing.not_admitted", account.refusal)
+            return await self._refusals.refuse(
+                item_id, message, "pairing.not_admitted", account.refusal
+            )
         user, admits = admission.user, list[Effect]()
         if admission.new_pairing:
             admits.append(Admit(identity, user, admission.new_user, message.entry))
         return admits + await self._decide_admitted(item_id, message, user, directory)
+
+    async def _admit(self, message: InboundMessage, directory: Directory) -> Admission:
+        door = directory.door(message.entry, self._channels.spec_of(message))
+        users = ConfiguredUsers(self._stored_users, lambda: directory.people)
+        return await admit(message, door, users, self._stores.pairings)
 
     async def _decide_admitted(
         self,
@@ -195,11 +199,11 @@ class Routing:
             route = await self._find_route(message, user, directory)
         except NotAMember as error:
             refusal = directory.account(message.entry).refusal
-            return await self._refuse(item_id, message, error.code, refusal)
+            return await self._refusals.refuse(item_id, message, error.code, refusal)
         # Without the channel: a unified session is one lane, whichever channel it is used from.
         lane = await self._stores.lanes.key(LaneKind.SESSION, "any", route.session_key)
         if message.kind == "edit" and not directory.account(message.entry).answers_edits:
-            return await self._correct(item_id, message, lane, route, directory)
+            return await self._edits.correct(item_id, message, lane, route, directory)
         if not _reads_as_command(message):
             return [self._forward(item_id, message, lane, route, directory)]
         name, argument = parse_command(message.content) or ("help", "")
@@ -219,37 +223,6 @@ class Routing:
         result = await run_command(name, context)
         reply = await self._replies.push_notice(message, result.text, item_id)
         return [*result.effects, reply, Finish(item_id, Outcome.ANSWERED)]
-
-    async def _correct(
-        self, item_id: str, message: InboundMessage, lane: str, route: Route, directory: Directory
-    ) -> list[Effect]:
-        """Somebody has changed what they wrote. What still waits is replaced. Later the model is
-        told of it, with what is asked next; nobody is answered."""
-        chat = (message.channel_type, message.account, message.channel_id)
-        first = await self._stores.lanes.item_id(*chat, message.message_id)
-        record, status = await asyncio.gather(
-            self._stores.messages.get(first), self._stores.lanes.status(lane)
-        )
-        if record is None:  # it was not heard either
-            return await self._refuse(item_id, message, "message.unknown", None)
-        done: list[Effect] = [Finish(item_id, Outcome.ANSWERED)]
-        # Whoever holds the lane has read what is in it.
-        if "body" in record and not status.leased:
-            changed = replace(message, kind="message", revision=None)
-            return [Amend(first, changed.to_record()), *done]
-        session = await self._stores.sessions.load(route.session_key)
-        words = [CORRECTION.format(user=route.user_id), *mark_lines(message.content)]
-        note = encode_message(Message("user", "\n".join(words)))
-        return [
-            WriteSession(
-                route.session_key,
-                session.id,
-                session.version,
-                messages=(note,),
-                keep=2 * directory.agent.window,
-            ),
-            *done,
-        ]
 
     async def _note_direct_chat(self, message: InboundMessage, user: User) -> None:
         """Remembers where the owner can be told what only they can mend."""
@@ -271,24 +244,9 @@ class Routing:
         try:
             await held.finish([item], effects)
         except LaneFull as full:
-            effects = await self._refuse_full(item, full, directory)
+            effects = await self._refusals.refuse_full(item, full, directory)
             await held.finish([item], effects)
         _log_routing(item, effects)
-
-    async def _refuse_full(self, item: Item, full: LaneFull, directory: Directory) -> list[Effect]:
-        """The session takes no more. Its chat is told once per episode; where people watch the
-        chat, each message that was not taken is marked."""
-        message = InboundMessage.from_record(item.fields)
-        place = message.channel_type, message.account, message.channel_id
-        chat = await self._stores.lanes.item_id("notice", *place)
-        text = None if full.noticed == chat else LANE_FULL_TEXT.format(cap=directory.lanes.cap)
-        effects = await self._refuse(item.id, message, full.code, text)
-        if text:
-            effects.append(Notice(full.lane, chat))
-        if self._channels.spec_of(message).live:
-            event = refused_event(message.message_id)
-            effects.append(show_event(message, f"{item.id}.refused", event))
-        return effects
 
     async def _find_route(self, message: InboundMessage, user: User, directory: Directory) -> Route:
         # Everybody who was admitted has a pairing.
@@ -317,28 +275,9 @@ class Routing:
         spec = self._channels.spec_of(message)
         return directory.account(message.entry).coalesces(spec)
 
-    async def _refuse(
-        self, item_id: str, message: InboundMessage, reason: str, text: str | None
-    ) -> list[Effect]:
-        effects: list[Effect] = [
-            Finish(item_id, Outcome.REFUSED),
-            Audit(encode_audit_entry("refused", message=item_id, why=reason)),
-        ]
-        if text:
-            effects.append(await self._replies.push_notice(message, text, item_id))
-        return effects
-
 
 def _reads_as_command(message: InboundMessage) -> bool:
     return message.kind != "edit" and parse_command(message.content) is not None
-
-
-def _bury_item(item: Item) -> list[Effect]:
-    reason = "the message could not be routed"
-    return [
-        Finish(item.id, Outcome.DEAD, keep_body=True),
-        DeadLetter(item.id, Stage.ROUTE, reason),
-    ]
 
 
 def _log_routing(item: Item, effects: Sequence[Effect]) -> None:

@@ -49,7 +49,8 @@ for _, lane in ipairs(redis.call('ZRANGE', due, 0, -1)) do
 end
 """
 
-# ARGV: prefix. Every lane that nobody holds has reached its due time.
+# ARGV: prefix. Every lane that nobody holds has reached its due time, and what was written counts
+# for no limit any more.
 _MAKE_DUE = """
 local due = ARGV[1] .. 'lanes:due'
 for _, lane in ipairs(redis.call('ZRANGE', due, 0, -1)) do
@@ -58,8 +59,12 @@ for _, lane in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from')
     redis.call('ZREM', ARGV[1] .. 'lanes:waiting', lane)
     redis.call('ZADD', due, 0, lane)
+    for _, id in ipairs(redis.call('LRANGE', key .. ':ids', 0, -1)) do
+      redis.call('HDEL', ARGV[1] .. 'item:' .. id, 'due')
+    end
   end
 end
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. 'limit:*')) do redis.call('DEL', key) end
 """
 
 # ARGV: prefix, what in a state (see `lua/admit.lua`) to replace, by what. All that is known of
@@ -126,7 +131,7 @@ async def expire_leases(stores: Stores) -> None:
 
 
 async def make_due(stores: Stores) -> None:
-    """Lets every due time (parking, coalescing, being put off) be reached now."""
+    """Lets every due time (parking, coalescing, being put off, over the limit) be reached now."""
     await _run(stores, _MAKE_DUE)
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from sigil.agent.speakers import MARK
+from sigil.channels.base import ChannelSpec
 from sigil.gate import MOST_PER_WINDOW
+from sigil.lanes.lane import LaneKind, lane_kind
+from sigil.refusals import OVER_LIMIT_TEXT
 from sigil.testing import settle
 from tests.agent.test_model_wait import run_turn
 from tests.talking import SlowProvider, Talk, talk
@@ -124,3 +127,65 @@ async def test_a_pressed_button_is_what_it_says() -> None:
     t = talk()
     (text,) = await t.say("/help", message_id="press-1", kind="action")
     assert "/stop" in text
+
+
+# ---------------------------------------------------------------- how much somebody may write
+
+FEW: dict[str, Any] = {"limits": {"messages_per_minute": 20, "burst": 2}, "lanes": {"cap": 3}}
+
+
+async def test_who_floods_is_told_once_and_the_books_balance() -> None:
+    t = talk(**FEW, memory={"coalesce": False})
+    for i in range(1000):
+        await t.write(f"{i}")
+    await t.write("hello", "bob")
+    await t.route_all_once()
+    for lane in [each for each in t.woken.lanes if lane_kind(each) is LaneKind.SESSION]:
+        await t.gateway.turn(lane)
+    assert await t.asked() == ["0", "1", "hello"]  # the others wait
+    await settle(t.gateway)
+    told = OVER_LIMIT_TEXT.format(rate=20)
+    assert t.texts.count(told) == 1
+    assert await t.asked() == ["0", "1", "hello", "2", "3", "4"]
+    assert await t.counts() == {"accepted": 1001, "answered": 6, "refused": 995, "sent": 7}
+    for i in range(6):  # nothing waited any more, so this is another episode
+        await t.write(f"again {i}")
+    await settle(t.gateway)
+    assert t.texts.count(told) == 2
+
+
+async def test_a_flooder_in_a_group_holds_up_nobody_there() -> None:
+    t = group(**{**FEW, "lanes": {"cap": 100}})
+    for i in range(10):
+        await t.write(f"{i}", **ROOM)
+    await t.write("and me?", "bob", **ROOM)
+    await t.route_all()
+    assert await t.counts() == {"accepted": 11, "refused": 8}
+    await settle(t.gateway)
+    assert t.texts.count(OVER_LIMIT_TEXT.format(rate=20)) == 1
+
+
+async def test_a_stranger_who_floods_is_told_nothing() -> None:
+    t = talk(**FEW, memory={"pairing": "closed"})
+    for i in range(10):
+        await t.write(f"{i}")
+    await settle(t.gateway)
+    assert t.texts == []
+    assert await t.counts() == {"accepted": 10, "refused": 10}
+
+
+async def test_where_people_watch_each_message_that_was_refused_is_marked() -> None:
+    t = talk(**FEW, spec=ChannelSpec(live=True))
+    for i in range(7):
+        await t.write(f"{i}")
+    events = await t.stores.chats.read("memory:ann")
+    marked = [each.data for each in events if each.data["type"] == "refused"]
+    assert [each["message_id"] for each in marked] == ["m6", "m7"]
+
+
+async def test_a_null_is_no_limit() -> None:
+    t = talk(limits={"messages_per_minute": None}, lanes={"cap": 1000})
+    for i in range(100):
+        await t.write(f"{i}")
+    await t.route_all()
+    assert await t.counts() == {"accepted": 100}

@@ -15,7 +15,7 @@ from sigil.identity.pairing import derive_user_id
 from sigil.identity.users import Identity, User
 from sigil.lanes.effects import Admit, Effect
 from sigil.lanes.lane import LaneKind
-from sigil.routing import LANE_FULL_TEXT
+from sigil.refusals import LANE_FULL_TEXT
 from sigil.stores import Stores
 from sigil.testing import fake_stores, settle
 from tests.talking import Talk, talk

@@ -13,7 +13,7 @@ from sigil.config.secret_names import looks_secret
 # what belongs to one machine: addresses, folders, pools, logs, the grace time.
 _COMPARED = {
     *("users", "workspaces", "channels", "providers", "models"),
-    *("agent", "budgets", "timeouts", "lanes", "retention_days", "blobs", "network"),
+    *("agent", "budgets", "timeouts", "lanes", "limits", "retention_days", "blobs", "network"),
 }
 _LEFT_OUT: dict[str, Any] = {
     "users": {"__all__": {"token"}},

@@ -41,6 +41,17 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """How fast `sender` (an opaque id) may write: `burst` messages at once, and `per_minute` in the
+    long run. What they write faster waits, at most `most_waiting` of it; the rest is refused."""
+
+    sender: str
+    per_minute: int
+    burst: int
+    most_waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class Push:
     """Appends item `id` to `lane` once, as long as its record lives, and merges `fields` into the
     record. A reply's record lives for a day after it was sent: a step that may push it again later
@@ -50,6 +61,8 @@ class Push:
     rests that long after this push, at most `quiet_max` after the first (coalescing). With the
     key of a `session`, the record notes as `epoch` which one of that conversation was running at
     the push.
+
+    `limit` holds for a push to an inbound lane that is no part of a commit.
     """
 
     lane: str
@@ -59,6 +72,7 @@ class Push:
     quiet: float = 0.0
     quiet_max: float = 0.0
     session: str = ""
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True)

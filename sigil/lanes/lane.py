@@ -61,10 +61,15 @@ def lane_id(lane: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Pushed:
     """`duplicate`: the id was pushed before, and nothing was applied. `wake` names the lanes to
-    wake, also for a duplicate that still waits: the first wake-up may have been lost."""
+    wake, also for a duplicate that still waits: the first wake-up may have been lost.
+
+    `refused`: the sender writes too much (`Limit`), so the item has ended as refused, and the other
+    effects were applied; `first_refused`, since nothing of theirs waited."""
 
     duplicate: bool
     wake: tuple[str, ...] = ()
+    refused: bool = False
+    first_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ def write_config(folder: Path, *, lanes: dict[str, Any], provider: dict[str, Any
         "models": {"default": "scripted/echo"},
         "agent": {"window": 1000},
         "lanes": lanes,
+        "limits": {"messages_per_minute": None},
         "logging": {"format": "json", "level": "INFO"},
     }
     path = folder / "sigil.yaml"

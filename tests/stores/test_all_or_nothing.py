@@ -24,6 +24,7 @@ from sigil.lanes.effects import (
     Delivered,
     Finish,
     Journal,
+    Limit,
     Notice,
     Outcome,
     Push,
@@ -33,7 +34,7 @@ from sigil.lanes.effects import (
     Stop,
     WriteSession,
 )
-from sigil.money.store import Limit
+from sigil.money.store import Limit as MoneyLimit
 from sigil.providers.chain.health_store import KeyGrant
 from sigil.stores import Stores
 from sigil.testing import end_cooldowns
@@ -42,7 +43,7 @@ from tests.stores.script_faults import READS, Look, Stage, script_text, set_stag
 
 ANN = Identity("m", "1")
 ADMIT = Admit(ANN, User("u", "Ann", identities=(ANN,)), new=True)
-LIMITS = [Limit("user", "u", 500, None), Limit("all", "", None, 3000)]
+LIMITS = [MoneyLimit("user", "u", 500, None), MoneyLimit("all", "", None, 3000)]
 DRAFTS = [DraftUpdate("web:a", "t", 5, 2, "a"), DraftUpdate("web:b", "u", 5, 2, "b")]
 
 Act = Callable[[], Awaitable[Any]]
@@ -54,6 +55,29 @@ async def receive(stores: Stores) -> Act:
     return lambda: stores.lanes.push(
         Push(CHAT, "1", {"body": "x"}), [Accept("1"), Show("web:c", "e", "{}")]
     )
+
+
+async def receive_over_the_rate(stores: Stores) -> Act:
+    limit = Limit("ann", per_minute=60, burst=1, most_waiting=1)
+    await stores.lanes.push(Push(CHAT, "0", {"body": "x"}, limit=limit), [Accept("0")])
+    push = Push(CHAT, "1", {"body": "x"}, limit=limit)
+    return lambda: stores.lanes.push(push, [Accept("1"), Show("web:c", "e", "{}")])
+
+
+async def refuse_at_the_gate(stores: Stores) -> Act:
+    limit = Limit("ann", per_minute=60, burst=1, most_waiting=0)
+    await stores.lanes.push(Push(CHAT, "0", {"body": "x"}, limit=limit), [Accept("0")])
+    push = Push(CHAT, "1", {"body": "x"}, limit=limit)
+    return lambda: stores.lanes.push(push, [Accept("1"), Show("web:c", "e", "{}")])
+
+
+async def take_what_is_not_due(stores: Stores) -> Act:
+    limit = Limit("ann", per_minute=60, burst=1, most_waiting=1)
+    for item_id in "01":
+        await stores.lanes.push(Push(CHAT, item_id, {"body": "x"}, limit=limit), [Accept(item_id)])
+    token = (await take(stores, CHAT)).token
+    await stores.lanes.commit(CHAT, token, 1, ["0"], [Finish("0", Outcome.ANSWERED)])
+    return lambda: stores.lanes.take(CHAT, "another", ttl=TTL, limit=10)
 
 
 async def receive_again(stores: Stores) -> Act:
@@ -256,10 +280,14 @@ SCENES = (
     *(find_forgotten, reserve, settle, undo, expire, draft, show, admit, cool, report_probe),
     *(begin_episode, add_user, pair, unpair, append, bounce, report_early, hold_account),
     *(give_up_account, save_cursor, save_last_message),
+    *(receive_over_the_rate, refuse_at_the_gate, take_what_is_not_due),
 )
 # What these do for one lane, item, hold or draft, they do without the others: one that is broken is
-# left out, and the rest is done.
-ONE_BY_ONE = (sweep, find_forgotten, take_up, settle, expire, draft, receive_again)
+# left out, and the rest is done. A sender's limit that is broken holds up nobody.
+ONE_BY_ONE = (
+    *(sweep, find_forgotten, take_up, settle, expire, draft, receive_again),
+    *(receive_over_the_rate, refuse_at_the_gate, take_what_is_not_due),
+)
 
 
 @pytest.fixture
@@ -406,7 +434,8 @@ def is_write(call: list[Any]) -> bool:
 
 # ---------------------------------------------------------------- a server without room
 
-FINISHES = tuple(scene for scene in SCENES if scene not in (receive, rest, add_user, pair, append))
+RECEIVES = (receive, receive_over_the_rate, refuse_at_the_gate, rest)
+FINISHES = tuple(scene for scene in SCENES if scene not in (*RECEIVES, add_user, pair, append))
 
 
 @pytest.mark.valkey

@@ -8,6 +8,7 @@ that span several settings are in `sigil.config.checks`.
 from sigil.config.schema.agent import AgentSettings, TimeoutSettings
 from sigil.config.schema.budgets import BudgetSettings, DollarLimits
 from sigil.config.schema.channels import ChannelSettings
+from sigil.config.schema.limits import LimitSettings
 from sigil.config.schema.models import (
     ModelOverride,
     ModelSettings,
@@ -52,6 +53,7 @@ __all__ = [
     "DollarLimits",
     "GatewaySettings",
     "LaneSettings",
+    "LimitSettings",
     "LoggingSettings",
     "ModelOverride",
     "ModelSettings",

@@ -12,6 +12,7 @@ from pydantic import Field, SerializeAsAny, model_validator
 from sigil.config.schema.agent import AgentSettings, TimeoutSettings
 from sigil.config.schema.budgets import BudgetSettings
 from sigil.config.schema.channels import ChannelEntry, ChannelSettings, name_types
+from sigil.config.schema.limits import LimitSettings
 from sigil.config.schema.models import ModelSettings, ProviderSettings
 from sigil.config.schema.people import OWNER_ID, UserSettings, WorkspaceSettings
 from sigil.config.schema.section import Section
@@ -68,6 +69,9 @@ class Settings(Section):
     agent: AgentSettings = Field(default_factory=AgentSettings, description="The agent.")
     budgets: BudgetSettings = Field(default_factory=BudgetSettings, description="Limits.")
     timeouts: TimeoutSettings = Field(default_factory=TimeoutSettings, description="Deadlines.")
+    limits: LimitSettings = Field(
+        default_factory=LimitSettings, description="How fast people may write."
+    )
     lanes: LaneSettings = Field(default_factory=LaneSettings, description="Leases and caps.")
     workers: WorkerSettings = Field(default_factory=WorkerSettings, description="Worker pools.")
     logging: LoggingSettings = Field(default_factory=LoggingSettings, description="Logs.")

@@ -23,7 +23,11 @@ class LaneSettings(Section):
 
     lease: Seconds = Field(15, description="How long a silent worker keeps a lane.")
     renew: Seconds = Field(5, description="How often a lease is renewed; less than half of it.")
-    cap: Count = Field(20, description="Messages that may wait in one session.")
+    cap: Count = Field(
+        20,
+        description="Messages that may wait in one session, and those of one sender that may wait "
+        "since they are over the limit.",
+    )
     items_per_lease: Count = Field(
         10,
         description="Items that a worker handles before it gives the lane back, so that other "

@@ -6,6 +6,8 @@
 --   body, route          its content, until it ends
 --   extras               what a reply carries beside its text, until it ends
 --   nonce                that of the push that brought it, until it ends
+--   due                  'until at': when it may be routed, as its sender wrote faster than the limit;
+--                        and when that was written
 --   epoch                of the session when the message was routed to it
 --   chunk:<n>, turn      the receipts of a reply, and the turn that made it
 --   report:<n>           what the platform said later of that chunk: a state, and maybe why

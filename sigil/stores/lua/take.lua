@@ -55,10 +55,28 @@ if not is_repeat then
 end
 local is_suspect = lost >= SUSPECT_FROM
 
+-- When a message of somebody who writes faster than the limit may be routed; 0: at once.
+local function read_item_due(record)
+  if kind_of(lane) ~= 'inbound' then return 0 end
+  for i = 1, #record, 2 do
+    if record[i] == 'due' then
+      return read_due(string.match(record[i + 1], '^(%d+) (%d+)$'))
+    end
+  end
+  return 0
+end
+
 -- A record or journal of another type, which somebody else wrote, counts as empty. It is set aside.
 local items, journal, lost_records, misplaced = {}, {}, {}, {}
-for _, id in ipairs(ids) do
+for i, id in ipairs(ids) do
   local record, reason = try_read('HGETALL', item_key(id))
+  local due = read_item_due(record or {})
+  if due > NOW and not (is_repeat and i == 1) then
+    if i > 1 then break end
+    write_first('ZADD', DUE, format_int(due), lane)
+    redis.call('HSET', key, 'held', '0', 'parked_until', format_int(due), 'parked_at', format_int(NOW))
+    return { 'parked' }
+  end
   if reason then
     lost_records[#lost_records + 1] = id
     misplaced[#misplaced + 1] = item_key(id)

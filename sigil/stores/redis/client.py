@@ -26,7 +26,7 @@ from sigil.stores.redis.refusals import translate
 
 # The shared parts that some scripts need beyond the prelude.
 _SHARED = {
-    "push": ("_room", "_people", "_records", "_pushes", "_effects"),
+    "push": ("_room", "_people", "_records", "_pushes", "_effects", "_limits"),
     **dict.fromkeys(("commit", "show"), ("_people", "_records", "_pushes", "_effects")),
     **dict.fromkeys(("room", "touch", "keep_blob"), ("_room",)),
     **dict.fromkeys(("add_user", "pair"), ("_people",)),

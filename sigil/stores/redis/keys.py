@@ -226,6 +226,12 @@ class Keys:
         """When each file came, and how large it is."""
         return self._key("blobs")
 
+    # ---------------------------------------------------------------- the gate
+
+    def limit(self, sender: str) -> str:
+        """How much somebody has written lately. Twin in `lua/push.lua`."""
+        return self._key("limit", sender)
+
     # ---------------------------------------------------------------- groups
 
     def group_count(self, group: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from sigil.errors import EffectRejected, IdentityTaken, LaneFull, LeaseLost, SessionStale
-from sigil.lanes.effects import Effect, Push
+from sigil.lanes.effects import Effect, Limit, Push
 from sigil.lanes.lane import (
     Commit,
     Item,
@@ -52,10 +52,13 @@ class RedisLanes:
         return await self._hash("item", *parts)
 
     async def push(self, push: Push, effects: Sequence[Effect] = ()) -> Pushed:
-        args = (secrets.token_hex(8), *self._encoder.encode((push, *effects)))
-        status, *wake = _decode_all(await self._client.run_script("push", args=args))
+        limit, encoded = _encode_limit(push.limit), self._encoder.encode((push, *effects))
+        args = (secrets.token_hex(8), *limit, *encoded)
+        status, *rest = _decode_all(await self._client.run_script("push", args=args))
         _raise_unless_applied(push.lane, status)
-        return Pushed(duplicate=status == "duplicate", wake=tuple(wake))
+        if status == "refused":
+            return Pushed(duplicate=False, refused=True, first_refused=rest == ["first"])
+        return Pushed(duplicate=status == "duplicate", wake=tuple(rest))
 
     async def take(
         self, lane: str, nonce: str, *, ttl: float, limit: int, suspect: bool = True
@@ -172,6 +175,12 @@ class RedisLanes:
         if self._hash_parts is None:
             self._hash_parts = make_hash(await self._client.read_secret())
         return self._hash_parts(parts)
+
+
+def _encode_limit(limit: Limit | None) -> tuple[str | float, ...]:
+    if limit is None:
+        return "", 0, 0, 0
+    return limit.sender, 60_000 / limit.per_minute, limit.burst, limit.most_waiting
 
 
 def _raise_unless_applied(lane: str, status: str) -> None:

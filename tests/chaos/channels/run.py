@@ -78,6 +78,7 @@ def write_config(folder: Path, server: Server) -> None:
         },
         "models": {"default": "namer/echo"},
         "lanes": {"lease": 3, "renew": 1, "cap": 1000},
+        "limits": {"messages_per_minute": None},
         "logging": {"format": "json", "level": "INFO"},
     }
     (folder / "sigil.yaml").write_text(yaml.safe_dump(config))

@@ -7,7 +7,7 @@ import asyncio
 from sigil.errors import StoreFull
 from sigil.lanes.lane import LaneKind, Lease
 from sigil.money.store import Limit
-from sigil.routing import LANE_FULL_TEXT
+from sigil.refusals import LANE_FULL_TEXT
 from tests.chaos.experiments.fleet import Fleet, open_fleet, stopwatch
 from tests.chaos.site import until
 
