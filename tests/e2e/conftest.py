@@ -20,6 +20,7 @@ providers:
     type: "tests.e2e.lab:Lab"
     models: { "*": { price: { input: 3, output: 15 } } }
 lanes: { cap: 4 }
+limits: { messages_per_minute: null }
 """
 
 

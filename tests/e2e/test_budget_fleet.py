@@ -197,6 +197,7 @@ def _config(port: int, limit: int, max_tokens: int, in_usd: int) -> str:
             "models": {"default": "vendor/m", "max_tokens": max_tokens},
             "budgets": {"max_day_usd": usd, "user": {"max_day_usd": usd}},
             "lanes": {"lease": 3, "renew": 1},
+            "limits": {"messages_per_minute": None},
         }
     )
 
