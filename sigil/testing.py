@@ -59,8 +59,8 @@ for _, lane in ipairs(redis.call('ZRANGE', due, 0, -1)) do
     redis.call('HDEL', key, 'parked_until', 'quiet_until', 'quiet_from')
     redis.call('ZREM', ARGV[1] .. 'lanes:waiting', lane)
     redis.call('ZADD', due, 0, lane)
-    for _, id in ipairs(redis.call('LRANGE', key .. ':ids', 0, -1)) do
-      redis.call('HDEL', ARGV[1] .. 'item:' .. id, 'due')
+    for _, id in ipairs(redis.pcall('LRANGE', key .. ':ids', 0, -1)) do
+      redis.pcall('HDEL', ARGV[1] .. 'item:' .. id, 'due')
     end
   end
 end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sigil.lanes.lane import LaneKind, lane_kind
 from sigil.refusals import OVER_LIMIT_TEXT
 from sigil.testing import settle
 from tests.agent.test_model_wait import run_turn
+from tests.budget_clock import Clock, script_text
 from tests.talking import SlowProvider, Talk, talk
 
 ROOM: dict[str, Any] = {"channel_id": "room", "is_direct": False}
@@ -134,8 +136,12 @@ async def test_a_pressed_button_is_what_it_says() -> None:
 FEW: dict[str, Any] = {"limits": {"messages_per_minute": 20, "burst": 2}, "lanes": {"cap": 3}}
 
 
-async def test_who_floods_is_told_once_and_the_books_balance() -> None:
+async def test_who_floods_is_told_once_and_the_books_balance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sigil.stores.redis.client.script_text", script_text)
     t = talk(**FEW, memory={"coalesce": False})
+    await Clock(t.stores, f"{datetime.now(UTC):%Y-%m-%dT%H:%M}").advance()  # it stands still
     for i in range(1000):
         await t.write(f"{i}")
     await t.write("hello", "bob")
