@@ -5,6 +5,9 @@ the suites in `tests/contracts` run on each folder that has one. Both are async 
 
     open_sender(stores: Stores) -> AsyncIterator[SenderCase]
     open_listener(stores: Stores, inbox: FakeInbox) -> AsyncIterator[ListenerCase]
+
+A module with `open_sender` names in `FAULTS` the faults that its platform knows; its channel is not
+tested for the others.
 """
 
 from __future__ import annotations
@@ -54,7 +57,6 @@ class SenderCase(Protocol):
     address: tuple[str, str]
     chat: str
     secret: str | None
-    faults: frozenset[Fault]  # those that this platform knows
 
     async def list_shown(self) -> list[str]:
         """What the people in the chat see, in order, as plain text."""

@@ -17,6 +17,8 @@ from sigil.errors import StoreError
 from sigil.stores import Stores
 from tests.channels.cases import Fault
 
+FAULTS = frozenset({Fault.CUT})
+
 
 @dataclass
 class LiveCase:
@@ -27,7 +29,6 @@ class LiveCase:
     patch: pytest.MonkeyPatch
     chat: str = "chat"
     secret: str | None = None
-    faults: frozenset[Fault] = frozenset({Fault.CUT})
 
     async def list_shown(self) -> list[str]:
         key = live_chat_key(*self.address, self.chat)

@@ -23,6 +23,7 @@ from tests.conftest import missing_peer
 from tests.peers.dovecot import PASSWORD, Dovecot, find_dovecot, serve_dovecot
 
 ADDRESS = ("email", "post")
+FAULTS = frozenset({Fault.AWAY, Fault.CUT, Fault.GONE, Fault.LOCKED})
 NOWHERE = {"host": "127.0.0.1", "port": 1, "tls": "none"}
 
 
@@ -36,7 +37,6 @@ class EmailSenderCase:
     chat: str = "ana@a.org"
     secret: str | None = PASSWORD
     # A 5xx reply says that the mail was not taken, and no server says how long to wait.
-    faults: frozenset[Fault] = frozenset({Fault.AWAY, Fault.CUT, Fault.GONE, Fault.LOCKED})
 
     async def list_shown(self) -> list[str]:
         parts = [mail.get_body(("plain",)) for mail in self.post.mails]

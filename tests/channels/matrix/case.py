@@ -17,6 +17,7 @@ from tests.peers.matrix import script
 from tests.peers.matrix.homeserver import BOT, TOKEN, Homeserver, run_homeserver
 
 ROOM = "!room"
+FAULTS = frozenset(Fault)
 _ACCOUNT = {"errcode": "M_UNKNOWN_TOKEN", "error": "Invalid access token passed."}
 _GONE = {"errcode": "M_FORBIDDEN", "error": "User @bot:hs not in room !room"}
 _LIMITED = {"errcode": "M_LIMIT_EXCEEDED", "error": "Too Many Requests", "retry_after_ms": 375}
@@ -41,7 +42,6 @@ class MatrixSenderCase:
     address: tuple[str, str] = ("matrix", "default")
     chat: str = ROOM
     secret: str | None = TOKEN
-    faults: frozenset[Fault] = frozenset(Fault)
 
     async def list_shown(self) -> list[str]:
         return self.server.list_shown()

@@ -21,6 +21,7 @@ ERRORS = {
     Fault.LOCKED: AccountRefused("locked", hint="Mend it."),
     Fault.MARKUP: MarkupRefused("no markup"),
 }
+FAULTS = frozenset(ERRORS)
 
 
 @dataclass
@@ -30,7 +31,6 @@ class MemoryCase:
     address: tuple[str, str] = ("memory", "default")
     chat: str = "chat"
     secret: str | None = None
-    faults: frozenset[Fault] = frozenset(ERRORS)
 
     async def list_shown(self) -> list[str]:
         return [message.content for message in self.sender.sent]

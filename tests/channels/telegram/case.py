@@ -20,6 +20,7 @@ from tests.peers.telegram.limits import ApiError, bad, too_many
 from tests.peers.telegram.updates import Timing
 
 CHAT = 42
+FAULTS = frozenset(Fault)
 
 
 def _answer(error: ApiError) -> ServerFault:
@@ -56,7 +57,6 @@ class Case:
     address: tuple[str, str] = ("telegram", "default")
     chat: str = str(CHAT)
     secret: str | None = TOKEN
-    faults: frozenset[Fault] = frozenset(Fault)
     sender: TelegramSender = field(init=False)
     listener: Listener = field(init=False)
     written: int = 0

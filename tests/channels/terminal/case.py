@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from sigil.stores import Stores
+from tests.channels.live_case import FAULTS as FAULTS
 from tests.channels.live_case import LiveCase, open_live_sender
 
 

@@ -22,6 +22,7 @@ from tests.http.server import Connection, run_server
 
 ADDRESS = (CONTEXT.channel_type, CONTEXT.account)
 _STATUS = {Fault.BUSY: 429, Fault.BROKEN: 500, Fault.GONE: 410, Fault.LOCKED: 401}
+FAULTS = frozenset({*_STATUS, Fault.CUT, Fault.AWAY})
 
 
 @dataclass
@@ -52,7 +53,6 @@ class WebhookSenderCase:
     address: tuple[str, str] = ADDRESS
     chat: str = "c1"
     secret: str | None = SECRET
-    faults: frozenset[Fault] = frozenset({*_STATUS, Fault.CUT, Fault.AWAY})
 
     async def list_shown(self) -> list[str]:
         return [re.sub(r"[*_]{2}", "", text).strip() for text in self.callback.shown.values()]
