@@ -13,7 +13,6 @@ import structlog
 from sigil.blobs.base import make_refused
 from sigil.channels.base import Check
 from sigil.channels.email.bounces import is_report, read_bounce
-from sigil.channels.email.check import check_account
 from sigil.channels.email.cursor import Cursor
 from sigil.channels.email.errors import MailboxBusy, class_imap
 from sigil.channels.email.mail import Mail, Unreadable, read_mail, strip_reply_marks
@@ -66,6 +65,9 @@ class EmailListener:
 
     async def check(self) -> Sequence[Check]:
         """Logs in on both servers, and looks at what answering needs."""
+        # It speaks SMTP, whose library a gateway does not need otherwise.
+        from sigil.channels.email.check import check_account
+
         return await check_account(self._settings, self.name)
 
     async def _read_on(self, mailbox: Mailbox, thread: ThreadPoolExecutor, inbox: Inbox) -> None:

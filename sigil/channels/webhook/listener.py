@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from sigil.channels.base import Check, HookRequest, HookResponse
 from sigil.channels.webhook.attachments import keep_files
+from sigil.channels.webhook.check import probe_callback
 from sigil.channels.webhook.payloads import PostedMessage
-from sigil.channels.webhook.sender import probe_callback
 from sigil.channels.webhook.signature import NotSigned, check_signature
 from sigil.channels.webhook.spec import WebhookType
 from sigil.errors import MessageInvalid

@@ -8,7 +8,6 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from sigil.channels.base import Check
 from sigil.channels.webhook.payloads import make_callback
 from sigil.channels.webhook.signature import sign
 from sigil.errors import AccountRefused, SendFailed, SendRefused
@@ -112,26 +111,3 @@ def _read_retry_after(value: str | None) -> float | None:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
-
-
-async def probe_callback(url: str) -> Check:
-    """Whether something answers at the callback, whatever it answers. Nothing is changed there."""
-    import httpx2
-
-    client = await asyncio.to_thread(make_http_client, READ_TIMEOUT_S)
-    try:
-        async with client, client.stream("OPTIONS", url) as response:
-            status = response.status_code
-    except httpx2.TransportError as error:
-        return Check(
-            f"nothing answers at callback_url ({type(error).__name__})",
-            ok=False,
-            hint="Start the program, or correct callback_url.",
-        )
-    if 300 <= status < 400:
-        return Check(
-            f"callback_url answers {status}, a redirect",
-            ok=False,
-            hint="Redirects are not followed. Set callback_url to the final address.",
-        )
-    return Check(f"callback_url answers ({status})", ok=True)
