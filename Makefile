@@ -61,6 +61,10 @@ test: .venv/.dev ## run the tests (ARGS="-k lanes" passes options on, "-n 0" run
 quick: .venv/.dev ## run the tests that take no more than a few seconds each
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(ARGS)
 
+.PHONY: hostile
+hostile: .venv/.dev ## send 10,000 hostile bodies to each kind of hook, with and without a proof (ARGS as for test)
+	@SIGIL_HOSTILE_BODIES=10000 $(BIN)/python -m pytest -n 2 tests/web/hooks/test_hostile_bodies.py $(ARGS)
+
 .PHONY: lint
 lint: .venv/.dev ## check style, types and the direction of imports
 	@$(BIN)/ruff check .
