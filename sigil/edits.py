@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from sigil.lanes.effects import Amend, Effect, Finish, Outcome, WriteSession
 from sigil.messages.conversation import Message, encode_message, mark_lines
+from sigil.messages.exchange import InboundMessage
 
 if TYPE_CHECKING:
     from sigil.directory import Directory
-    from sigil.messages.exchange import InboundMessage
     from sigil.refusals import Refusals
     from sigil.sessions import Route
     from sigil.stores.base import Stores
@@ -34,7 +34,8 @@ class Edits:
     async def correct(
         self, item_id: str, message: InboundMessage, lane: str, route: Route, directory: Directory
     ) -> list[Effect]:
-        """The effects of an edit; `lane` is that of the session. Raises `StoreError`."""
+        """The effects of an edit; `lane` is that of the session. Raises `StoreError`; and
+        `RecordTooNew` or `MessageInvalid` if what waits cannot be read."""
         chat = (message.channel_type, message.account, message.channel_id)
         first = await self._stores.lanes.item_id(*chat, message.message_id)
         record, status = await asyncio.gather(
@@ -45,8 +46,10 @@ class Edits:
         done: list[Effect] = [Finish(item_id, Outcome.ANSWERED)]
         # Whoever holds the lane has read what is in it.
         if "body" in record and not status.leased:
-            changed = replace(message, kind="message", revision=None)
-            return [Amend(first, changed.to_record()), *done]
+            waiting = InboundMessage.from_record(record)
+            if waiting.sender_id == message.sender_id:
+                changed = replace(waiting, content=message.content)
+                return [Amend(first, lane, changed.to_record()), *done]
         session = await self._stores.sessions.load(route.session_key)
         words = [CORRECTION.format(user=route.user_id), *mark_lines(message.content)]
         note = encode_message(Message("user", "\n".join(words)))

@@ -11,7 +11,8 @@ import pytest
 from sigil.agent.speakers import MARK
 from sigil.channels.base import ChannelSpec
 from sigil.gate import MOST_PER_WINDOW
-from sigil.lanes.lane import LaneKind, lane_kind
+from sigil.lanes.lane import LaneKind, LaneStatus, lane_kind
+from sigil.messages.exchange import Attachment, InboundMessage
 from sigil.refusals import OVER_LIMIT_TEXT
 from sigil.testing import settle
 from tests.agent.test_model_wait import run_turn
@@ -86,6 +87,53 @@ async def test_an_edit_replaces_what_waits() -> None:
     await settle(t.gateway)
     assert await t.asked() == ["first", "next"]
     assert t.texts == ["ok", "ok"]
+
+
+async def test_an_edit_leaves_the_files_of_what_waits() -> None:
+    t = talk()
+    photo = Attachment("https://files.example/a.png", "a.png", "image/png", kind="image")
+    accepted = await t.write("lok", message_id="1", attachments=(photo,))
+    await t.write("look", message_id="1", kind="edit", revision="2")
+    await t.route_all()
+    message = InboundMessage.from_record(await t.stores.messages.get(accepted.id) or {})
+    assert (message.content, message.attachments) == ("look", (photo,))
+
+
+async def test_nobody_changes_the_words_of_others_that_wait() -> None:
+    t = group()
+    await t.write("mine", message_id="1", **ROOM)
+    await t.write("forged", "bob", message_id="1", kind="edit", revision="2", **ROOM)
+    await settle(t.gateway)
+    assert await t.asked() == ["mine"]
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+async def test_an_edit_is_not_lost_if_its_turn_begins_just_then(
+    is_over: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = talk(provider=SlowProvider())
+    await t.write("frist", message_id="1")
+    lane, look = await t.routed(), t.stores.lanes.status
+    turns: list[asyncio.Task[None]] = []
+
+    async def look_before(asked: str) -> LaneStatus:
+        status = await look(asked)
+        if asked == lane and not turns:
+            turns.append(asyncio.create_task(t.gateway.turn(lane)))
+            await t.provider.speaking.wait()
+            if is_over:
+                t.provider.release.set()
+                await turns[0]
+        return status
+
+    await t.write("first", message_id="1", kind="edit", revision="2")
+    monkeypatch.setattr(t.stores.lanes, "status", look_before)
+    await t.gateway.route(t.woken.last(LaneKind.INBOUND))
+    t.provider.release.set()
+    await turns[0]
+    await t.say("next")
+    told = "\n".join(message.content for message in t.provider.requests[-1].messages)
+    assert "| first" in told
 
 
 async def test_an_edit_of_what_was_answered_corrects_what_the_model_remembers() -> None:

@@ -96,10 +96,11 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class Amend:
-    """Replaces `fields` of item `id`, whose sender has changed what they wrote. Nothing happens if
-    it has ended."""
+    """Replaces `fields` of item `id` in `lane`, whose sender has changed what they wrote. The
+    commit is refused (`SessionStale`) if somebody holds that lane, or the item has ended."""
 
     id: str
+    lane: str
     fields: Mapping[str, str]
 
 

@@ -139,6 +139,18 @@ async def test_the_answer_waits_for_a_draft_that_is_on_its_way() -> None:
     assert (sender.texts, sender.edits) == ([], [("draft-1", "so far and done")])
 
 
+async def test_a_clock_that_stepped_back_does_not_hold_up_the_answer() -> None:
+    t, sender = slow_talk(EDITS)
+    turn = await begin_turn(t)
+    await wait_for_text(t, "so far")
+    client: Any = t.stores.backend
+    (name,) = await client.redis.zrange(client.keys.presences(), 0, -1)
+    in_an_hour = 1000 * int((await client.read_time()).timestamp() + 3600)
+    await client.redis.hset(client.keys.presence(name.decode()), "busy_until", in_an_hour)
+    await finish(t, turn)
+    assert sender.texts == ["so far and done"]
+
+
 async def test_a_worker_that_takes_over_goes_on_in_the_same_message() -> None:
     t, sender = slow_talk(EDITS, lanes={"renew": 60, "lease": 200})
     stale = await begin_turn(t)

@@ -152,8 +152,7 @@ class TelegramListener:
 
     async def _poll(self, inbox: Inbox, me: Me) -> None:
         intake = Intake(self._context, self._client, inbox)
-        cursor = await inbox.load_cursor()
-        offset = int(cursor) if cursor is not None and cursor.isdecimal() else 0
+        offset, end = _read_cursor(await inbox.load_cursor())
         empty = 0
         while True:
             given = await self._get_updates(offset, POLL_S)
@@ -161,12 +160,19 @@ class TelegramListener:
             if not given:
                 empty += 1
                 if empty % LOOK_EVERY == 0 and await self._is_deaf(offset):
-                    offset = 0
+                    offset = end = 0
                 continue
             empty = 0
-            given = await self._wait_for_rest(offset, given)
-            await intake.take(read_updates(given), me)
-            offset = max(each["update_id"] for each in given) + 1
+            begun = [each for each in given if each["update_id"] < end]
+            given = begun or await self._wait_for_rest(offset, given)
+            updates = read_updates(given)
+            end = max(each["update_id"] for each in given) + 1
+            if is_open(updates):
+                # Should this process die now, what came later must not be joined to what was
+                # accepted: it would be taken for the same message.
+                await inbox.save_cursor(f"{offset}-{end}")
+            await intake.take(updates, me)
+            offset = end
             await inbox.save_cursor(str(offset))
 
     async def _get_updates(self, offset: int, seconds: float) -> list[Any]:
@@ -203,6 +209,14 @@ class TelegramListener:
         log.warning("telegram polls bring nothing although updates wait", channel=self.name)
         await self._client.close()
         return True
+
+
+def _read_cursor(cursor: str | None) -> tuple[int, int]:
+    """The first update to ask for, and the first one after those that were begun together."""
+    first, _, end = (cursor or "").partition("-")
+    if not first.isdecimal():
+        return 0, 0
+    return int(first), int(end) if end.isdecimal() else 0
 
 
 def _has_id(update: Any) -> bool:

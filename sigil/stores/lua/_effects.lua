@@ -45,16 +45,22 @@ effects.admit = {
   apply = function(args) admit_user(unpack(args)) end,
 }
 
--- id, then field, value, …
+-- id, lane, then field, value, …
 effects.amend = {
   check = function(args)
     local _, reason = read_record(args[1])
-    return reason
+    if reason then return reason end
+    local held, wrong = try_read('HGET', lane_key(args[2]), 'held')
+    if wrong then return wrong end
+    -- Whoever holds the lane has read the item already.
+    local lease = read_fields(lane_key(args[2]), 'lease_until', 'leased_at')
+    local is_held = held == '1' and read_due(lease.lease_until, lease.leased_at) > NOW
+    if is_held or not redis.call('HGET', item_key(args[1]), 'body') then return 'stale' end
   end,
   apply = function(args)
-    if not redis.call('HGET', item_key(args[1]), 'body') then return end -- it has ended
+    if not redis.call('HGET', item_key(args[1]), 'body') then return end -- it ends in this commit
     redis.call('HDEL', item_key(args[1]), 'extras')
-    redis.call('HSET', item_key(args[1]), unpack(args, 2))
+    redis.call('HSET', item_key(args[1]), unpack(args, 3))
   end,
 }
 

@@ -150,7 +150,7 @@ _ENCODERS: dict[type, Callable[[Encoder, Any], Commands]] = {
     Push: _encode_push,
     Accept: lambda _, accept: [("accept", (accept.id,))],
     Admit: _encode_admission,
-    Amend: lambda _, amend: [("amend", (amend.id, *_flatten(amend.fields)))],
+    Amend: lambda _, amend: [("amend", (amend.id, amend.lane, *_flatten(amend.fields)))],
     Finish: _encode_finish,
     Delivered: _encode_delivery_end,
     DeadLetter: _encode_dead_letter,

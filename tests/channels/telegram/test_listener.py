@@ -89,10 +89,39 @@ async def test_an_album_is_one_message_though_its_parts_come_apart(
     async with listening(listener, inbox):
         await until(lambda: _polls(server) == 1)  # it has got the first part alone
         server.bot.updates.put(second)
-        await until(lambda: bool(inbox.cursors))
+        await until(lambda: inbox.cursor == str(second["update_id"] + 1))
     (message,) = inbox.received
     assert [attachment.kind for attachment in message.attachments] == ["image", "image"]
-    assert inbox.cursor == str(second["update_id"] + 1)
+
+
+class DyingInbox(FakeInbox):
+    """Its process dies between acceptance and the cursor, once."""
+
+    dies = True
+
+    async def save_cursor(self, cursor: str) -> None:
+        if self.received and self.dies:
+            self.dies = False
+            raise StoreError("the store is away")
+        await super().save_cursor(cursor)
+
+
+async def test_what_was_accepted_together_is_not_joined_to_what_came_after_a_crash(
+    server: Server,
+) -> None:
+    inbox = DyingInbox()
+    server.bot.write(42, "x" * intake.LONG_UNITS)
+    first = TelegramListener(context(), make_settings(server))
+    with pytest.raises(StoreError):
+        await first.listen(inbox)
+    await first.close()
+    server.bot.write(42, "What do you say?")
+    again = TelegramListener(context(), make_settings(server))
+    async with listening(again, inbox):
+        await until(lambda: not server.bot.updates.pending)
+    await again.close()
+    taken = {message.message_id: message.content for message in inbox.received[::-1]}
+    assert taken == {"1": "x" * intake.LONG_UNITS, "2": "What do you say?"}
 
 
 def _polls(server: Server) -> int:
