@@ -56,15 +56,18 @@ class AccountInbox:
 
     async def is_admitted(self, sender_id: str) -> bool:
         entry, stores = self._entry, self._gateway.stores
-        # As if they had written. Nothing is stored.
-        message = InboundMessage(
-            channel_type=entry.channel_type,
-            account=entry.account,
-            channel_id=sender_id,
-            message_id=sender_id,
-            sender_id=sender_id,
-            content=sender_id,
-        )
+        try:
+            # As if they had written. Nothing is stored.
+            message = InboundMessage(
+                channel_type=entry.channel_type,
+                account=entry.account,
+                channel_id=sender_id,
+                message_id=sender_id,
+                sender_id=sender_id,
+                content=sender_id,
+            )
+        except MessageInvalid:  # servers let people choose nearly any id
+            return False
         door = self._gateway.directory.current.door(entry.name, entry.spec)
         return (await admit(message, door, stores.users, stores.pairings)).admitted
 

@@ -52,6 +52,11 @@ async def test_who_would_be_heard(stores: Stores, channel: Any, heard: set[str])
     assert {user.id for user in await stores.users.all()} <= {"usr-dan"}, "nothing was written"
 
 
+@pytest.mark.parametrize("id", ["", "@eve\x07:hs", "@" + "ü" * 200])
+async def test_an_id_that_is_none_is_nobodys(id: str, stores: Stores) -> None:
+    assert not await open_inbox(stores, pairing="open").is_admitted(id)
+
+
 async def test_a_chat_that_moves_is_noted(stores: Stores) -> None:
     inbox = open_inbox(stores)
     await inbox.move_chat("-55", "-100")

@@ -20,6 +20,7 @@ ADDRESS = re.compile(_ADDRESS)
 _BARE = re.compile(rf"({_ADDRESS})\s*(?:\([^()\\]*\))?")
 _NAMED = re.compile(rf'\s*("(?:[^"\\]|\\.)*"|[^"<>(),;:@\\]*)\s*<\s*({_ADDRESS})\s*>')
 _LONGEST = 254  # RFC 5321, 4.5.3.1.3
+_LONGEST_HEADER = 998  # RFC 5322, 2.1.1; patterns take quadratic time for spaces that do not end
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Author:
 def read_author(headers: Headers) -> Author | None:
     """The one author of a mail, or None."""
     values = headers.get_all("from")
-    if len(values) != 1:
+    if len(values) != 1 or len(values[0]) > _LONGEST_HEADER:
         return None
     value = values[0]
     bare = _BARE.fullmatch(value)

@@ -19,7 +19,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _MESSAGE_ID = re.compile(r"<([!-;=?-~]{1,250})>")
 _ENCODED = re.compile(r"=\?[^?\s]{1,60}\?[bqBQ]\?")
 # Text encodings by name only: some of them take forever, and none is used in mail.
-_REFUSED_CODECS = frozenset({"punycode", "idna", "unicode_escape", "raw_unicode_escape"})
+_REFUSED_CODECS = frozenset({"punycode", "idna", "unicode-escape", "raw-unicode-escape"})
 
 
 class Headers:

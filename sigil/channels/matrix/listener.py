@@ -24,6 +24,7 @@ from sigil.channels.matrix.payloads import (
     JoinedRoom,
     SyncAnswer,
     Timeline,
+    check_length,
     read_event,
     read_events,
     read_stripped,
@@ -126,8 +127,9 @@ class MatrixListener:
         news = answer.rooms
         for room_id, found in ((news and news.join) or {}).items():
             try:
+                check_length(room_id)
                 joined = JoinedRoom.model_validate(found)
-            except ValidationError:
+            except ValueError:
                 continue
             await self._take_room(room_id, joined, since, reader, inbox)
             inbox.note_activity()

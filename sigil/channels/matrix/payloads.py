@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -13,6 +14,8 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+
+from sigil.messages.exchange import MAX_ID_BYTES
 
 
 def _validate_or_drop(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -25,7 +28,17 @@ def _validate_or_drop(value: Any, validate: ValidatorFunctionWrapHandler) -> Any
 Lenient = WrapValidator(_validate_or_drop)
 Text = Annotated[str | None, Lenient]
 Flag = Annotated[bool | None, Lenient]
-Id = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+def check_length(id: str) -> str:
+    """Returns the id. In old rooms the sender's server chooses it, and some count characters, not
+    bytes. Raises `ValueError`."""
+    if len(id.encode()) > MAX_ID_BYTES:
+        raise ValueError("an id is too long")
+    return id
+
+
+Id = Annotated[str, Field(min_length=1), AfterValidator(check_length)]
 Items = Annotated[list[Any] | None, Lenient]
 
 

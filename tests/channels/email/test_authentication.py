@@ -31,6 +31,8 @@ def make_headers(*lines: str) -> Headers:
         ("mx; spf=pass smtp.mailfrom=ana@a.org", True),
         ("mx; spf=pass smtp.mailfrom=bounce.a.org", False),
         ('mx; spf=pass smtp.mailfrom="x; dkim=pass header.d=a.org"@evil.org', False),
+        ('mx; spf=pass smtp.mailfrom="ana@a.org"@evil.org', False),
+        ('mx; dmarc=pass header.from="a.org"evil.org', False),
         ("mx; spf=pass smtp.helo=a.org", False),
         ("mx; dkim=pass header.d=org", False),
         ("mx; dkim=pass header.d=rg", False),

@@ -202,8 +202,14 @@ def nest(depth: int) -> bytes:
         b"\n" + b"On x\n" * 100_000,
         b"\n" + b"From: x\n" * 50_000,
         b"Content-Transfer-Encoding: base64\n\n" + b"=" * 1_000_000,
+        b"From: a" + b" " * 100_000 + b"b\n\nx",
+        b"From: ana@a.org\nAuthentication-Results: mx; " + b"a" * 100_000 + b"\n\nx",
+        b"From: ana@a.org\nAuthentication-Results: mx; x" + b" " * 100_000 + b"y\n\nx",
+        b"Content-Type: text/plain; " + b"a=b; " * 400_000 + b"\n\nx",
+        b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\n" * 1_000_000,
+        b"X: y\n" * 3_000_000 + b"\nx",
     ],
-    ids=range(19),
+    ids=range(25),
 )
 def test_a_mail_that_was_made_to_hurt_costs_little(raw: bytes) -> None:
     begun = time.process_time()

@@ -43,6 +43,22 @@ async def test_a_broken_sync_ends_listening_and_loses_nothing(
     assert await hear(listener, inbox) == ["$a"]
 
 
+@pytest.mark.parametrize(
+    "hurts",
+    [
+        news(say("$" + "ü" * 200)),
+        news(say("$x", sender="@" + "ü" * 200)),
+        news(say("$x"), room="!" + "ü" * 200),
+    ],
+)
+async def test_an_id_that_is_too_long_hurts_nobody_else(
+    hurts: Json, server: Homeserver, inbox: WaitingInbox, listener: MatrixListener
+) -> None:
+    server.push(hurts | {"next_batch": "s1"}, news(say("$a")))
+    assert await hear(listener, inbox) == ["$a"]
+    assert set(inbox.last) == {"!r"}
+
+
 async def test_a_soft_logout_is_followed_by_a_login_for_the_same_device(
     server: Homeserver, inbox: WaitingInbox
 ) -> None:
