@@ -81,6 +81,8 @@ def create_app(
         middleware=[Middleware(Guard, source=SourcePolicy(lambda: directory.current.gateway))],
         exception_handlers={RequestRefused: handle_refusal, SigilError: handle_sigil_error},
     )
+    # A redirect would repeat whatever host was asked for.
+    app.router.redirect_slashes = False
     app.state.streams = streams
     return app
 

@@ -18,6 +18,8 @@ from sigil.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
 MAX_BODY_BYTES = 256 * 1024
@@ -111,11 +113,17 @@ async def read_json(request: Request, model: type[Payload]) -> Payload:
         raise RequestRefused(422, "http.invalid", f"{where}: {first['msg']}") from None
 
 
-async def read_body(request: Request, most: int = MAX_BODY_BYTES) -> bytes:
-    """The request's body, of `most` bytes at most. Refuses with 413."""
+async def read_body(
+    request: Request,
+    most: int = MAX_BODY_BYTES,
+    note_bytes: Callable[[int], None] = lambda count: None,
+) -> bytes:
+    """The request's body, of `most` bytes at most. Refuses with 413. `note_bytes` is told of each
+    piece, and may raise."""
     body, size = bytearray(), 0
     async for piece in request.stream():
         size += len(piece)
+        note_bytes(len(piece))
         if size <= most:
             body += piece
         elif size > most + _DISCARD_BYTES:

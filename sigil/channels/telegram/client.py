@@ -7,14 +7,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from sigil.channels.telegram.errors import read_answer
+from sigil.channels.telegram.errors import hide_token, read_answer
 from sigil.errors import AccountRefused, SendFailed
 from sigil.http.transport import is_connect_failure, make_http_client
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 READ_TIMEOUT_S = 30.0
 UPLOAD_TIMEOUT_S = 120.0
-_TOKEN = re.compile(r"/bot[A-Za-z0-9:_-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,5 +166,5 @@ class _TokenFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Keeps the record, without tokens."""
-        record.msg, record.args = _TOKEN.sub("/bot[token]", record.getMessage()), None
+        record.msg, record.args = hide_token(record.getMessage()), None
         return True

@@ -36,6 +36,7 @@ from sigil.errors import (
 PROXY_REST_S = 180.0
 """How long the account rests after a 429 that Telegram did not write, in seconds."""
 _LONGEST_TEXT = 300
+_TOKEN = re.compile(r"/bot[^/\s]+")
 
 _CLOSED = re.compile(
     r"blocked by the user|user is deactivated|bot was kicked|is not a member|chat was deleted"
@@ -142,6 +143,11 @@ def _find_hint(refusal: Refusal) -> str:
     return "Check the channel's `base_url`: this is no answer of a Bot API server."
 
 
+def hide_token(text: str) -> str:
+    """The text without the token that stands in every address; a proxy may repeat addresses."""
+    return _TOKEN.sub("/bot[token]", text)
+
+
 def _read_refusal(status: int, found: dict[str, Any] | None) -> Refusal:
     if found is None or found.get("ok") is not False:
         # Not of the API: what came is not repeated, since anybody may have written it.
@@ -152,7 +158,7 @@ def _read_refusal(status: int, found: dict[str, Any] | None) -> Refusal:
     code = found.get("error_code")
     return Refusal(
         code if type(code) is int and status == 200 else status,
-        text[:_LONGEST_TEXT].rstrip(".") if isinstance(text, str) else "",
+        hide_token(text[:_LONGEST_TEXT]).rstrip(".") if isinstance(text, str) else "",
         retry_after=float(wait) if isinstance(wait, (int, float)) and wait >= 0 else None,
         moved_to=str(moved_to) if type(moved_to) is int else None,
     )

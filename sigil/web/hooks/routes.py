@@ -10,7 +10,7 @@ platform comes again; what is wrong with the request is a 4xx.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from json import JSONDecodeError
 from typing import TYPE_CHECKING
@@ -36,6 +36,8 @@ METHODS = ("GET", "POST", "PUT")
 # A listener may have to fetch a file first. Platforms wait for a minute at most, and what was
 # accepted by then is known when it comes again.
 ANSWER_WITHIN_S = 30.0
+# A body of a few megabytes takes a second. Whoever sends one slowly holds up nobody.
+READ_WITHIN_S = 10.0
 # Of all hooks that are read or worked on at a time: strangers must not fill the memory.
 MOST_BYTES_AT_ONCE = 64 * 1024 * 1024
 # What a parser of foreign JSON raises.
@@ -61,7 +63,7 @@ class HookRoutes:
             for each in accounts
             if isinstance(each.listener, ReceivesHooks)
         }
-        self._reserved = 0  # bytes
+        self._held = 0  # bytes
         self.routes = [Route("/hooks/{name}", self.receive_hook, methods=list(METHODS))]
 
     async def receive_hook(self, request: Request) -> Response:
@@ -69,23 +71,38 @@ class HookRoutes:
         hook = self._hooks.get(request.path_params["name"])
         if hook is None:
             raise RequestRefused(404, "hook.not_found", "No channel receives hooks here.")
-        if self._reserved + hook.largest > MOST_BYTES_AT_ONCE:
-            raise _refuse_for_now("Too many hooks at a time.")
-        self._reserved += hook.largest
+        held = 0
+
+        def note_bytes(count: int) -> None:
+            nonlocal held
+            held += count
+            self._held += count
+            if self._held > MOST_BYTES_AT_ONCE:
+                raise _refuse_for_now("Too many hooks at a time.")
+
         try:
-            answer = await _answer(hook, await _read_request(request, hook.largest))
+            answer = await _answer(hook, await _read_request(request, hook.largest, note_bytes))
         finally:
-            self._reserved -= hook.largest
+            self._held -= held
         headers = {"Content-Type": answer.content_type, **answer.headers}
         return Response(answer.body, answer.status, headers)
 
 
-async def _read_request(request: Request, largest: int) -> HookRequest:
+async def _read_request(
+    request: Request, largest: int, note_bytes: Callable[[int], None]
+) -> HookRequest:
+    """Raises `RequestRefused`, also if the body takes too long."""
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            body = await read_body(request, largest, note_bytes)
+    except TimeoutError:
+        text = f"The body did not come within {READ_WITHIN_S:g} s."
+        raise RequestRefused(408, "http.timeout", text, headers={"Connection": "close"}) from None
     return HookRequest(
         method=request.method,
         headers=dict(request.headers),
         query=dict(request.query_params),
-        body=await read_body(request, largest),
+        body=body,
     )
 
 

@@ -246,7 +246,7 @@ async def test_a_listener_that_hangs_is_given_up(
 async def test_many_bodies_at_a_time_do_not_fill_the_memory(
     hooked: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(routes, "MOST_BYTES_AT_ONCE", 2 * LARGEST)
+    monkeypatch.setattr(routes, "MOST_BYTES_AT_ONCE", 2 * len(b"{}"))
     go_on = asyncio.Event()
 
     async def wait(request: HookRequest, inbox: Inbox) -> HookResponse:
