@@ -131,7 +131,7 @@ class Worker:
         env = {
             **ours,
             **self.env,
-            "SIGIL_CONFIG": str(self.folder / "sigil.yaml"),
+            "SIGIL_CONFIG": self.env.get("SIGIL_CONFIG", str(self.folder / "sigil.yaml")),
             "CHAOS_SEED": f"{self.env.get('CHAOS_SEED', '')}:{self.name}:{self.lives}",
             "PYTHONPATH": str(self.root),
         }

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sigil.bootstrap import build
 from sigil.channels.base import Acceptance
@@ -138,12 +139,23 @@ class Report:
     records: set[int]
 
 
+def write_older_config(config: Path) -> Path:
+    """The same configuration, without what the older version does not know."""
+    settings = yaml.safe_load(config.read_text())
+    del settings["limits"]
+    older = config.with_name("older.yaml")
+    older.write_text(yaml.safe_dump(settings))
+    return older
+
+
 async def run_side_by_side(
     folder: Path, root: Path, env: dict[str, str], *, messages: int, kills: bool = False
 ) -> Report:
     """Writes to the gateways of both versions while workers of both run."""
     calls = folder / "calls.jsonl"
     config = write_config(folder, lanes=LANES, provider={"latency": 0.05, "calls": str(calls)})
+    theirs = config if root == ROOT else write_older_config(config)
+    env = env | {"SIGIL_CONFIG": str(theirs)}
     ours = [Worker(role, 0, folder) for role in ROLES]
     others = [Worker(role, 1, folder, env=env, root=root) for role in ROLES]
     crew, valkey = Crew([*others, *ours]), Valkey(folder)
@@ -163,7 +175,7 @@ async def run_side_by_side(
             crew.start(worker)
         for worker in crew.workers:
             await until(f"{worker.name} is ready", worker.ready, START_S)
-        async with run_other_gateway(root, env, config) as other:
+        async with run_other_gateway(root, env, theirs) as other:
             both = BothGateways(other, gateway)
             traffic = Traffic(both, seed=1, messages=messages, sessions=SESSIONS, seconds=WRITE_S)
             await asyncio.gather(traffic.run(), *([crew.kill_each()] if kills else []))
