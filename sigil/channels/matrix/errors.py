@@ -14,10 +14,8 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from sigil.errors import (
@@ -27,6 +25,7 @@ from sigil.errors import (
     SendFailed,
     SendRefused,
 )
+from sigil.http.retry_after import read_retry_after
 
 PROXY_REST_S = 120.0
 """How long the account rests after a 429 that no homeserver wrote: a proxy limits by address."""
@@ -73,7 +72,7 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
     """Reads an answer that is no success, whoever wrote it."""
     found = parse_object(body) or {}
     errcode, text = found.get("errcode"), found.get("error")
-    waits = [_read_retry_after(headers.get("retry-after")), _read_milliseconds(found)]
+    waits = [read_retry_after(headers.get("retry-after")), _read_milliseconds(found)]
     return Refusal(
         status,
         errcode if isinstance(errcode, str) else "",
@@ -132,18 +131,6 @@ def _find_hint(refusal: Refusal, account: str) -> str | None:
             "in https://SERVER/.well-known/matrix/client."
         )
     return None
-
-
-def _read_retry_after(value: str | None) -> float | None:
-    """Seconds, from either form of the header (RFC 9110, 10.2.3)."""
-    if value is None:
-        return None
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
 
 
 def _read_milliseconds(found: Mapping[str, Any]) -> float | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from sigil.channels.webhook.payloads import make_callback
 from sigil.channels.webhook.signature import sign
 from sigil.errors import AccountRefused, SendFailed, SendRefused
+from sigil.http.retry_after import read_retry_after
 from sigil.http.transport import is_connect_failure, make_http_client
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _check_status(response: httpx2.Response, name: str) -> None:
     if status in _AGAIN or status >= 500:
         raise SendFailed(
             said,
-            retry_after=_read_retry_after(response.headers.get("retry-after")),
+            retry_after=read_retry_after(response.headers.get("retry-after")),
             outcome_unknown=status >= 500 and status != 503,
             rests_account=status in {429, 503},
         )
@@ -99,15 +99,3 @@ def _check_status(response: httpx2.Response, name: str) -> None:
             said, hint=f"Check channels.{name}.callback_url, and that both sides use one secret."
         )
     raise SendRefused(said, closes_chat=status == _CHAT_GONE)
-
-
-def _read_retry_after(value: str | None) -> float | None:
-    """Seconds, from either form of the header (RFC 9110, 10.2.3)."""
-    if value is None:
-        return None
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
